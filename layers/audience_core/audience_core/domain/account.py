@@ -1,0 +1,106 @@
+"""Who owns what: accounts, their workspaces, inputs and credentials."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from audience_core.domain.ids import AccountId, InputId, WorkspaceId
+
+ResourceName = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Record(BaseModel):
+    """What stored resources share: frozen, and changed by copying."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Role(StrEnum):
+    """What a bearer of a token may do; each includes the ones before it, read-only first."""
+
+    READ_ONLY = "read_only"
+    AUDIENCES_ONLY = "audiences_only"
+    USER = "user"
+    ADMIN = "admin"
+
+
+class LoginStrategy(Record):
+    """Which identities decide who is who (profile conversion; docs/identity.md).
+
+    Args:
+        login: a profile holding one of these is returned only for a request holding the same one.
+        unique: only one profile holds a value of these.
+        immutable: never replaced on a profile; another value means another user.
+    """
+
+    login: frozenset[str] = frozenset({"customer_id"})
+    unique: frozenset[str] = frozenset({"customer_id"})
+    immutable: frozenset[str] = frozenset({"customer_id"})
+
+
+class Account(Record):
+    """A customer: the owner of profiles, audiences and outputs, and the party to sharing.
+
+    Args:
+        look_back_days: how much of its users' events real-time audiences see (30, 60 or 90).
+        active_audience_cap: how many audiences may be active at once.
+        batches_per_second: what ingest accepts before it answers 429.
+    """
+
+    account_id: AccountId
+    name: ResourceName
+    look_back_days: Annotated[int, Field(ge=1, le=90)] = 30
+    active_audience_cap: int = 5000
+    batches_per_second: int = 270
+    strategy: LoginStrategy = LoginStrategy()
+
+
+class Workspace(Record):
+    """An app or brand of an account."""
+
+    account_id: AccountId
+    workspace_id: WorkspaceId
+    name: ResourceName
+    created_at: datetime
+    version: int = 0
+
+
+class InputKind(StrEnum):
+    PLATFORM = "platform"
+    FEED = "feed"
+
+
+class Input(Record):
+    """A platform or feed of a workspace; the owner of one ingest key and secret.
+
+    Args:
+        key: public half of the credential; `secret_sha256` is all that is kept of the other.
+    """
+
+    account_id: AccountId
+    workspace_id: WorkspaceId
+    input_id: InputId
+    name: ResourceName
+    kind: InputKind = InputKind.PLATFORM
+    key: str
+    secret_sha256: str
+    created_at: datetime
+    version: int = 0
+
+
+class Client(Record):
+    """An OAuth2 client of an account: what a token's `client_id` stands for."""
+
+    client_id: str
+    account_id: AccountId
+    role: Role
+    name: ResourceName
+
+
+class ClientCredentials(Record):
+    """What a client exchanges for a token; the secret is told once."""
+
+    client_id: str
+    client_secret: str

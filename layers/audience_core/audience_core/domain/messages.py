@@ -1,0 +1,56 @@
+"""What travels through the queues, as typed values; `persistence.queues` gives them their JSON."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from audience_core.domain.event import Environment, Identity, Source
+from audience_core.domain.ids import AccountId, ConnectionId, Mpid
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedBatch:
+    """A batch as the client sent it, with what acceptance knows: enough to process it any number of times.
+
+    Args:
+        body: the client's JSON object, unchanged; only the public ingest reader looks into it.
+        batch_id: `source_request_id`, or a UUID given at acceptance.
+        received_at: UTC ms.
+        is_historical: goes to the archive only; no real-time audience changes.
+    """
+
+    source: Source
+    batch_id: str
+    received_at: int
+    body: dict[str, Any]
+    is_historical: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reevaluation:
+    """Somebody must look at a profile again: an instant of change has come, or its definitions changed."""
+
+    account_id: AccountId
+    mpid: Mpid
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A unique identity now belongs to another profile; this one loses it unless it was told it later than `at`."""
+
+    account_id: AccountId
+    environment: Environment
+    mpid: Mpid
+    identity: Identity
+    at: int
+
+
+type PipelineMessage = AcceptedBatch | Reevaluation | Release
+
+
+@dataclass(frozen=True, slots=True)
+class WakeUp:
+    """Rows of a connection's bucket may be dirty."""
+
+    account_id: AccountId
+    connection_id: ConnectionId
+    bucket: int

@@ -1,0 +1,136 @@
+"""Partners' accounts, what is connected to them, and how forwarding stands."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from audience_core.domain.account import Record, ResourceName
+from audience_core.domain.event import AttributeValue, Identity
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid, OutputId
+
+
+class FaultKind(StrEnum):
+    AUTHENTICATION = "authentication"
+    PERMISSIONS = "permissions"
+    RATE_LIMIT = "rate_limit"
+    CONFIGURATION = "configuration"
+    PARTNER_ERROR = "partner_error"
+
+
+class Fault(Record):
+    """Why forwarding of a connection stopped; membership goes on, and `resume` sends the difference."""
+
+    kind: FaultKind
+    message: str
+    at: datetime
+
+
+class Output(Record):
+    """A configured account at a partner.
+
+    Args:
+        connector: which kind of partner, a key of the registry.
+        settings: without the secret ones.
+        secret_ref: name of the Secrets Manager secret that holds the confidential settings as JSON.
+    """
+
+    account_id: AccountId
+    output_id: OutputId
+    connector: str
+    name: ResourceName
+    settings: dict[str, Any]
+    secret_ref: str | None = None
+    created_at: datetime
+    version: int = 0
+
+
+class ConnectionStatus(StrEnum):
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    DELETING = "deleting"  # the partner is being told to forget the members; the connection goes when it has
+
+
+class SubscriptionState(StrEnum):
+    """The partner's side of a connection."""
+
+    NONE = "none"  # the partner has not been told yet
+    ACTIVE = "active"
+    REMOVED = "removed"
+
+
+class Connection(Record):
+    """An audience forwarded to an output.
+
+    Args:
+        subscription_settings: what the partner wants echoed back in later messages.
+    """
+
+    account_id: AccountId
+    connection_id: ConnectionId
+    audience_id: AudienceId
+    output_id: OutputId
+    settings: dict[str, Any]
+    status: ConnectionStatus = ConnectionStatus.ACTIVE
+    subscription: SubscriptionState = SubscriptionState.NONE
+    subscription_settings: dict[str, str] = Field(default_factory=dict)
+    fault: Fault | None = None
+    created_at: datetime
+    active_since: datetime | None = None
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a partner should know, or has acknowledged, of one member: identities of accepted types, and attributes."""
+
+    identities: tuple[Identity, ...] = ()
+    attributes: tuple[tuple[str, AttributeValue], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One (connection, mpid): what is desired, what the partner acknowledged; dirty while they differ.
+
+    Args:
+        desired: None when the partner should not have the member (any more).
+        desired_version: profile version that `desired` reflects.
+        acknowledged: None when the partner does not have the member.
+        dirty_since: UTC ms, None when clean.
+        attempted: what sends of unknown outcome may have told the partner since; None when there were none.
+    """
+
+    account_id: AccountId
+    connection_id: ConnectionId
+    mpid: Mpid
+    desired: Target | None
+    desired_version: int
+    acknowledged: Target | None
+    dirty_since: int | None
+    attempted: Target | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """What one send must achieve for one member: from what the partner has, or may have, to what it should have.
+
+    Args:
+        before: equal to `after` when an earlier send of unknown outcome said the same: then all of it is said again.
+        version: profile version that `after` reflects.
+    """
+
+    mpid: Mpid
+    before: Target | None
+    after: Target | None
+    version: int = 0
+
+
+# Delivery of one connection runs in this many ordered lanes, each holding the profiles of its bucket.
+DELIVERY_BUCKETS = 8
+
+
+def delivery_bucket_of(mpid: int) -> int:
+    """The lane in which a connection's rows of this profile are delivered, one send at a time."""
+    return mpid % DELIVERY_BUCKETS

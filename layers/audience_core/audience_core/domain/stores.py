@@ -1,0 +1,291 @@
+"""What the use cases need from the outside world; `persistence` implements it, `persistence.memory` for tests."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from audience_core.domain.account import Account, Client, ClientCredentials, Input, Workspace
+from audience_core.domain.audience import Audience, AudienceCounts
+from audience_core.domain.event import Environment, Identity
+from audience_core.domain.ids import (
+    AccountId,
+    AudienceId,
+    ConnectionId,
+    InputId,
+    Mpid,
+    OutputId,
+    WorkspaceId,
+)
+from audience_core.domain.membership import Membership
+from audience_core.domain.messages import AcceptedBatch, PipelineMessage, WakeUp
+from audience_core.domain.output import Connection, LedgerRow, Output, Target
+from audience_core.domain.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Page[T]:
+    """Part of a listing; `next` is an opaque cursor, None on the last page."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+
+
+# Control path ---------------------------------------------------------------------------------------------------
+
+
+class AccountStore(Protocol):
+    def get(self, account_id: AccountId) -> Account:
+        """Raise `NotFoundError` when absent."""
+
+    def create(self, account: Account) -> Account:
+        """Raise `ConflictError` when the id is taken."""
+
+    def save_client(self, client: Client) -> None: ...
+
+    def client(self, client_id: str) -> Client:
+        """The one look-up that is not keyed by account: it is what tells the account. Raise `NotFoundError`."""
+
+
+class IdentityProvider(Protocol):
+    """Issues the OAuth2 clients whose tokens the API accepts."""
+
+    def create_client(self, name: str) -> ClientCredentials: ...
+
+
+class WorkspaceStore(Protocol):
+    def get(self, account_id: AccountId, workspace_id: WorkspaceId) -> Workspace: ...
+
+    def list(self, account_id: AccountId) -> tuple[Workspace, ...]:
+        """All workspaces of the account, by creation; at most 50 exist."""
+
+    def save(self, workspace: Workspace) -> Workspace:
+        """Store and return the next version; raise `StaleVersionError` when `version` is stale."""
+
+    def delete(self, workspace: Workspace) -> None: ...
+
+    def get_input(self, account_id: AccountId, workspace_id: WorkspaceId, input_id: InputId) -> Input: ...
+
+    def list_inputs(self, account_id: AccountId, workspace_id: WorkspaceId | None = None) -> tuple[Input, ...]: ...
+
+    def save_input(self, an_input: Input) -> Input:
+        """As `save`; also makes `input_by_key` find it by its key, and no longer by a key it had before."""
+
+    def delete_input(self, an_input: Input) -> None: ...
+
+    def input_by_key(self, key: str) -> Input:
+        """The input that owns an ingest key. Raise `NotFoundError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a create answered, kept for 24 hours for repeats of it under the same Idempotency-Key.
+
+    Args:
+        fingerprint: of the request; a repeat must be the same request.
+        body: JSON of the created resource; empty while the request is still under way.
+    """
+
+    fingerprint: str
+    body: str = ""
+
+
+class AnswerStore(Protocol):
+    def claim_answer(self, account_id: AccountId, key: str, fingerprint: str, now: datetime) -> Answer | None:
+        """None when the key is now the caller's; else the first request's answer, without a body while it runs.
+
+        A claim that was neither saved nor released within a minute may be claimed again.
+        """
+
+    def save_answer(self, account_id: AccountId, key: str, answer: Answer, now: datetime) -> None: ...
+
+    def release_answer(self, account_id: AccountId, key: str) -> None: ...
+
+
+class AudienceStore(AnswerStore, Protocol):
+    def get(self, account_id: AccountId, audience_id: AudienceId) -> Audience: ...
+
+    def list(self, account_id: AccountId) -> tuple[Audience, ...]:
+        """All audiences of the account, by id."""
+
+    def next_id(self, account_id: AccountId) -> AudienceId: ...
+
+    def save(self, audience: Audience) -> Audience:
+        """Store and return the next version; raise `StaleVersionError` when `version` is stale."""
+
+    def publish(self, audience: Audience) -> Audience:
+        """`save`, and in the same transaction advance the account's program version, which the audience gets."""
+
+    def delete(self, audience: Audience) -> None:
+        """Delete, and advance the program version when it was active."""
+
+    def program_version(self, account_id: AccountId) -> int:
+        """Strongly consistent; 0 for an account that never activated an audience."""
+
+
+class OutputStore(Protocol):
+    def get(self, account_id: AccountId, output_id: OutputId) -> Output: ...
+
+    def list(self, account_id: AccountId) -> tuple[Output, ...]: ...
+
+    def save(self, output: Output) -> Output: ...
+
+    def delete(self, output: Output) -> None: ...
+
+    def get_connection(self, account_id: AccountId, connection_id: ConnectionId) -> Connection: ...
+
+    def list_connections(self, account_id: AccountId, audience_id: AudienceId | None = None) -> tuple[Connection, ...]:
+        """Connections of the account, or of one audience of it; strongly consistent."""
+
+    def save_connection(self, connection: Connection) -> Connection: ...
+
+    def delete_connection(self, connection: Connection) -> None: ...
+
+
+class SecretStore(Protocol):
+    def put(self, account_id: AccountId, name: str, values: Mapping[str, str]) -> str:
+        """Store confidential settings; return the reference under which `get` finds them."""
+
+    def get(self, reference: str) -> dict[str, str]: ...
+
+    def delete(self, reference: str) -> None: ...
+
+
+class Workflows(Protocol):
+    """The state machines that the control path starts."""
+
+    def start_backfill(self, account_id: AccountId, program_version: int) -> str:
+        """Evaluate all profiles of the account against the program; the run's name. Starting twice starts one."""
+
+    def start_connection_fill(self, account_id: AccountId, connection_id: ConnectionId, version: int) -> str:
+        """Bring a connection's subscription and ledger in line with its status; the run's name."""
+
+
+# Ingest ---------------------------------------------------------------------------------------------------------
+
+
+class RequestStore(Protocol):
+    """Remembers `source_request_id`s, scoped by input, for 30 days."""
+
+    def is_known(self, input_id: InputId, request_ids: Collection[str]) -> frozenset[str]:
+        """Those of the ids that were accepted before."""
+
+    def remember(self, input_id: InputId, request_ids: Collection[str], now_ms: int) -> None: ...
+
+
+class RateStore(Protocol):
+    def add(self, account_id: AccountId, batches: int, second: int) -> int:
+        """Count batches against one second (UNIX time); the total of that second, these included."""
+
+
+class EventQueue(Protocol):
+    def send(self, messages: Sequence[PipelineMessage]) -> None:
+        """All are queued when this returns; on any error the caller must assume that some are not."""
+
+
+class Archive(Protocol):
+    def put(self, batches: Sequence[AcceptedBatch]) -> None:
+        """Keep raw batches durably before their queue messages are deleted; the same call twice is harmless."""
+
+
+# Data path ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRow:
+    """Who holds an identity: holder -> receive time (UTC ms) of the batch that said so. `version` 0: no row yet."""
+
+    identity: Identity
+    holders: Mapping[Mpid, int]
+    version: int = 0
+
+
+class IdentityStore(Protocol):
+    def rows(
+        self, account_id: AccountId, environment: Environment, identities: Collection[Identity]
+    ) -> dict[Identity, IdentityRow]:
+        """A row for every identity asked for, strongly consistent; unknown ones have no holders and version 0."""
+
+    def write(self, account_id: AccountId, environment: Environment, rows: Sequence[IdentityRow]) -> None:
+        """Write all rows or none, each only if its stored version is still `version`; raise `StaleVersionError`."""
+
+    def forget(self, account_id: AccountId, environment: Environment, identity: Identity, mpid: Mpid, at: int) -> None:
+        """Take a holder off a row unless it was told it after `at`; a repeat is harmless."""
+
+
+class ProfileStore(Protocol):
+    def load(self, account_id: AccountId, environment: Environment, mpids: Collection[Mpid]) -> dict[Mpid, Profile]:
+        """Those of the profiles that exist, whole, by strongly consistent batched reads."""
+
+    def save(self, profile: Profile, now_ms: int) -> Profile:
+        """One put, conditional on `version`; returns the stored form. Raise `StaleVersionError`.
+
+        Seals the older part of an oversized timeline into chunks first (before the item, so that no reference dangles).
+        """
+
+    def page(
+        self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
+    ) -> Page[Profile]: ...
+
+    def due(self, shard: int, now_ms: int) -> Iterator[tuple[AccountId, Mpid]]:
+        """Production profiles of an index shard (of `DUE_SHARDS`) with `due_at` at or before now, earliest first."""
+
+
+class MembershipStore(Protocol):
+    def apply(
+        self,
+        account_id: AccountId,
+        joined: Iterable[Membership],
+        left: Iterable[tuple[AudienceId, Mpid]],
+    ) -> None:
+        """Write and delete rows of member lists; repeats are harmless."""
+
+    def members(
+        self, account_id: AccountId, audience_id: AudienceId, cursor: str | None, limit: int
+    ) -> Page[Membership]: ...
+
+    def count(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, sequence: str, adds: int, drops: int, at: int
+    ) -> None:
+        """Count joins and leaves of one bucket up to a stream sequence number; one already counted is a no-op."""
+
+    def counts(self, account_id: AccountId, audience_id: AudienceId, now_ms: int) -> AudienceCounts: ...
+
+
+class LedgerStore(Protocol):
+    def desire(
+        self,
+        account_id: AccountId,
+        connection_id: ConnectionId,
+        mpid: Mpid,
+        desired: Target | None,
+        version: int,
+        now_ms: int,
+    ) -> bool:
+        """Set what the partner should have, unless a later profile version did; True if the row is now dirty."""
+
+    def dirty(self, account_id: AccountId, connection_id: ConnectionId, bucket: int, limit: int) -> Sequence[LedgerRow]:
+        """Dirty rows of a bucket, oldest first, as they stand, each with what was attempted for it."""
+
+    def attempt(self, rows: Sequence[LedgerRow]) -> None:
+        """Note, before a send, that the partner may have `desired` of these rows of one bucket from now on."""
+
+    def settle(self, rows: Sequence[LedgerRow]) -> None:
+        """The outcome of the send is known and acknowledged: nothing is attempted for these rows any more."""
+
+    def rows(
+        self, account_id: AccountId, connection_id: ConnectionId, bucket: int, cursor: str | None, limit: int
+    ) -> Page[LedgerRow]:
+        """All rows of a bucket, clean ones too."""
+
+    def acknowledge(self, row: LedgerRow) -> None:
+        """The partner now has `row.desired`; the row stays dirty if something else is desired by now."""
+
+    def dirty_buckets(self, older_than_ms: int) -> Sequence[WakeUp]:
+        """Buckets with rows dirty since before an instant: what the sweep wakes up."""
+
+    def delete_connection_rows(self, account_id: AccountId, connection_id: ConnectionId) -> None: ...
+
+
+class WakeUpQueue(Protocol):
+    def send(self, wake_ups: Collection[WakeUp], now_ms: int) -> None: ...

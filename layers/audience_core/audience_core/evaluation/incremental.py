@@ -1,0 +1,134 @@
+"""Keeps a profile's memberships right: after a change only what it can affect, and as time passes only what is due."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from audience_core.domain.ids import NEVER, AudienceId
+from audience_core.domain.membership import MembershipChange, Reason
+from audience_core.domain.profile import Delta, Profile
+from audience_core.evaluation.program import Program
+from audience_core.evaluation.relevance import affected
+from audience_core.evaluation.view import View
+
+# So many next changes a profile keeps; when they are used up, all audiences are asked anew for theirs.
+AGENDA_SIZE = 16
+
+type Agenda = tuple[tuple[int, AudienceId], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a profile's memberships are at an instant, when they next change, and what changed since its last one.
+
+    Args:
+        changes: ascending by instant; a time-driven one bears the instant at which the answer turned.
+    """
+
+    memberships: frozenset[AudienceId]
+    agenda: Agenda
+    agenda_until: int
+    changes: tuple[MembershipChange, ...]
+
+
+def evaluate(program: Program, profile: Profile, delta: Delta, now: int) -> Evaluation:
+    """Bring a profile's memberships from its last evaluation to `now` (UTC ms).
+
+    Args:
+        profile: with the delta already applied; `memberships`, `agenda` and `program_version` still as stored.
+        delta: what changed since it was stored; may be empty.
+    """
+    touched = affected(program, delta)
+    if profile.program_version == program.version:
+        turn = _Turn(program, profile, now)
+        turn.settle(touched, _reason(delta))
+        turn.catch_up(touched)
+        return turn.result()
+    turn = _Turn(program, profile, now)
+    turn.start_over()
+    turn.settle(touched, _reason(delta))
+    turn.settle(program.trees.keys() - touched, Reason.BACKFILL)
+    turn.drop_unknown()
+    return turn.result()
+
+
+def _reason(delta: Delta) -> Reason:
+    if delta.events:
+        return Reason.EVENT
+    return Reason.IDENTITY if delta.identity_types else Reason.ATTRIBUTE
+
+
+class _Turn:
+    """One evaluation under way."""
+
+    def __init__(self, program: Program, profile: Profile, now: int) -> None:
+        self._program, self._view, self._now = program, View(profile), now
+        self._members = set(profile.memberships)
+        self._agenda = {audience: at for at, audience in profile.agenda}
+        self._until = profile.agenda_until
+        self._changes: list[MembershipChange] = []
+
+    def start_over(self) -> None:
+        """Nothing on the agenda can be relied on."""
+        self._agenda, self._until = {}, NEVER
+
+    def settle(self, audiences: Iterable[AudienceId], reason: Reason) -> None:
+        """Ask audiences for their membership now and their next change."""
+        for audience in audiences:
+            value, at = self._program.next_change(audience, self._view, self._now)
+            self._set(audience, value, self._now, reason)
+            self._plan(audience, at)
+
+    def catch_up(self, settled: set[AudienceId]) -> None:
+        """Let time pass for all other audiences that are due, change by change, up to now."""
+        if self._until <= self._now:
+            self._replan(settled)
+        due = [audience for audience, at in self._agenda.items() if at <= self._now]
+        for audience in due:
+            self._pass_time(audience, self._agenda[audience])
+        if not self._agenda and self._until < NEVER:
+            self._replan(settled)
+
+    def _pass_time(self, audience: AudienceId, at: int) -> None:
+        while at <= self._now:
+            value, following = self._program.next_change(audience, self._view, at)
+            self._set(audience, value, at, Reason.TIME)
+            at = following
+        self._plan(audience, at)
+
+    def _replan(self, settled: set[AudienceId]) -> None:
+        """The agenda is used up: ask every audience for its next change since the agenda was last complete."""
+        since, self._until = min(self._until, self._now), NEVER
+        for audience in self._program.trees.keys() - self._agenda.keys():
+            asked_at = self._now if audience in settled else since
+            value, at = self._program.next_change(audience, self._view, asked_at)
+            self._set(audience, value, asked_at, Reason.TIME)
+            if at < NEVER:
+                self._agenda[audience] = at
+
+    def drop_unknown(self) -> None:
+        """Audiences that are no longer active have no members."""
+        for audience in self._members - self._program.trees.keys():
+            self._set(audience, False, self._now, Reason.EDIT)
+
+    def _set(self, audience: AudienceId, is_member: bool, at: int, reason: Reason) -> None:
+        if is_member is (audience in self._members):
+            return
+        (self._members.add if is_member else self._members.discard)(audience)
+        self._changes.append(MembershipChange(audience, is_member, at, reason))
+
+    def _plan(self, audience: AudienceId, at: int) -> None:
+        if at < self._until:
+            self._agenda[audience] = at
+        else:
+            self._agenda.pop(audience, None)
+
+    def result(self) -> Evaluation:
+        ordered = sorted((at, audience) for audience, at in self._agenda.items())
+        kept, rest = ordered[:AGENDA_SIZE], ordered[AGENDA_SIZE:]
+        until = min(self._until, rest[0][0]) if rest else self._until
+        return Evaluation(
+            frozenset(self._members),
+            tuple(kept),
+            until,
+            tuple(sorted(self._changes, key=lambda change: (change.at, change.audience_id))),
+        )

@@ -1,0 +1,126 @@
+"""Criteria over what a profile is rather than did: attributes, identities, devices, place, consent, sightings."""
+
+import math
+from collections.abc import Callable, Collection, Mapping
+
+from audience_core.domain.definition import (
+    AttributeLevel,
+    Consent,
+    ConsentCriterion,
+    DeviceCriterion,
+    IdentityCriterion,
+    InstallAttributionCriterion,
+    LocationCriterion,
+    LocationWithinCriterion,
+    Test,
+    UserAttributeCriterion,
+    Window,
+)
+from audience_core.domain.event import AttributeValue
+from audience_core.domain.ids import NEVER, WorkspaceId
+from audience_core.domain.profile import RegisterKind, Seen
+from audience_core.evaluation.leaves import inside_at
+from audience_core.evaluation.predicates import holds_when_missing, intervals
+from audience_core.evaluation.series import Scope
+from audience_core.evaluation.values import MISSING
+from audience_core.evaluation.view import Leaf, View
+from audience_core.evaluation.windows import instants_inside, span_of
+
+_EARTH_RADIUS_KM = 6371.0088
+
+
+def value_leaf(test: Test, read: Callable[[View], AttributeValue | object]) -> Leaf:
+    """A test of one value of the profile."""
+    when, when_missing = intervals(test), (holds_when_missing(test), NEVER)
+
+    def leaf(view: View, now: int) -> tuple[bool, int]:
+        value = read(view)
+        return when_missing if value is MISSING else inside_at(when(value), now)  # type: ignore[arg-type]  # not MISSING
+
+    return leaf
+
+
+def attribute_leaf(criterion: UserAttributeCriterion, scope: Scope) -> Leaf:
+    name = criterion.attribute
+    if criterion.level is AttributeLevel.ACCOUNT:
+        return value_leaf(
+            criterion.test, lambda view: view.register(view.profile.seen.keys(), RegisterKind.ATTRIBUTE, name)
+        )
+    workspaces = scope.workspaces
+    return value_leaf(criterion.test, lambda view: view.register(workspaces, RegisterKind.ATTRIBUTE, name))
+
+
+def identity_leaf(criterion: IdentityCriterion) -> Leaf:
+    return value_leaf(criterion.test, lambda view: view.identity_values(criterion.identity_type))
+
+
+def device_leaf(criterion: DeviceCriterion) -> Leaf:
+    return value_leaf(criterion.test, lambda view: view.device_values(criterion.field))
+
+
+def location_leaf(criterion: LocationCriterion) -> Leaf:
+    field = criterion.field.value
+    return value_leaf(criterion.test, lambda view: place_of(view).get(field, MISSING))
+
+
+def place_of(view: View) -> Mapping[str, AttributeValue]:
+    """The latest known place in any workspace; empty when none is known."""
+    found = view.register(view.profile.seen.keys(), RegisterKind.LOCATION, "")
+    return found if isinstance(found, dict) else {}
+
+
+def location_within_leaf(criterion: LocationWithinCriterion) -> Leaf:
+    def leaf(view: View, _now: int) -> tuple[bool, int]:
+        place = place_of(view)
+        latitude, longitude = place.get("latitude"), place.get("longitude")
+        if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
+            return False, NEVER
+        distance = distance_km(criterion.latitude, criterion.longitude, latitude, longitude)
+        return distance <= criterion.distance_km, NEVER
+
+    return leaf
+
+
+def distance_km(latitude_1: float, longitude_1: float, latitude_2: float, longitude_2: float) -> float:
+    """Great-circle distance of two points given in degrees, on a sphere of the earth's mean radius (haversine)."""
+    phi_1, phi_2 = math.radians(latitude_1), math.radians(latitude_2)
+    half_phi, half_lambda = (phi_2 - phi_1) / 2, math.radians(longitude_2 - longitude_1) / 2
+    chord = math.sin(half_phi) ** 2 + math.cos(phi_1) * math.cos(phi_2) * math.sin(half_lambda) ** 2
+    return 2 * _EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(chord)))
+
+
+def consent_leaf(criterion: ConsentCriterion, scope: Scope) -> Leaf:
+    name, is_wanted = f"{criterion.regulation}/{criterion.purpose}", criterion.state is Consent.PRESENT
+    workspaces = scope.workspaces
+    return lambda view, _now: ((view.register(workspaces, RegisterKind.CONSENT, name) is True) is is_wanted, NEVER)
+
+
+def install_attribution_leaf(criterion: InstallAttributionCriterion, scope: Scope) -> Leaf:
+    workspaces, name = scope.workspaces, criterion.field
+    return value_leaf(criterion.test, lambda view: view.register(workspaces, RegisterKind.ATTRIBUTION, name))
+
+
+def seen_leaf(window: Window, scope: Scope, read: Callable[[Collection[Seen]], int]) -> Leaf:
+    """First or last seen, over the audience's workspaces; a profile not seen there is false."""
+    span, workspaces = span_of(window), scope.workspaces
+
+    def leaf(view: View, now: int) -> tuple[bool, int]:
+        seen = [each for workspace in workspaces if (each := view.profile.seen.get(workspace))]
+        inside = instants_inside(span, read(seen)) if seen else None
+        return inside_at((inside,) if inside else (), now)
+
+    return leaf
+
+
+def first_seen(seen: Collection[Seen]) -> int:
+    return min(each.first for each in seen)
+
+
+def last_seen(seen: Collection[Seen]) -> int:
+    return max(each.last for each in seen)
+
+
+def population_leaf(workspaces: Collection[WorkspaceId]) -> Leaf:
+    """Only profiles seen in the audience's workspaces belong to its population."""
+    scope = frozenset(workspaces)
+    return lambda view, _now: (not scope.isdisjoint(view.profile.seen), NEVER)

@@ -1,0 +1,35 @@
+"""Accounts and the OAuth2 clients that act for them."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from audience_core.domain.account import Account, Client, ClientCredentials, Role
+from audience_core.domain.ids import AccountId
+from audience_core.domain.stores import AccountStore, IdentityProvider
+
+
+def create_account(
+    store: AccountStore, provider: IdentityProvider, name: str, account_id: AccountId | None, limits: Mapping[str, Any]
+) -> tuple[Account, ClientCredentials]:
+    """An account with a first client, an admin.
+
+    Args:
+        limits: fields of `Account` that differ from their defaults.
+
+    Raises:
+        ConflictError: the id is taken.
+    """
+    chosen = AccountId(1 + secrets.randbelow(2**31 - 1)) if account_id is None else account_id
+    account = store.create(Account(account_id=chosen, name=name, **limits))
+    return account, create_client(store, provider, chosen, Role.ADMIN, f"{name} admin")
+
+
+def create_client(
+    store: AccountStore, provider: IdentityProvider, account_id: AccountId, role: Role, name: str
+) -> ClientCredentials:
+    """Raise `NotFoundError` when there is no such account."""
+    store.get(account_id)
+    credentials = provider.create_client(f"{account_id}-{role}")
+    store.save_client(Client(client_id=credentials.client_id, account_id=account_id, role=role, name=name[:100]))
+    return credentials

@@ -1,0 +1,217 @@
+"""Audiences: drafting, editing, activating and deleting them. What is active is published to the data path."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from audience_core.domain.account import Record, ResourceName
+from audience_core.domain.audience import Audience, AudienceStatus
+from audience_core.domain.definition import Definition
+from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
+from audience_core.domain.stores import AccountStore, AudienceStore, OutputStore, Workflows, WorkspaceStore
+from audience_core.errors import ConflictError, InvalidInputError
+from audience_core.management import definitions
+from audience_core.management.problems import Problem
+from audience_core.management.versions import require_version
+
+ExternalName = Annotated[str, Field(max_length=100)]
+Workspaces = Annotated[tuple[WorkspaceId, ...], Field(min_length=1, max_length=50)]
+Inputs = Annotated[tuple[InputId, ...], Field(min_length=1, max_length=500)]
+
+
+class NewAudience(Record):
+    """Args:
+    activate: start populating it at once; otherwise it is a draft.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: ResourceName
+    external_name: ExternalName = ""
+    workspaces: Workspaces
+    inputs: Inputs
+    definition: Definition
+    activate: bool = False
+
+
+class AudienceEdit(Record):
+    """What to change; a field that is missing or null stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: ResourceName | None = None
+    external_name: ExternalName | None = None
+    workspaces: Workspaces | None = None
+    inputs: Inputs | None = None
+    definition: Definition | None = None
+
+
+# Changing one of these can change who is a member.
+_MEANING = {"workspaces", "inputs", "definition"}
+
+
+def create(
+    store: AudienceStore,
+    workspaces: WorkspaceStore,
+    account_id: AccountId,
+    new: NewAudience,
+    created_by: str,
+    now: datetime,
+) -> Audience:
+    """A draft; raise `InvalidInputError` when its inputs or definition cannot be used."""
+    _require_sound(store, workspaces, account_id, new, None)
+    return store.save(
+        Audience(
+            account_id=account_id,
+            audience_id=store.next_id(account_id),
+            name=new.name,
+            external_name=new.external_name,
+            workspaces=new.workspaces,
+            inputs=new.inputs,
+            definition=new.definition,
+            created_by=created_by,
+            created_at=now,
+            updated_at=now,
+        )
+    )
+
+
+def edit(
+    store: AudienceStore,
+    workspaces: WorkspaceStore,
+    workflows: Workflows,
+    account_id: AccountId,
+    audience_id: AudienceId,
+    version: int | None,
+    change: AudienceEdit,
+    now: datetime,
+) -> Audience:
+    """Save the change; an active audience whose meaning it touches is published and filled anew."""
+    audience = store.get(account_id, audience_id)
+    require_version(audience, version)
+    changes = {name: value for name, value in change if value is not None}
+    edited = audience.model_copy(update={**changes, "updated_at": now})
+    if not changes.keys() & _MEANING:
+        return store.save(edited)
+    _require_sound(store, workspaces, account_id, edited, audience_id)
+    if edited.status is not AudienceStatus.ACTIVE:
+        return store.save(edited)
+    _require_active_parts(store, edited)
+    return _publish(store, workflows, edited)
+
+
+def activate(
+    accounts: AccountStore,
+    store: AudienceStore,
+    workspaces: WorkspaceStore,
+    workflows: Workflows,
+    account_id: AccountId,
+    audience_id: AudienceId,
+    now: datetime,
+) -> Audience:
+    """Start populating it; for one that is active already, make sure that its backfill was started."""
+    audience = store.get(account_id, audience_id)
+    if audience.status is AudienceStatus.ACTIVE:
+        workflows.start_backfill(account_id, audience.program_version)
+        return audience
+    active, cap = count_active(accounts, store, account_id)
+    if active >= cap:
+        raise ConflictError(f"{active} of {cap} audiences are active: deactivate one first")
+    _require_sound(store, workspaces, account_id, audience, audience_id)
+    _require_active_parts(store, audience)
+    changes = {"status": AudienceStatus.ACTIVE, "activated_at": now, "updated_at": now}
+    return _publish(store, workflows, audience.model_copy(update=changes))
+
+
+def deactivate(
+    store: AudienceStore, workflows: Workflows, account_id: AccountId, audience_id: AudienceId, now: datetime
+) -> Audience:
+    """Make it a draft that has no members; for one that is a draft already, nothing."""
+    audience = store.get(account_id, audience_id)
+    if audience.status is AudienceStatus.DRAFT:
+        return audience
+    _refuse_if_nested(store, audience, only_active=True)
+    changes = {"status": AudienceStatus.DRAFT, "activated_at": None, "updated_at": now}
+    return _publish(store, workflows, audience.model_copy(update=changes))
+
+
+def delete(
+    store: AudienceStore,
+    outputs: OutputStore,
+    workflows: Workflows,
+    account_id: AccountId,
+    audience_id: AudienceId,
+    version: int | None = None,
+) -> None:
+    """Raise `ConflictError`, naming them, while other audiences nest it or outputs are connected to it."""
+    audience = store.get(account_id, audience_id)
+    require_version(audience, version)
+    _refuse_if_nested(store, audience, only_active=False)
+    connections = outputs.list_connections(account_id, audience_id)
+    if connections:
+        names = ", ".join(connection.connection_id for connection in connections)
+        raise ConflictError(f"the audience is connected to outputs: delete {names} first")
+    store.delete(audience)
+    if audience.status is AudienceStatus.ACTIVE:
+        workflows.start_backfill(account_id, store.program_version(account_id))
+
+
+def count_active(accounts: AccountStore, store: AudienceStore, account_id: AccountId) -> tuple[int, int]:
+    """How many audiences of the account are active, and how many may be."""
+    active = sum(audience.status is AudienceStatus.ACTIVE for audience in store.list(account_id))
+    return active, accounts.get(account_id).active_audience_cap
+
+
+def _publish(store: AudienceStore, workflows: Workflows, audience: Audience) -> Audience:
+    published = store.publish(audience)
+    workflows.start_backfill(published.account_id, published.program_version)
+    return published
+
+
+def _require_sound(
+    store: AudienceStore,
+    workspaces: WorkspaceStore,
+    account_id: AccountId,
+    audience: Audience | NewAudience,
+    audience_id: AudienceId | None,
+) -> None:
+    problems = tuple(_source_problems(workspaces, account_id, audience))
+    if problems:
+        raise InvalidInputError("the audience cannot be drawn from these workspaces and inputs", problems)
+    others = {each.audience_id: each for each in store.list(account_id)}
+    definitions.require_sound(audience.definition, others, audience_id)
+
+
+def _source_problems(
+    workspaces: WorkspaceStore, account_id: AccountId, audience: Audience | NewAudience
+) -> Iterator[Problem]:
+    known = {workspace.workspace_id for workspace in workspaces.list(account_id)}
+    homes = {each.input_id: each.workspace_id for each in workspaces.list_inputs(account_id)}
+    for place, workspace_id in enumerate(audience.workspaces):
+        if workspace_id not in known:
+            yield f"/workspaces/{place}", f"there is no workspace {workspace_id}"
+    for place, input_id in enumerate(audience.inputs):
+        if homes.get(input_id) not in audience.workspaces:
+            yield f"/inputs/{place}", f"there is no input {input_id} in the audience's workspaces"
+
+
+def _require_active_parts(store: AudienceStore, audience: Audience) -> None:
+    """Nobody is in a draft, so an active audience must not depend on one."""
+    for audience_id in sorted(definitions.nested(audience.definition)):
+        part = store.get(audience.account_id, audience_id)
+        if part.status is not AudienceStatus.ACTIVE:
+            raise ConflictError(f"it depends on {part.name} ({audience_id}), which is a draft: activate that first")
+
+
+def _refuse_if_nested(store: AudienceStore, audience: Audience, *, only_active: bool) -> None:
+    readers = [
+        other
+        for other in store.list(audience.account_id)
+        if audience.audience_id in definitions.nested(other.definition)
+        and (other.status is AudienceStatus.ACTIVE or not only_active)
+    ]
+    if readers:
+        names = ", ".join(f"{reader.name} ({reader.audience_id})" for reader in readers)
+        raise ConflictError(f"the audience is part of the definition of {names}")

@@ -1,0 +1,105 @@
+"""Accounts and their OAuth2 clients in DynamoDB."""
+
+from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DoesNotExist, PutError
+from pynamodb.models import Model
+
+from audience_core.domain.account import Account, Client, LoginStrategy, Role
+from audience_core.domain.ids import AccountId
+from audience_core.errors import ConflictError, NotFoundError
+from audience_core.persistence.tables import bind
+from audience_core.persistence.versions import is_condition_failure
+
+_ACCOUNT = "ACCOUNT"
+_CLIENT = "CLIENT"
+
+
+class AccountItem(Model):
+    class Meta:
+        table_name = ""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    name = UnicodeAttribute()
+    look_back_days = NumberAttribute()
+    active_audience_cap = NumberAttribute()
+    batches_per_second = NumberAttribute()
+    strategy = JSONAttribute()
+
+
+class ClientItem(Model):
+    class Meta:
+        table_name = ""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    account_id = NumberAttribute()
+    role = UnicodeAttribute()
+    name = UnicodeAttribute()
+
+
+class DynamoAccountStore:
+    def __init__(self, table_name: str, region: str | None = None) -> None:
+        self._accounts = bind(AccountItem, table_name, region)
+        self._clients = bind(ClientItem, table_name, region)
+
+    def get(self, account_id: AccountId) -> Account:
+        try:
+            item = self._accounts.get(_account_key(account_id), _ACCOUNT)
+        except DoesNotExist as error:
+            raise NotFoundError(f"there is no account {account_id}") from error
+        return Account(
+            account_id=account_id,
+            name=item.name,
+            look_back_days=int(item.look_back_days),
+            active_audience_cap=int(item.active_audience_cap),
+            batches_per_second=int(item.batches_per_second),
+            strategy=LoginStrategy.model_validate(item.strategy),
+        )
+
+    def create(self, account: Account) -> Account:
+        item = self._accounts(
+            _account_key(account.account_id),
+            _ACCOUNT,
+            name=account.name,
+            look_back_days=account.look_back_days,
+            active_audience_cap=account.active_audience_cap,
+            batches_per_second=account.batches_per_second,
+            strategy={field: sorted(types) for field, types in account.strategy.model_dump().items()},
+        )
+        try:
+            item.save(condition=AccountItem.pk.does_not_exist())
+        except PutError as error:
+            if is_condition_failure(error):
+                raise ConflictError(f"account id {account.account_id} is taken") from error
+            raise
+        return account
+
+    def save_client(self, client: Client) -> None:
+        self._clients(
+            _client_key(client.client_id),
+            _CLIENT,
+            account_id=client.account_id,
+            role=client.role.value,
+            name=client.name,
+        ).save()
+
+    def client(self, client_id: str) -> Client:
+        try:
+            item = self._clients.get(_client_key(client_id), _CLIENT)
+        except DoesNotExist as error:
+            raise NotFoundError("there is no such client") from error
+        return Client(
+            client_id=client_id,
+            account_id=AccountId(int(item.account_id)),
+            role=Role(item.role),
+            name=item.name,
+        )
+
+
+def _account_key(account_id: AccountId) -> str:
+    return f"{account_id}#account"
+
+
+def _client_key(client_id: str) -> str:
+    return f"client#{client_id}"

@@ -1,0 +1,31 @@
+"""Issues OAuth2 clients in a Cognito user pool."""
+
+from functools import cached_property
+from typing import Any
+
+import boto3
+
+from audience_core.domain.account import ClientCredentials
+
+# Of the user pool's resource server; whoever holds it may call the API, and its client tells the account and role.
+SCOPE = "audiences/api"
+
+
+class CognitoIdentityProvider:
+    def __init__(self, user_pool_id: str, region: str | None = None) -> None:
+        self._user_pool_id, self._region = user_pool_id, region
+
+    @cached_property
+    def _client(self) -> Any:
+        return boto3.client("cognito-idp", region_name=self._region)
+
+    def create_client(self, name: str) -> ClientCredentials:
+        created = self._client.create_user_pool_client(
+            UserPoolId=self._user_pool_id,
+            ClientName=name,
+            GenerateSecret=True,
+            AllowedOAuthFlows=["client_credentials"],
+            AllowedOAuthFlowsUserPoolClient=True,
+            AllowedOAuthScopes=[SCOPE],
+        )["UserPoolClient"]
+        return ClientCredentials(client_id=created["ClientId"], client_secret=created["ClientSecret"])

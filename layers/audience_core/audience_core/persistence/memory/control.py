@@ -1,0 +1,234 @@
+"""The stores of the control path in memory, keeping the promises of those in AWS."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from audience_core.domain.account import Account, Client, Input, Record, Workspace
+from audience_core.domain.audience import Audience, AudienceStatus
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, InputId, OutputId, WorkspaceId
+from audience_core.domain.output import Connection, Output
+from audience_core.domain.stores import Answer
+from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
+
+type _Key = tuple[AccountId, str | int]
+
+
+class _Versioned[R: Record]:
+    """Resources of one kind; `key` names one, `version` guards its writes."""
+
+    def __init__(self, what: str, key: Callable[[R], _Key], version: Callable[[R], int]) -> None:
+        self._what, self._key, self._version = what, key, version
+        self._stored: dict[_Key, R] = {}
+
+    def get(self, key: _Key) -> R:
+        if key not in self._stored:
+            raise NotFoundError(f"there is no {self._what} {key[1]}")
+        return self._stored[key]
+
+    def of(self, account_id: AccountId) -> list[R]:
+        return [resource for key, resource in self._stored.items() if key[0] == account_id]
+
+    def save(self, resource: R) -> R:
+        self._require_unchanged(resource)
+        saved = resource.model_copy(update={"version": self._version(resource) + 1})
+        self._stored[self._key(resource)] = saved
+        return saved
+
+    def delete(self, resource: R) -> None:
+        self._require_unchanged(resource)
+        del self._stored[self._key(resource)]
+
+    def _require_unchanged(self, resource: R) -> None:
+        stored = self._stored.get(self._key(resource))
+        if (self._version(stored) if stored else 0) != self._version(resource):
+            raise StaleVersionError("somebody else changed it in between: load it again")
+
+
+class MemoryAccountStore:
+    def __init__(self) -> None:
+        self._accounts: dict[AccountId, Account] = {}
+        self._clients: dict[str, Client] = {}
+
+    def get(self, account_id: AccountId) -> Account:
+        if account_id not in self._accounts:
+            raise NotFoundError(f"there is no account {account_id}")
+        return self._accounts[account_id]
+
+    def create(self, account: Account) -> Account:
+        if account.account_id in self._accounts:
+            raise ConflictError(f"account id {account.account_id} is taken")
+        self._accounts[account.account_id] = account
+        return account
+
+    def save_client(self, client: Client) -> None:
+        self._clients[client.client_id] = client
+
+    def client(self, client_id: str) -> Client:
+        if client_id not in self._clients:
+            raise NotFoundError("there is no such client")
+        return self._clients[client_id]
+
+
+class MemoryWorkspaceStore:
+    def __init__(self) -> None:
+        self._workspaces = _Versioned[Workspace](
+            "workspace", lambda w: (w.account_id, w.workspace_id), lambda w: w.version
+        )
+        self._inputs = _Versioned[Input](
+            "input", lambda i: (i.account_id, f"{i.workspace_id}#{i.input_id}"), lambda i: i.version
+        )
+        self._keys: dict[str, tuple[AccountId, WorkspaceId, InputId]] = {}
+
+    def get(self, account_id: AccountId, workspace_id: WorkspaceId) -> Workspace:
+        return self._workspaces.get((account_id, workspace_id))
+
+    def list(self, account_id: AccountId) -> tuple[Workspace, ...]:
+        return tuple(sorted(self._workspaces.of(account_id), key=lambda w: (w.created_at, w.workspace_id)))
+
+    def save(self, workspace: Workspace) -> Workspace:
+        return self._workspaces.save(workspace)
+
+    def delete(self, workspace: Workspace) -> None:
+        self._workspaces.delete(workspace)
+
+    def get_input(self, account_id: AccountId, workspace_id: WorkspaceId, input_id: InputId) -> Input:
+        return self._inputs.get((account_id, f"{workspace_id}#{input_id}"))
+
+    def list_inputs(self, account_id: AccountId, workspace_id: WorkspaceId | None = None) -> tuple[Input, ...]:
+        found = [i for i in self._inputs.of(account_id) if workspace_id in (None, i.workspace_id)]
+        return tuple(sorted(found, key=lambda i: (i.created_at, i.input_id)))
+
+    def save_input(self, an_input: Input) -> Input:
+        owner = (an_input.account_id, an_input.workspace_id, an_input.input_id)
+        if self._keys.get(an_input.key, owner) != owner:
+            raise StaleVersionError("the key belongs to another input")
+        saved = self._inputs.save(an_input)
+        self._keys = {key: who for key, who in self._keys.items() if who != owner}
+        self._keys[an_input.key] = owner
+        return saved
+
+    def delete_input(self, an_input: Input) -> None:
+        self._inputs.delete(an_input)
+        self._keys.pop(an_input.key, None)
+
+    def input_by_key(self, key: str) -> Input:
+        if key not in self._keys:
+            raise NotFoundError("there is no such ingest key")
+        return self.get_input(*self._keys[key])
+
+
+class MemoryAudienceStore:
+    def __init__(self) -> None:
+        self._audiences = _Versioned[Audience]("audience", lambda a: (a.account_id, a.audience_id), lambda a: a.version)
+        self._programs: dict[AccountId, int] = {}
+        self._last_ids: dict[AccountId, int] = {}
+        self._answers: dict[tuple[AccountId, str], tuple[Answer, datetime]] = {}
+
+    def get(self, account_id: AccountId, audience_id: AudienceId) -> Audience:
+        return self._audiences.get((account_id, audience_id))
+
+    def list(self, account_id: AccountId) -> tuple[Audience, ...]:
+        return tuple(sorted(self._audiences.of(account_id), key=lambda a: a.audience_id))
+
+    def next_id(self, account_id: AccountId) -> AudienceId:
+        self._last_ids[account_id] = self._last_ids.get(account_id, 0) + 1
+        return AudienceId(self._last_ids[account_id])
+
+    def save(self, audience: Audience) -> Audience:
+        return self._audiences.save(audience)
+
+    def publish(self, audience: Audience) -> Audience:
+        version = self.program_version(audience.account_id) + 1
+        saved = self._audiences.save(audience.model_copy(update={"program_version": version}))
+        self._programs[audience.account_id] = version
+        return saved
+
+    def delete(self, audience: Audience) -> None:
+        self._audiences.delete(audience)
+        if audience.status is AudienceStatus.ACTIVE:
+            self._programs[audience.account_id] = self.program_version(audience.account_id) + 1
+
+    def program_version(self, account_id: AccountId) -> int:
+        return self._programs.get(account_id, 0)
+
+    def claim_answer(self, account_id: AccountId, key: str, fingerprint: str, now: datetime) -> Answer | None:
+        known, expires_at = self._answers.get((account_id, key), (None, now))
+        if known is not None and expires_at > now:
+            return known
+        self._answers[account_id, key] = (Answer(fingerprint), now + timedelta(seconds=60))
+        return None
+
+    def save_answer(self, account_id: AccountId, key: str, answer: Answer, now: datetime) -> None:
+        self._answers[account_id, key] = (answer, now + timedelta(days=1))
+
+    def release_answer(self, account_id: AccountId, key: str) -> None:
+        self._answers.pop((account_id, key), None)
+
+
+class MemoryOutputStore:
+    def __init__(self) -> None:
+        self._outputs = _Versioned[Output]("output", lambda o: (o.account_id, o.output_id), lambda o: o.version)
+        self._connections = _Versioned[Connection](
+            "connection", lambda c: (c.account_id, c.connection_id), lambda c: c.version
+        )
+
+    def get(self, account_id: AccountId, output_id: OutputId) -> Output:
+        return self._outputs.get((account_id, output_id))
+
+    def list(self, account_id: AccountId) -> tuple[Output, ...]:
+        return tuple(sorted(self._outputs.of(account_id), key=lambda o: (o.created_at, o.output_id)))
+
+    def save(self, output: Output) -> Output:
+        return self._outputs.save(output)
+
+    def delete(self, output: Output) -> None:
+        self._outputs.delete(output)
+
+    def get_connection(self, account_id: AccountId, connection_id: ConnectionId) -> Connection:
+        return self._connections.get((account_id, connection_id))
+
+    def list_connections(self, account_id: AccountId, audience_id: AudienceId | None = None) -> tuple[Connection, ...]:
+        found = [c for c in self._connections.of(account_id) if audience_id in (None, c.audience_id)]
+        return tuple(sorted(found, key=lambda c: (c.created_at, c.connection_id)))
+
+    def save_connection(self, connection: Connection) -> Connection:
+        return self._connections.save(connection)
+
+    def delete_connection(self, connection: Connection) -> None:
+        self._connections.delete(connection)
+
+
+class MemorySecretStore:
+    def __init__(self) -> None:
+        self._secrets: dict[str, dict[str, str]] = {}
+
+    def put(self, account_id: AccountId, name: str, values: Mapping[str, str]) -> str:
+        reference = f"{account_id}/{name}"
+        self._secrets[reference] = dict(values)
+        return reference
+
+    def get(self, reference: str) -> dict[str, str]:
+        if reference not in self._secrets:
+            raise NotFoundError("the confidential settings of the output are gone: enter them again")
+        return dict(self._secrets[reference])
+
+    def delete(self, reference: str) -> None:
+        self._secrets.pop(reference, None)
+
+
+class MemoryWorkflows:
+    """Starts nothing; `started` holds the names of the runs, each once."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def start_backfill(self, account_id: AccountId, program_version: int) -> str:
+        return self._start(f"backfill-{account_id}-{program_version}")
+
+    def start_connection_fill(self, account_id: AccountId, connection_id: ConnectionId, version: int) -> str:
+        return self._start(f"fill-{account_id}-{connection_id}-{version}")
+
+    def _start(self, name: str) -> str:
+        if name not in self.started:
+            self.started.append(name)
+        return name

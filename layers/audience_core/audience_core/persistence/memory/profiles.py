@@ -1,0 +1,54 @@
+"""Profiles in memory, packed like stored ones, so that tests meet the same form."""
+
+from collections.abc import Collection, Iterator
+
+from audience_core.domain.event import Environment
+from audience_core.domain.ids import AccountId, Mpid
+from audience_core.domain.profile import Profile, bucket_of, due_shard_of
+from audience_core.domain.stores import Page
+from audience_core.errors import StaleVersionError
+from audience_core.persistence.profile_codec import pack_state, pack_timeline, unpack_state, unpack_timeline
+
+type _Key = tuple[AccountId, Environment, Mpid]
+
+
+class MemoryProfileStore:
+    def __init__(self) -> None:
+        self._stored: dict[_Key, tuple[int, int, int, bytes, bytes]] = {}
+        # How often `load` and `save` were called: a message group must need one of each per profile.
+        self.loads = self.saves = 0
+
+    def load(self, account_id: AccountId, environment: Environment, mpids: Collection[Mpid]) -> dict[Mpid, Profile]:
+        self.loads += 1
+        keys = [(account_id, environment, mpid) for mpid in mpids]
+        return {key[2]: self._profile(key) for key in keys if key in self._stored}
+
+    def save(self, profile: Profile, now_ms: int) -> Profile:
+        self.saves += 1
+        key = (profile.account_id, profile.environment, profile.mpid)
+        stored_version = self._stored[key][0] if key in self._stored else 0
+        if stored_version != profile.version:
+            raise StaleVersionError("the profile was written in between")
+        profile.version += 1
+        packed = pack_state(profile), pack_timeline(profile.timeline.items())
+        self._stored[key] = (profile.version, profile.program_version, profile.due_at, *packed)
+        return profile
+
+    def page(
+        self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
+    ) -> Page[Profile]:
+        keys = sorted(k for k in self._stored if k[:2] == (account_id, environment) and bucket_of(k[2]) == bucket)
+        rest = [key for key in keys if cursor is None or key[2] > int(cursor)]
+        items = tuple(self._profile(key) for key in rest[:limit])
+        return Page(items, str(rest[limit - 1][2]) if len(rest) > limit else None)
+
+    def due(self, shard: int, now_ms: int) -> Iterator[tuple[AccountId, Mpid]]:
+        due = sorted((row[2], key) for key, row in self._stored.items() if row[2] <= now_ms)
+        yield from ((key[0], key[2]) for _, key in due if due_shard_of(key[2]) == shard)
+
+    def _profile(self, key: _Key) -> Profile:
+        version, program, _, state, timeline = self._stored[key]
+        profile = Profile(*key, version=version, program_version=program)
+        unpack_state(state, profile)
+        profile.timeline = unpack_timeline(timeline)
+        return profile

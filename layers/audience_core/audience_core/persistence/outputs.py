@@ -1,0 +1,147 @@
+"""Outputs and connections in DynamoDB."""
+
+from datetime import datetime
+
+from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DoesNotExist
+
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
+from audience_core.domain.output import Connection, ConnectionStatus, Fault, Output, SubscriptionState
+from audience_core.errors import NotFoundError
+from audience_core.persistence.tables import bind
+from audience_core.persistence.versions import VersionedItem, conflicts_raised, unchanged
+
+
+class OutputItem(VersionedItem):
+    connector = UnicodeAttribute()
+    name = UnicodeAttribute()
+    settings = JSONAttribute()
+    secret_ref = UnicodeAttribute(null=True)
+    created_at = UnicodeAttribute()
+
+
+class ConnectionItem(VersionedItem):
+    audience_id = NumberAttribute()
+    output_id = UnicodeAttribute()
+    settings = JSONAttribute()
+    status = UnicodeAttribute()
+    subscription = UnicodeAttribute()
+    subscription_settings = JSONAttribute()
+    fault = JSONAttribute(null=True)
+    created_at = UnicodeAttribute()
+    active_since = UnicodeAttribute(null=True)
+
+
+class DynamoOutputStore:
+    def __init__(self, table_name: str, region: str | None = None) -> None:
+        self._outputs = bind(OutputItem, table_name, region)
+        self._connections = bind(ConnectionItem, table_name, region)
+
+    def get(self, account_id: AccountId, output_id: OutputId) -> Output:
+        try:
+            item = self._outputs.get(_partition(account_id), f"O#{output_id}", consistent_read=True)
+        except DoesNotExist as error:
+            raise NotFoundError(f"there is no output {output_id}") from error
+        return _output(account_id, item)
+
+    def list(self, account_id: AccountId) -> tuple[Output, ...]:
+        items = self._outputs.query(_partition(account_id), OutputItem.sk.startswith("O#"), consistent_read=True)
+        return tuple(sorted((_output(account_id, item) for item in items), key=lambda o: (o.created_at, o.output_id)))
+
+    def save(self, output: Output) -> Output:
+        saved = output.model_copy(update={"version": output.version + 1})
+        item = self._outputs(
+            _partition(output.account_id),
+            f"O#{output.output_id}",
+            version=saved.version,
+            connector=output.connector,
+            name=output.name,
+            settings=output.settings,
+            secret_ref=output.secret_ref,
+            created_at=output.created_at.isoformat(),
+        )
+        with conflicts_raised():
+            item.save(condition=unchanged(output.version))
+        return saved
+
+    def delete(self, output: Output) -> None:
+        item = self._outputs(_partition(output.account_id), f"O#{output.output_id}")
+        with conflicts_raised():
+            item.delete(condition=unchanged(output.version))
+
+    def get_connection(self, account_id: AccountId, connection_id: ConnectionId) -> Connection:
+        try:
+            item = self._connections.get(_partition(account_id), f"C#{connection_id}", consistent_read=True)
+        except DoesNotExist as error:
+            raise NotFoundError(f"there is no connection {connection_id}") from error
+        return _connection(account_id, item)
+
+    def list_connections(self, account_id: AccountId, audience_id: AudienceId | None = None) -> tuple[Connection, ...]:
+        # An account has few connections: one page holds thousands, and membership changes ask for all of them.
+        items = self._connections.query(
+            _partition(account_id), ConnectionItem.sk.startswith("C#"), consistent_read=True
+        )
+        found = (_connection(account_id, item) for item in items)
+        wanted = (each for each in found if audience_id is None or each.audience_id == audience_id)
+        return tuple(sorted(wanted, key=lambda c: (c.created_at, c.connection_id)))
+
+    def save_connection(self, connection: Connection) -> Connection:
+        saved = connection.model_copy(update={"version": connection.version + 1})
+        with conflicts_raised():
+            self._item(saved).save(condition=unchanged(connection.version))
+        return saved
+
+    def delete_connection(self, connection: Connection) -> None:
+        item = self._connections(_partition(connection.account_id), f"C#{connection.connection_id}")
+        with conflicts_raised():
+            item.delete(condition=unchanged(connection.version))
+
+    def _item(self, connection: Connection) -> ConnectionItem:
+        return self._connections(
+            _partition(connection.account_id),
+            f"C#{connection.connection_id}",
+            version=connection.version,
+            audience_id=connection.audience_id,
+            output_id=connection.output_id,
+            settings=connection.settings,
+            status=connection.status.value,
+            subscription=connection.subscription.value,
+            subscription_settings=connection.subscription_settings,
+            fault=None if connection.fault is None else connection.fault.model_dump(mode="json"),
+            created_at=connection.created_at.isoformat(),
+            active_since=None if connection.active_since is None else connection.active_since.isoformat(),
+        )
+
+
+def _partition(account_id: AccountId) -> str:
+    return f"{account_id}#outputs"
+
+
+def _output(account_id: AccountId, item: OutputItem) -> Output:
+    return Output(
+        account_id=account_id,
+        output_id=OutputId(item.sk.removeprefix("O#")),
+        connector=item.connector,
+        name=item.name,
+        settings=item.settings,
+        secret_ref=item.secret_ref,
+        created_at=datetime.fromisoformat(item.created_at),
+        version=int(item.version),
+    )
+
+
+def _connection(account_id: AccountId, item: ConnectionItem) -> Connection:
+    return Connection(
+        account_id=account_id,
+        connection_id=ConnectionId(item.sk.removeprefix("C#")),
+        audience_id=AudienceId(int(item.audience_id)),
+        output_id=OutputId(item.output_id),
+        settings=item.settings,
+        status=ConnectionStatus(item.status),
+        subscription=SubscriptionState(item.subscription),
+        subscription_settings=item.subscription_settings,
+        fault=None if item.fault is None else Fault.model_validate(item.fault),
+        created_at=datetime.fromisoformat(item.created_at),
+        active_since=None if item.active_since is None else datetime.fromisoformat(item.active_since),
+        version=int(item.version),
+    )

@@ -1,0 +1,48 @@
+"""Confidential settings in Secrets Manager, one secret per output."""
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from audience_core.domain.ids import AccountId
+from audience_core.errors import NotFoundError
+
+_PREFIX = "audience-manager"
+# The second is a secret on its way out.
+_GONE = {"ResourceNotFoundException", "InvalidRequestException"}
+
+
+class SecretsManagerStore:
+    def __init__(self, region: str | None = None) -> None:
+        self._region = region
+
+    @cached_property
+    def _client(self) -> Any:
+        # Made on first use: most functions need no secrets, and a client costs a tenth of a second.
+        return boto3.client("secretsmanager", region_name=self._region)
+
+    def put(self, account_id: AccountId, name: str, values: Mapping[str, str]) -> str:
+        reference = f"{_PREFIX}/{account_id}/{name}"
+        text = json.dumps(dict(values))
+        try:
+            self._client.create_secret(Name=reference, SecretString=text)
+        except self._client.exceptions.ResourceExistsException:
+            self._client.put_secret_value(SecretId=reference, SecretString=text)
+        return reference
+
+    def get(self, reference: str) -> dict[str, str]:
+        try:
+            text: str = self._client.get_secret_value(SecretId=reference)["SecretString"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _GONE:
+                raise NotFoundError("the confidential settings of the output are gone: enter them again") from error
+            raise
+        return {name: str(value) for name, value in json.loads(text).items()}
+
+    def delete(self, reference: str) -> None:
+        """Deleting what is gone already is harmless."""
+        self._client.delete_secret(SecretId=reference, ForceDeleteWithoutRecovery=True)

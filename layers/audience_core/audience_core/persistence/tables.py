@@ -1,0 +1,15 @@
+"""Binds a pynamodb model to the table that the environment names, so that importing a model needs no environment."""
+
+from typing import Any, cast
+
+from pynamodb.models import Model
+
+
+def bind[M: Model](model: type[M], table_name: str, region: str | None, **indexes: Any) -> type[M]:
+    """A subclass of the model for one table.
+
+    Args:
+        indexes: a fresh index object for each of the model's, because an index knows the model it belongs to.
+    """
+    meta = type("Meta", (), {"table_name": table_name, "region": region})
+    return cast(type[M], type(model.__name__, (model,), {"Meta": meta, "__module__": model.__module__, **indexes}))

@@ -1,0 +1,59 @@
+"""Starts the state machines of the control path; a run's name is its purpose, so that starting twice starts one."""
+
+import json
+import logging
+from functools import cached_property
+from typing import Any
+
+import boto3
+
+from audience_core.domain.ids import AccountId, ConnectionId
+from audience_core.errors import ConflictError
+
+_ATTEMPTS = 10
+
+logger = logging.getLogger(__name__)
+
+
+class StepFunctionsWorkflows:
+    def __init__(self, backfill_arn: str, fill_connection_arn: str, region: str | None = None) -> None:
+        self._region = region
+        self._backfill_arn, self._fill_connection_arn = backfill_arn, fill_connection_arn
+
+    @cached_property
+    def _client(self) -> Any:
+        # Made on first use: most functions start nothing, and a client costs a tenth of a second.
+        return boto3.client("stepfunctions", region_name=self._region)
+
+    def start_backfill(self, account_id: AccountId, program_version: int) -> str:
+        return self._start(
+            self._backfill_arn,
+            f"backfill-{account_id}-{program_version}",
+            {"account_id": account_id, "program_version": program_version},
+        )
+
+    def start_connection_fill(self, account_id: AccountId, connection_id: ConnectionId, version: int) -> str:
+        return self._start(
+            self._fill_connection_arn,
+            f"fill-{account_id}-{connection_id}-{version}",
+            {"account_id": account_id, "connection_id": connection_id, "version": version},
+        )
+
+    def _start(self, arn: str, name: str, arguments: dict[str, Any]) -> str:
+        """A run that died does not stand in the way of the next attempt."""
+        for attempt in range(_ATTEMPTS):
+            run = f"{name}-{attempt + 1}" if attempt else name
+            try:
+                self._client.start_execution(stateMachineArn=arn, name=run, input=json.dumps(arguments))
+            except self._client.exceptions.ExecutionAlreadyExists:
+                if not self._is_dead(arn, run):
+                    logger.info("workflow was started before", extra={"run": run})
+                    return run
+            else:
+                return run
+        raise ConflictError(f"{name} failed {_ATTEMPTS} times: see its runs")
+
+    def _is_dead(self, arn: str, run: str) -> bool:
+        execution = f"{arn.replace(':stateMachine:', ':execution:')}:{run}"
+        status: str = self._client.describe_execution(executionArn=execution)["status"]
+        return status in {"FAILED", "TIMED_OUT", "ABORTED"}

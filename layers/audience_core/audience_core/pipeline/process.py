@@ -1,0 +1,213 @@
+"""From queue messages to profiles: resolve identities, merge, evaluate, and put each profile once."""
+
+import logging
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from audience_core.domain.account import Account
+from audience_core.domain.event import Environment, EventBatch, Identity
+from audience_core.domain.ids import DAY_MS, AccountId, Mpid
+from audience_core.domain.messages import AcceptedBatch, PipelineMessage, Reevaluation, Release
+from audience_core.domain.profile import Delta, Profile
+from audience_core.domain.stores import Archive, EventQueue, IdentityRow, IdentityStore, ProfileStore
+from audience_core.errors import StaleVersionError
+from audience_core.evaluation.incremental import evaluate
+from audience_core.evaluation.program import Program, compile_program
+from audience_core.identity.merge import release
+from audience_core.identity.resolve import Resolution, resolve
+from audience_core.pipeline.programs import Programs
+from audience_core.pipeline.update_profile import combine, prune, update
+from audience_core.pipeline.wire.batch import read_batch
+
+logger = logging.getLogger(__name__)
+
+# Rounds lost to concurrent writers before the messages go back to the queue.
+MAX_ROUNDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What processing needs of the outside world."""
+
+    programs: Programs
+    identities: IdentityStore
+    profiles: ProfileStore
+    events: EventQueue
+    archive: Archive
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is to be done for one account and environment."""
+
+    batches: list[EventBatch] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
+    mpids: set[Mpid] = field(default_factory=set)
+
+    @property
+    def is_done(self) -> bool:
+        return not (self.batches or self.releases or self.mpids)
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What a message group does to one profile."""
+
+    is_asked_for: bool = False
+    resolved: list[tuple[EventBatch, Resolution]] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
+    deltas: list[Delta] = field(default_factory=list)
+
+    def add(self, batch: EventBatch, resolution: Resolution, delta: Delta) -> None:
+        self.resolved.append((batch, resolution))
+        self.deltas.append(delta)
+
+    def release(self, message: Release, profile: Profile) -> None:
+        profile.identities, types = release(profile.identities, message.identity, message.at)
+        self.releases.append(message)
+        self.deltas.append(Delta(identity_types=types))
+
+    @property
+    def is_wanted(self) -> bool:
+        return self.is_asked_for or bool(self.deltas)
+
+
+def process(pipeline: Pipeline, messages: Sequence[PipelineMessage], now_ms: int) -> None:
+    """Apply messages of any accounts; on return all of them are in the stored profiles and the archive.
+
+    Raises:
+        StaleVersionError: other writers kept winning; what was saved stays, repeating the rest is harmless.
+    """
+    accepted = [message for message in messages if isinstance(message, AcceptedBatch)]
+    pipeline.archive.put(accepted)
+    for (account_id, environment), work in _by_population(messages).items():
+        account, program = pipeline.programs.current(account_id)
+        if environment is Environment.DEVELOPMENT:
+            program = compile_program(0, (), account.look_back_days)
+        group = _Group(pipeline, account, environment, program, now_ms)
+        for _ in range(MAX_ROUNDS):
+            work = group.attempt(work)
+            if work.is_done:
+                break
+        else:
+            raise StaleVersionError(f"{MAX_ROUNDS} rounds lost to concurrent writers")
+
+
+def _by_population(messages: Iterable[PipelineMessage]) -> dict[tuple[AccountId, Environment], _Work]:
+    populations: dict[tuple[AccountId, Environment], _Work] = defaultdict(_Work)
+    for message in messages:
+        match message:
+            case AcceptedBatch(is_historical=True):
+                continue  # it is in the archive, which is all that history asks for
+            case AcceptedBatch():
+                batch = read_batch(message)
+                populations[batch.source.account_id, batch.environment].batches.append(batch)
+            case Release():
+                populations[message.account_id, message.environment].releases.append(message)
+            case Reevaluation():
+                populations[message.account_id, Environment.PRODUCTION].mpids.add(message.mpid)
+    return populations
+
+
+class _Group:
+    """The messages of one account and environment."""
+
+    def __init__(
+        self, pipeline: Pipeline, account: Account, environment: Environment, program: Program, now_ms: int
+    ) -> None:
+        self._pipeline, self._account, self._environment = pipeline, account, environment
+        self._program, self._now = program, now_ms
+        self._horizon = now_ms - account.look_back_days * DAY_MS
+
+    def attempt(self, work: _Work) -> _Work:
+        """Do what can be done against the state read now; what a concurrent writer spoilt is left for another round."""
+        rows = self._rows(work.batches)
+        profiles = self._load(work, rows)
+        left, turns = _Work(), {mpid: _Turn(mpid in work.mpids) for mpid in profiles}
+        for batch in work.batches:
+            try:
+                self._apply(batch, rows, profiles, turns)
+            except StaleVersionError:
+                left.batches.append(batch)
+        for each in work.releases:
+            if each.mpid in profiles:
+                turns[each.mpid].release(each, profiles[each.mpid])
+        for mpid, turn in turns.items():
+            if turn.is_wanted:
+                self._finish(profiles[mpid], turn, left)
+        return left
+
+    def _rows(self, batches: Iterable[EventBatch]) -> dict[Identity, IdentityRow]:
+        wanted = {identity for batch in batches for identity in batch.identities}
+        return self._pipeline.identities.rows(self._account.account_id, self._environment, wanted) if wanted else {}
+
+    def _load(self, work: _Work, rows: Mapping[Identity, IdentityRow]) -> dict[Mpid, Profile]:
+        mpids = {mpid for row in rows.values() for mpid in row.holders} | work.mpids
+        mpids |= {batch.mpid for batch in work.batches if batch.mpid is not None} | {r.mpid for r in work.releases}
+        return self._pipeline.profiles.load(self._account.account_id, self._environment, mpids) if mpids else {}
+
+    def _apply(
+        self,
+        batch: EventBatch,
+        rows: dict[Identity, IdentityRow],
+        profiles: dict[Mpid, Profile],
+        turns: dict[Mpid, _Turn],
+    ) -> None:
+        """Find whose batch it is and merge it at once, so that the next batch is resolved against what this one said."""
+        account_id, strategy = self._account.account_id, self._account.strategy
+        resolution = resolve(batch, rows, profiles, strategy, _new_mpid)
+        if resolution.writes:
+            self._pipeline.identities.write(account_id, self._environment, resolution.writes)
+            for row in resolution.writes:
+                rows[row.identity] = IdentityRow(row.identity, row.holders, row.version + 1)
+        if resolution.mpid not in profiles:
+            profiles[resolution.mpid] = Profile(account_id, self._environment, resolution.mpid)
+            turns[resolution.mpid] = _Turn()
+        delta = update(profiles[resolution.mpid], batch, resolution.granted, strategy, self._horizon)
+        turns[resolution.mpid].add(batch, resolution, delta)
+
+    def _finish(self, profile: Profile, turn: _Turn, left: _Work) -> None:
+        try:
+            if self._evaluate(profile, combine(turn.deltas)):
+                self._pipeline.profiles.save(profile, self._now)
+        except StaleVersionError:
+            left.batches += [batch for batch, _ in turn.resolved]
+            left.releases += turn.releases
+            left.mpids |= {profile.mpid} if turn.is_asked_for else set()
+        else:
+            self._tell_identities(profile.mpid, turn.resolved)
+
+    def _evaluate(self, profile: Profile, delta: Delta) -> bool:
+        """Bring memberships up to date; whether there is anything new to store."""
+        evaluation = evaluate(self._program, profile, delta, self._now)
+        is_same = (evaluation.agenda, evaluation.agenda_until) == (profile.agenda, profile.agenda_until)
+        if delta.is_empty and is_same and not evaluation.changes and profile.program_version == self._program.version:
+            return False
+        profile.memberships, profile.changes = evaluation.memberships, evaluation.changes
+        profile.agenda, profile.agenda_until = evaluation.agenda, evaluation.agenda_until
+        profile.program_version = self._program.version
+        prune(profile, self._horizon)
+        return True
+
+    def _tell_identities(self, mpid: Mpid, resolved: Sequence[tuple[EventBatch, Resolution]]) -> None:
+        """Identities that moved: rows drop their former holder, other profiles are told to let go."""
+        account_id, environment = self._account.account_id, self._environment
+        for batch, resolution in resolved:
+            for identity in resolution.forgets:
+                self._pipeline.identities.forget(account_id, environment, identity, mpid, batch.received_at)
+        taken = [
+            Release(account_id, environment, holder, identity, batch.received_at)
+            for batch, resolution in resolved
+            for holder, identity in resolution.releases
+        ]
+        if taken:
+            self._pipeline.events.send(taken)
+
+
+def _new_mpid() -> Mpid:
+    """A random non-zero signed 64-bit integer."""
+    while True:
+        if mpid := int.from_bytes(secrets.token_bytes(8), signed=True):
+            return Mpid(mpid)

@@ -1,0 +1,119 @@
+"""Settings from the environment and the choice of implementations; built on first use, kept for the process."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Self
+
+from audience_core.domain.stores import (
+    AccountStore,
+    Archive,
+    AudienceStore,
+    EventQueue,
+    IdentityStore,
+    LedgerStore,
+    MembershipStore,
+    OutputStore,
+    ProfileStore,
+    RateStore,
+    RequestStore,
+    SecretStore,
+    WakeUpQueue,
+    Workflows,
+    WorkspaceStore,
+)
+from audience_core.outputs.http import HttpSend, Send
+from audience_core.persistence.accounts import DynamoAccountStore
+from audience_core.persistence.archive import S3Archive
+from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.identities import DynamoIdentityStore
+from audience_core.persistence.ledger import DynamoLedgerStore
+from audience_core.persistence.memberships import DynamoMembershipStore
+from audience_core.persistence.outputs import DynamoOutputStore
+from audience_core.persistence.profiles import DynamoProfileStore
+from audience_core.persistence.queues import SqsEventQueue, SqsWakeUpQueue
+from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
+from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.workflows import StepFunctionsWorkflows
+from audience_core.persistence.workspaces import DynamoWorkspaceStore
+from audience_core.pipeline.process import Pipeline
+from audience_core.pipeline.programs import Programs
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Every store and queue a function may use; its policy decides which it really can."""
+
+    accounts: AccountStore
+    workspaces: WorkspaceStore
+    audiences: AudienceStore
+    outputs: OutputStore
+    secrets: SecretStore
+    workflows: Workflows
+    requests: RequestStore
+    rates: RateStore
+    events: EventQueue
+    archive: Archive
+    identities: IdentityStore
+    profiles: ProfileStore
+    memberships: MembershipStore
+    ledger: LedgerStore
+    wake_ups: WakeUpQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Names of tables, queues and the rest, as the template hands them to every function; "" for what one has not."""
+
+    region: str
+    values: Mapping[str, str]
+
+    @classmethod
+    def from_env(cls) -> Self:
+        return cls(os.environ.get("AWS_REGION", "us-east-1"), dict(os.environ))
+
+    def __getitem__(self, name: str) -> str:
+        return self.values.get(name, "")
+
+
+@cache
+def settings() -> Settings:
+    return Settings.from_env()
+
+
+@cache
+def stores() -> Stores:
+    of, region = settings(), settings().region
+    return Stores(
+        accounts=DynamoAccountStore(of["ACCOUNTS_TABLE"], region),
+        workspaces=DynamoWorkspaceStore(of["WORKSPACES_TABLE"], region),
+        audiences=DynamoAudienceStore(of["AUDIENCES_TABLE"], region),
+        outputs=DynamoOutputStore(of["OUTPUTS_TABLE"], region),
+        secrets=SecretsManagerStore(region),
+        workflows=StepFunctionsWorkflows(
+            of["BACKFILL_STATE_MACHINE_ARN"], of["FILL_CONNECTION_STATE_MACHINE_ARN"], region
+        ),
+        requests=DynamoRequestStore(of["REQUESTS_TABLE"], region),
+        rates=DynamoRateStore(of["REQUESTS_TABLE"], region),
+        events=SqsEventQueue(of["EVENTS_QUEUE_URL"], region),
+        archive=S3Archive(of["ARCHIVE_BUCKET"], region),
+        identities=DynamoIdentityStore(of["IDENTITIES_TABLE"], region),
+        profiles=DynamoProfileStore(of["PROFILES_TABLE"], of["CHUNKS_TABLE"], region),
+        memberships=DynamoMembershipStore(of["MEMBERSHIPS_TABLE"], of["COUNTS_TABLE"], region),
+        ledger=DynamoLedgerStore(of["LEDGER_TABLE"], region),
+        wake_ups=SqsWakeUpQueue(of["WAKE_UPS_QUEUE_URL"], region),
+    )
+
+
+@cache
+def pipeline() -> Pipeline:
+    """What `pipeline.process` works with; its compiled programs live as long as the process."""
+    of = stores()
+    return Pipeline(Programs(of.accounts, of.audiences), of.identities, of.profiles, of.events, of.archive)
+
+
+@cache
+def send() -> Send:
+    """The one way to partners; private addresses only where the stack says it is local."""
+    return HttpSend(allow_private=settings()["ALLOW_PRIVATE_ENDPOINTS"] == "true")

@@ -1,0 +1,133 @@
+"""The local AWS starts alone, says what is in its way, and leaves nothing behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from local import emulator
+from local.app import EMULATOR_PYTHON, ROOT, LocalError
+from local.emulator import HOST, Emulator
+from local.logs import new_events
+
+pytestmark = pytest.mark.stack
+
+
+def group_of(pid):
+    """Process ids in the group that `pid` leads."""
+    listed = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = (line.split() for line in listed.splitlines())
+    return {int(each) for each, group, state in rows if int(group) == pid and not state.startswith("Z")}
+
+
+def test_taken_port_is_explained(tmp_path):
+    with socket.socket() as other:
+        other.bind((HOST, 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        with pytest.raises(LocalError, match=f"port {port} on 127.0.0.1 is taken.*\n.*AUDIENCES_PORT={port + 1}"):
+            emulator.start(Emulator(tmp_path, port))
+
+
+def test_listens_on_loopback_only(stack):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        outside = probe.getsockname()[0]
+
+    with socket.socket() as caller:
+        assert caller.connect_ex((HOST, stack.emulator.port)) == 0
+    with socket.socket() as caller:
+        assert outside == HOST or caller.connect_ex((outside, stack.emulator.port)) != 0
+
+
+def test_logs_name_their_function(stack):
+    stack.client("lambda").invoke(
+        FunctionName=stack.outputs["CollectName"],
+        Payload=b'{"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "told"}]}',
+    )
+
+    events = new_events(stack.client("logs"), since=0)
+
+    told = [event for event in events if event["message"].strip() == "queued told"]
+    assert {event["group"] for event in told} == {f"/aws/lambda/{stack.outputs['CollectName']}"}
+
+
+def test_running_one_is_found_on_its_port_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(emulator, "STATE", tmp_path)
+    started = Emulator(tmp_path / "main", emulator.free_port())
+    emulator.start(started)
+
+    monkeypatch.delenv("AUDIENCES_PORT", raising=False)
+    found = emulator.default_emulator()
+    monkeypatch.setenv("AUDIENCES_PORT", "1")
+    with pytest.raises(LocalError, match=f"already runs on port {started.port}"):
+        emulator.default_emulator()
+    emulator.stop(started)
+
+    assert found == started
+    assert emulator.default_emulator().port == 1
+
+
+def test_stop_ends_the_functions_too(tmp_path):
+    started = Emulator(tmp_path, emulator.free_port())
+    emulator.start(started)
+    pid = emulator.running_pid(started)
+    assert group_of(pid)
+
+    assert emulator.stop(started)
+
+    assert group_of(pid) == set()
+    assert not emulator.stop(started)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_leaves_nothing_behind(tmp_path, number):
+    program = (
+        "import sys; from pathlib import Path; from local import __main__ as m, emulator;"
+        "m.build_and_deploy = lambda chosen: {};"
+        f"sys.argv = ['local', 'run', '--foreground'];"
+        f"emulator.default_emulator = lambda: emulator.Emulator(Path({str(tmp_path)!r}), {emulator.free_port()});"
+        "m.main()"
+    )
+    running = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert running.stdout
+    assert any("Ctrl-C ends it" in line for line in iter(running.stdout.readline, ""))
+    pid = int((tmp_path / "emulator.pid").read_text().split()[0])
+
+    os.kill(running.pid, number)
+    said, _ = running.communicate(timeout=20)
+
+    assert (running.returncode, said.strip()) == (0, "the local AWS has ended")
+    assert group_of(pid) == set()
+
+
+def test_killed_run_is_cleared_by_the_next_start(tmp_path):
+    started = Emulator(tmp_path, emulator.free_port())
+    emulator.start(started)
+    os.killpg(int(started.pid_file.read_text().split()[0]), signal.SIGKILL)
+    while emulator.port_is_taken(started.port):
+        time.sleep(0.02)
+
+    assert not emulator.is_ready(started)
+    emulator.start(started)
+
+    assert emulator.is_ready(started)
+    emulator.stop(started)
+
+
+@pytest.mark.parametrize(
+    "change", ["p.KNOWN_LOG_WAITS = (1,); p.do_not_wait_for_silent_functions()", "p.require(False, 'it has changed')"]
+)
+def test_patch_that_no_longer_fits_is_refused(change):
+    program = f"from local import patched_ministack as p; {change}"
+
+    done = subprocess.run([EMULATOR_PYTHON, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "does not fit ministack 1.5.33" in done.stderr
+    assert "requirements/aws.in" in done.stderr
