@@ -52,7 +52,9 @@ def test_audiences_are_listed_by_id(store: AudienceStore) -> None:
 
 
 def test_a_list_is_longer_than_a_page(store: AudienceStore) -> None:
-    wide = Definition(root=UserAttributeCriterion(attribute="x", test=StringInTest(values=tuple(map(str, range(1000))))))
+    wide = Definition(
+        root=UserAttributeCriterion(attribute="x", test=StringInTest(values=tuple(map(str, range(1000)))))
+    )
     for number in range(1, 6):
         store.save(an_audience(audience_id=AudienceId(number), definition=wide))
 

@@ -90,9 +90,7 @@ def test_a_saved_connection_is_found_with_its_fault(store: OutputStore) -> None:
 def test_connections_are_listed_per_account_and_per_audience(store: OutputStore) -> None:
     first = store.save_connection(a_connection())
     second = store.save_connection(
-        a_connection(
-            connection_id=ConnectionId("c-2"), audience_id=AudienceId(2), created_at=NOW + timedelta(days=1)
-        )
+        a_connection(connection_id=ConnectionId("c-2"), audience_id=AudienceId(2), created_at=NOW + timedelta(days=1))
     )
     store.save(an_output())
 

@@ -244,32 +244,18 @@ events = st.builds(
     st.lists(attributes, max_size=2),
     st.integers(0, 2**40),
 )
-registers = st.dictionaries(
-    st.one_of(
-        st.builds(
-            RegisterKey,
-            st.sampled_from(WORKSPACES).map(WorkspaceId),
-            st.just(RegisterKind.ATTRIBUTE),
-            st.sampled_from(ATTRIBUTES),
-        ),
-        st.builds(
-            RegisterKey,
-            st.sampled_from(WORKSPACES).map(WorkspaceId),
-            st.just(RegisterKind.DEVICE),
-            st.sampled_from(["d1/platform", "d2/platform", "d1/os_version"]),
-        ),
-        st.builds(
-            RegisterKey,
-            st.sampled_from(WORKSPACES).map(WorkspaceId),
-            st.just(RegisterKind.ATTRIBUTION),
-            st.just("publisher"),
-        ),
-    ),
-    st.builds(Register, values, st.integers(NOW - DAY, NOW), st.booleans()).map(
-        lambda r: Register(None, r.at, True) if r.is_deleted else r
-    ),
-    max_size=4,
-)
+def _registers(kind: RegisterKind, names: list[str], of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    keys = st.builds(RegisterKey, st.sampled_from(WORKSPACES).map(WorkspaceId), st.just(kind), st.sampled_from(names))
+    written = st.builds(Register, of, st.integers(NOW - DAY, NOW), st.just(False))
+    deleted = st.builds(Register, st.none(), st.integers(NOW - DAY, NOW), st.just(True))
+    return st.dictionaries(keys, st.one_of(written, deleted), max_size=3)
+
+
+registers = st.tuples(
+    _registers(RegisterKind.ATTRIBUTE, list(ATTRIBUTES), values),
+    _registers(RegisterKind.DEVICE, ["d1/platform", "d2/platform", "d1/os_version"], scalars),
+    _registers(RegisterKind.ATTRIBUTION, ["publisher"], scalars),
+).map(lambda parts: parts[0] | parts[1] | parts[2])
 places = st.fixed_dictionaries(
     {},
     optional={

@@ -1,12 +1,13 @@
 """Chunks of events as ingest batches, one or more per user, and batches as requests of the size the API takes."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from audience_cli.importer import mapping as m
 from audience_cli.importer.events import derived_id, event_json, to_json
-from audience_cli.importer.grouping import Chunk, Group
+from audience_cli.importer.grouping import Chunk
 
 # kB as 1000 bytes, to stay below the limit however it is meant.
 MAX_REQUEST_BYTES = 256_000
@@ -14,6 +15,7 @@ MAX_BATCH_BYTES = 128_000
 MAX_BATCHES = 100
 # Of the braces, names and id that surround the events of a batch.
 ENVELOPE_BYTES = 200
+TOO_LARGE = "an event larger than 128 kB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +27,24 @@ class Request:
     events: int
 
 
+@dataclass(frozen=True, slots=True)
+class WireEvent:
+    """An event as JSON; `rows` of the file are in it."""
+
+    event_id: str
+    text: str
+    rows: int
+
+
 @dataclass(slots=True)
 class User:
-    """What a chunk says of one user; `events` are (id, JSON) pairs."""
+    """What a chunk says of one user, first in row `first`."""
 
     identities: dict[str, str]
+    first: int
     attributes: dict[str, Any] = field(default_factory=dict)
     device: dict[str, Any] = field(default_factory=dict)
-    events: list[tuple[str, str]] = field(default_factory=list)
-    first: int = 0
+    events: list[WireEvent] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,62 +53,50 @@ class Batch:
     events: int
 
 
-class TooLargeError(Exception):
-    """One event alone is larger than a batch may be; `rows` are lost with it."""
-
-    def __init__(self, rows: int) -> None:
-        super().__init__()
-        self.rows = rows
-
-
-def users(mapping: m.Mapping, chunk: Chunk, shift_ms: int, too_large: list[int]) -> list[User]:
-    """The chunk's users in the order of their first rows; of an attribute given twice, the last value.
-
-    Args:
-        too_large: receives the number of rows of each event that no batch can hold.
-    """
+def users(mapping: m.Mapping, chunk: Chunk, shift_ms: int) -> list[User]:
+    """The chunk's users in the order of their first rows; of an attribute given twice, the last value."""
     found: dict[tuple[tuple[str, str], ...], User] = {}
     for group in chunk.groups:
         key = tuple(group.head.identities.items())
         user = found.get(key)
         if user is None:
-            user = found[key] = User(group.head.identities, first=group.first)
+            user = found[key] = User(group.head.identities, group.first)
         user.attributes.update(group.head.attributes)
         user.device.update(group.head.device)
-        _add_event(mapping, user, group, shift_ms, too_large)
+        if mapping.event:
+            user.events.append(WireEvent(*event_json(mapping.event, group, shift_ms), group.size))
     return list(found.values())
 
 
-def _add_event(mapping: m.Mapping, user: User, group: Group, shift_ms: int, too_large: list[int]) -> None:
-    if mapping.event is None:
-        return
-    event = event_json(mapping.event, group, shift_ms)
-    if len(event[1]) > MAX_BATCH_BYTES - ENVELOPE_BYTES - len(_profile(mapping, user)):
-        too_large.append(group.size)
-    else:
-        user.events.append(event)
+def batches(mapping: m.Mapping, user: User, skipped: Counter[str]) -> Iterator[Batch]:
+    """As few batches as hold the user's events, each with everything known of the user: their order is of no matter.
 
-
-def batches(mapping: m.Mapping, user: User) -> Iterator[Batch]:
-    """As few batches as hold the user's events, each with everything known of the user: their order is of no matter."""
+    Args:
+        skipped: reason -> rows; an event that no batch can hold is counted here.
+    """
     profile = _profile(mapping, user)
     room = MAX_BATCH_BYTES - ENVELOPE_BYTES - len(profile)
-    for events in _split(user.events, room):
-        batch_id = derived_id(profile, *([each for each, _ in events] or [user.first]))
-        listed = ",".join(text for _, text in events)
+    fitting = [each for each in user.events if len(each.text) <= room]
+    if lost := sum(each.rows for each in user.events) - sum(each.rows for each in fitting):
+        skipped[TOO_LARGE] += lost
+    if not fitting and user.events:
+        return
+    for events in _split(fitting, room):
+        batch_id = derived_id(profile, *([each.event_id for each in events] or [str(user.first)]))
+        listed = ",".join(each.text for each in events)
         ending = f',"events":[{listed}]' if events else ""
         yield Batch(f'{profile[:-1]},"source_request_id":"{batch_id}"{ending}}}', len(events))
 
 
-def _split(events: list[tuple[str, str]], room: int) -> Iterator[list[tuple[str, str]]]:
-    some: list[tuple[str, str]] = []
+def _split(events: list[WireEvent], room: int) -> Iterator[list[WireEvent]]:
+    some: list[WireEvent] = []
     size = 0
     for event in events:
-        if some and size + len(event[1]) + 1 > room:
+        if some and size + len(event.text) + 1 > room:
             yield some
             some, size = [], 0
         some.append(event)
-        size += len(event[1]) + 1
+        size += len(event.text) + 1
     yield some
 
 

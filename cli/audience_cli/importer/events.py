@@ -11,7 +11,7 @@ from audience_cli.importer.values import DECIMALS
 
 # Of all ids this importer gives; never to be changed, or a repeated import would create its events again.
 NAMESPACE = uuid.UUID("6f2b0c5e-2a5d-5c56-9a39-0f5f8f6d3c11")
-to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str).encode
 
 
 def event_json(event: EventMapping, group: Group, shift_ms: int) -> tuple[str, str]:
@@ -68,5 +68,8 @@ def _product_action(event: EventMapping, group: Group) -> dict[str, Any]:
 
 def _positive(figures: Mapping[str, Any]) -> dict[str, Any]:
     """A refund of 3 is 3 products refunded, not minus 3."""
-    is_number = {name: isinstance(value, int | float) and not isinstance(value, bool) for name, value in figures.items()}
-    return {name: abs(value) if is_number[name] else value for name, value in figures.items()}
+    return {name: abs(value) if _is_number(value) else value for name, value in figures.items()}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -47,7 +47,7 @@ class Chunk:
 def groups(rows: Iterable[Row], window: int = WINDOW_GROUPS) -> Iterator[tuple[Group, int | None]]:
     """Groups in the order of their first rows, each with the first row of the group after it (None: it is the last).
 
-    A group is complete once `window` further groups have begun, so what is in it does not depend on where reading began.
+    A group is complete once `window` further groups have begun, so its content does not depend on where reading began.
     """
     pending: dict[tuple[Any, ...], Group] = {}
     for row in rows:

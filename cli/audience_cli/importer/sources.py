@@ -66,7 +66,7 @@ def open_source(path: Path, options: mapping.Source, wanted: frozenset[str]) -> 
             case "jsonl":
                 return JsonLinesSource(path, wanted)
             case _:
-                raise UsageError(f'{path}: say what it is in the mapping: [source] format = "csv", "parquet" or "jsonl"')
+                raise UsageError(f'{path}: which format is it? [source] format = "csv", "parquet" or "jsonl"')
     except (OSError, pa.ArrowInvalid) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
 
@@ -201,7 +201,7 @@ def _milliseconds(array: Any, zone: str) -> Any:
 
 def _object(line: bytes, number: int, block: Block) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        found = json.loads(line, parse_constant=lambda _: None)
     except ValueError:
         found = None
     if isinstance(found, dict):

@@ -21,6 +21,14 @@ class InvalidDefinitionError(InvalidInputError):
     """An audience definition cannot be used; `problems` names paths in its tree."""
 
 
+class MissingPreconditionError(InvalidInputError):
+    """An update must say which version it changes (428)."""
+
+
+class UnsupportedMediaTypeError(InvalidInputError):
+    """The body must be sent in another format (415)."""
+
+
 class MalformedBatchError(AudienceError):
     """An event batch breaks the ingest contract (400); the message is what the client is told."""
 

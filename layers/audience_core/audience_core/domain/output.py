@@ -90,6 +90,14 @@ class Target:
     attributes: tuple[tuple[str, AttributeValue], ...] = ()
 
 
+def union(one: Target | None, other: Target | None) -> Target | None:
+    """All that a partner may know when it was told either; of two values of an attribute the second."""
+    if one is None or other is None:
+        return one or other
+    identities = tuple(sorted({*one.identities, *other.identities}))
+    return Target(identities, tuple(sorted({**dict(one.attributes), **dict(other.attributes)}.items())))
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
     """One (connection, mpid): what is desired, what the partner acknowledged; dirty while they differ.
@@ -99,7 +107,8 @@ class LedgerRow:
         desired_version: profile version that `desired` reflects.
         acknowledged: None when the partner does not have the member.
         dirty_since: UTC ms, None when clean.
-        attempted: what sends of unknown outcome may have told the partner since; None when there were none.
+        attempted: what sends of unknown outcome may have told the partner since; None when there were none, empty
+            when they only said to forget the member.
     """
 
     account_id: AccountId

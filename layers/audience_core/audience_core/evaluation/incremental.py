@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from audience_core.domain.ids import NEVER, AudienceId
 from audience_core.domain.membership import MembershipChange, Reason
 from audience_core.domain.profile import Delta, Profile
+from audience_core.evaluation import relevance
 from audience_core.evaluation.program import Program
 from audience_core.evaluation.relevance import affected
 from audience_core.evaluation.view import View
 
 # So many next changes a profile keeps; when they are used up, all audiences are asked anew for theirs.
-AGENDA_SIZE = 16
+AGENDA_SIZE = 32
 
 type Agenda = tuple[tuple[int, AudienceId], ...]
 
@@ -37,17 +38,13 @@ def evaluate(program: Program, profile: Profile, delta: Delta, now: int) -> Eval
         profile: with the delta already applied; `memberships`, `agenda` and `program_version` still as stored.
         delta: what changed since it was stored; may be empty.
     """
+    turn = _Turn(program, profile, now)
     touched = affected(program, delta)
     if profile.program_version == program.version:
-        turn = _Turn(program, profile, now)
         turn.settle(touched, _reason(delta))
         turn.catch_up(touched)
-        return turn.result()
-    turn = _Turn(program, profile, now)
-    turn.start_over()
-    turn.settle(touched, _reason(delta))
-    turn.settle(program.trees.keys() - touched, Reason.BACKFILL)
-    turn.drop_unknown()
+    else:
+        turn.start_over(touched, _reason(delta))
     return turn.result()
 
 
@@ -67,9 +64,23 @@ class _Turn:
         self._until = profile.agenda_until
         self._changes: list[MembershipChange] = []
 
-    def start_over(self) -> None:
-        """Nothing on the agenda can be relied on."""
+    def start_over(self, touched: set[AudienceId], reason: Reason) -> None:
+        """Other definitions than at the last evaluation, or the first one: nothing stored can be relied on."""
         self._agenda, self._until = {}, NEVER
+        known = relevance.stirred(self._program, self._view, self._now)
+        self.settle(known & touched, reason)
+        self.settle(known - touched, Reason.BACKFILL)
+        blank = self._population() - known
+        for audience in blank & self._program.blank_members:
+            self._set(audience, True, self._now, reason if audience in touched else Reason.BACKFILL)
+        left = self._members - known - (blank & self._program.blank_members)
+        for audience in left:
+            self._set(audience, False, self._now, Reason.EDIT)
+
+    def _population(self) -> set[AudienceId]:
+        """Audiences in whose workspaces the profile was seen."""
+        by_workspace = self._program.audiences_by_workspace
+        return {audience for workspace in self._view.profile.seen for audience in by_workspace.get(workspace, ())}
 
     def settle(self, audiences: Iterable[AudienceId], reason: Reason) -> None:
         """Ask audiences for their membership now and their next change."""
@@ -98,17 +109,13 @@ class _Turn:
     def _replan(self, settled: set[AudienceId]) -> None:
         """The agenda is used up: ask every audience for its next change since the agenda was last complete."""
         since, self._until = min(self._until, self._now), NEVER
-        for audience in self._program.trees.keys() - self._agenda.keys():
+        # One millisecond earlier, so that what turns at that very instant is among them.
+        for audience in relevance.restless(self._program, self._view, since - 1) - self._agenda.keys():
             asked_at = self._now if audience in settled else since
             value, at = self._program.next_change(audience, self._view, asked_at)
             self._set(audience, value, asked_at, Reason.TIME)
             if at < NEVER:
                 self._agenda[audience] = at
-
-    def drop_unknown(self) -> None:
-        """Audiences that are no longer active have no members."""
-        for audience in self._members - self._program.trees.keys():
-            self._set(audience, False, self._now, Reason.EDIT)
 
     def _set(self, audience: AudienceId, is_member: bool, at: int, reason: Reason) -> None:
         if is_member is (audience in self._members):

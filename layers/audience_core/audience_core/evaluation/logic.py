@@ -50,10 +50,12 @@ def remembered(index: int, leaf: Leaf) -> Leaf:
     def recall(view: View, now: int) -> tuple[bool, int]:
         known = view.values.get(index)
         if known is None:
-            value, until = leaf(view, now)
-            view.values[index] = now, value, until
-            return value, until
-        asked_at, value, until = known
-        return (value, until) if asked_at <= now < until else leaf(view, now)
+            known = view.values[index] = []
+        for asked_at, value, until in known:
+            if asked_at <= now < until:
+                return value, until
+        value, until = leaf(view, now)
+        known.append((now, value, until))
+        return value, until
 
     return recall

@@ -89,7 +89,7 @@ def intersection(a: Intervals, b: Intervals) -> Intervals:
     )
 
 
-def predicate(test: Test) -> Predicate:  # noqa: C901, PLR0911  (one arm per kind of test)
+def predicate(test: Test) -> Predicate:  # noqa: C901  (one arm per kind of test)
     """Whether a present value passes a test that does not depend on `now`; elements of a list pass for the list."""
     match test:
         case PresenceTest(operator=operator):

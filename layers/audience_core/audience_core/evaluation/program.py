@@ -1,8 +1,8 @@
 """An account's active definitions, compiled together: equal criteria in equal scopes are worked out once."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from audience_core.domain.audience import Audience
@@ -29,16 +29,35 @@ from audience_core.domain.definition import (
     SequenceCriterion,
     UserAttributeCriterion,
 )
-from audience_core.domain.ids import DAY_MS, NEVER, AudienceId, WorkspaceId
-from audience_core.domain.profile import RegisterKind
+from audience_core.domain.event import Environment
+from audience_core.domain.ids import DAY_MS, NEVER, AccountId, AudienceId, Mpid, WorkspaceId
+from audience_core.domain.profile import Profile, RegisterKind
 from audience_core.evaluation import chains, figures, leaves, traits
 from audience_core.evaluation.logic import all_of, any_of, negation, remembered
+from audience_core.evaluation.predicates import is_moving
 from audience_core.evaluation.series import Scope, Series, compile_series
 from audience_core.evaluation.view import Leaf, View
+from audience_core.evaluation.windows import span_of
 
 # What a leaf depends on: ("series", index), ("register", kind, name), ("identity", type) or ("seen",).
 type Read = tuple[str | int | RegisterKind, ...]
 SEEN: Read = ("seen",)
+_BLANK = Profile(AccountId(0), Environment.PRODUCTION, Mpid(0))
+
+
+@dataclass(frozen=True, slots=True)
+class LeafUse:
+    """A criterion that one or more audiences contain.
+
+    Args:
+        blank: its value for a user of whom nothing is known, which it keeps for all time.
+        is_moving: whether time alone can turn it.
+    """
+
+    leaf: Leaf
+    blank: bool
+    is_moving: bool
+    audiences: frozenset[AudienceId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +67,19 @@ class Program:
     Args:
         version: of the account's set of active definitions; profiles remember the one they were evaluated with.
         trees: audience -> its truth, population included.
+        blank_members: audiences whose criteria hold for a user of whom nothing is known ("fewer than 3 sessions").
         series_by_track: (kind, name; None: any name) -> the series that read such events.
-        audiences_by_read: what an audience depends on -> those that do.
+        audiences_by_read: what an audience depends on -> those that do; `leaves_by_read`: the criteria that do.
         audiences_by_workspace: workspace -> audiences whose population it feeds.
     """
 
     version: int
     look_back_ms: int
     trees: Mapping[AudienceId, Leaf]
+    blank_members: frozenset[AudienceId]
     series_by_track: Mapping[tuple[EventKind, str | None], tuple[Series, ...]]
     audiences_by_read: Mapping[Read, frozenset[AudienceId]]
+    leaves_by_read: Mapping[Read, tuple[LeafUse, ...]]
     audiences_by_workspace: Mapping[WorkspaceId, frozenset[AudienceId]]
 
     def next_change(self, audience_id: AudienceId, view: View, now: int) -> tuple[bool, int]:
@@ -81,41 +103,84 @@ def compile_program(version: int, audiences: Iterable[Audience], look_back_days:
     return _Compiler({each.audience_id: each for each in audiences}, look_back_days * DAY_MS).compile(version)
 
 
+@dataclass(slots=True)
+class _Compiled:
+    leaf: Leaf
+    reads: frozenset[Read]
+    is_moving: bool
+    audiences: set[AudienceId] = field(default_factory=set)
+
+
+def _is_moving(criterion: Criterion) -> bool:
+    """Every criterion over events is: they pass out of the look-back. Of the others, those that test recency."""
+    match criterion:
+        case FirstSeenCriterion(window=window) | LastSeenCriterion(window=window):
+            return span_of(window).is_moving
+        case ConsentCriterion() | LocationWithinCriterion():
+            return False
+        case (
+            UserAttributeCriterion(test=test)
+            | IdentityCriterion(test=test)
+            | DeviceCriterion(test=test)
+            | LocationCriterion(test=test)
+            | InstallAttributionCriterion(test=test)
+        ):
+            return is_moving(test)
+        case _:
+            return True
+
+
+def _scope(audience: Audience) -> Scope:
+    return Scope(frozenset(audience.workspaces), frozenset(audience.inputs))
+
+
 class _Compiler:
     def __init__(self, audiences: Mapping[AudienceId, Audience], look_back_ms: int) -> None:
         self._audiences = audiences
         self._look_back_ms = look_back_ms
         self._series: dict[tuple[EventSelector, Scope], Series] = {}
-        self._leaves: dict[tuple[Criterion, Scope], tuple[Leaf, frozenset[Read]]] = {}
-        # Of the audience being compiled.
+        self._leaves: dict[tuple[Criterion, Scope] | str, _Compiled] = {}
+        self._blank: set[AudienceId] = set()
+        self._audience_id = AudienceId(0)
         self._reads: set[Read] = set()
 
     def compile(self, version: int) -> Program:
         trees: dict[AudienceId, Leaf] = {}
-        by_read: dict[Read, set[AudienceId]] = defaultdict(set)
         by_workspace: dict[WorkspaceId, set[AudienceId]] = defaultdict(set)
         for audience_id, audience in self._audiences.items():
-            self._reads = set()
+            self._audience_id = audience_id
             trees[audience_id] = self._audience(audience)
-            for read in self._reads:
-                by_read[read].add(audience_id)
             for workspace in audience.workspaces:
                 by_workspace[workspace].add(audience_id)
         by_track: dict[tuple[EventKind, str | None], list[Series]] = defaultdict(list)
         for series in self._series.values():
             by_track[series.kind, series.name].append(series)
+        uses = self._uses()
         return Program(
             version,
             self._look_back_ms,
             trees,
+            frozenset(self._blank),
             {track: tuple(series) for track, series in by_track.items()},
-            {read: frozenset(ids) for read, ids in by_read.items()},
+            {read: frozenset().union(*(use.audiences for use in found)) for read, found in uses.items()},
+            {read: tuple(found) for read, found in uses.items()},
             {workspace: frozenset(ids) for workspace, ids in by_workspace.items()},
         )
 
+    def _uses(self) -> dict[Read, list[LeafUse]]:
+        uses: dict[Read, list[LeafUse]] = defaultdict(list)
+        for compiled in self._leaves.values():
+            blank, _ = compiled.leaf(View(_BLANK), 0)
+            use = LeafUse(compiled.leaf, blank, compiled.is_moving, frozenset(compiled.audiences))
+            for read in compiled.reads:
+                uses[read].append(use)
+        return uses
+
     def _audience(self, audience: Audience) -> Leaf:
-        scope = Scope(frozenset(audience.workspaces), frozenset(audience.inputs))
-        return all_of([traits.population_leaf(scope.workspaces), self._criterion(audience.definition.root, scope)])
+        criterion = self._criterion(audience.definition.root, _scope(audience))
+        if criterion(View(_BLANK), 0)[0]:
+            self._blank.add(audience.audience_id)
+        return all_of([traits.population_leaf(audience.workspaces), criterion])
 
     def _criterion(self, criterion: Criterion, scope: Scope) -> Leaf:
         match criterion:
@@ -135,19 +200,27 @@ class _Compiler:
         nested = self._audiences.get(audience_id)
         if nested is None:  # not active: nobody is in it
             return lambda _view, _now: (False, NEVER)
-        return self._audience(nested)
+        return all_of([self._population(nested.workspaces), self._criterion(nested.definition.root, _scope(nested))])
+
+    def _population(self, workspaces: Sequence[WorkspaceId]) -> Leaf:
+        """As a criterion of another audience, it turns when the profile is first seen there."""
+        leaf = traits.population_leaf(workspaces)
+        key = f"population {sorted(workspaces)}"
+        self._leaves.setdefault(key, _Compiled(leaf, frozenset({SEEN}), is_moving=False)).audiences.add(
+            self._audience_id
+        )
+        return leaf
 
     def _leaf(self, criterion: Criterion, scope: Scope) -> Leaf:
-        known = self._leaves.get((criterion, scope))
-        if known is None:
-            outer, self._reads = self._reads, set()
+        compiled = self._leaves.get((criterion, scope))
+        if compiled is None:
+            self._reads = set()
             leaf = remembered(len(self._leaves), self._compile_leaf(criterion, scope))
-            known = self._leaves[criterion, scope] = (leaf, frozenset(self._reads))
-            self._reads = outer
-        self._reads |= known[1]
-        return known[0]
+            compiled = self._leaves[criterion, scope] = _Compiled(leaf, frozenset(self._reads), _is_moving(criterion))
+        compiled.audiences.add(self._audience_id)
+        return compiled.leaf
 
-    def _compile_leaf(self, criterion: Criterion, scope: Scope) -> Leaf:  # noqa: C901, PLR0911, PLR0912  (one arm per criterion)
+    def _compile_leaf(self, criterion: Criterion, scope: Scope) -> Leaf:  # noqa: C901  (one arm per criterion)
         match criterion:
             case EventCriterion(event=event):
                 return leaves.count_leaf(criterion, self._select(event, scope), self._look_back_ms)

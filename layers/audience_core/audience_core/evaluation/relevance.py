@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
-from audience_core.domain.ids import AudienceId
-from audience_core.domain.profile import Delta, RegisterKind
-from audience_core.evaluation.program import SEEN, Program, Read
+from audience_core.domain.definition import EventKind
+from audience_core.domain.ids import NEVER, AudienceId
+from audience_core.domain.profile import Delta, RegisterKey, RegisterKind
+from audience_core.evaluation.program import SEEN, LeafUse, Program, Read
+from audience_core.evaluation.series import Series
+from audience_core.evaluation.view import View
 
 _NONE: frozenset[AudienceId] = frozenset()
 
@@ -19,14 +22,55 @@ def affected(program: Program, delta: Delta) -> set[AudienceId]:
     return found
 
 
+def stirred(program: Program, view: View, now: int) -> set[AudienceId]:
+    """Audiences with a criterion that tells this profile from a blank one, now or at a later instant.
+
+    All others are as they are for a user of whom nothing is known, and time does not change them.
+    """
+    found: set[AudienceId] = set()
+    for use in _leaves_in_play(program, view):
+        value, until = use.leaf(view, now)
+        if value is not use.blank or until < NEVER:
+            found |= use.audiences
+    return found
+
+
+def restless(program: Program, view: View, now: int) -> set[AudienceId]:
+    """Audiences that time alone can change after `now`: those with a criterion that will turn."""
+    found: set[AudienceId] = set()
+    for use in _leaves_in_play(program, view):
+        if use.is_moving and use.leaf(view, now)[1] < NEVER:
+            found |= use.audiences
+    return found
+
+
+def _leaves_in_play(program: Program, view: View) -> Iterator[LeafUse]:
+    """Those that read something the profile has."""
+    reads: set[Read] = {SEEN}
+    reads.update(_register_read(key) for key in view.profile.registers)
+    reads.update(("identity", identity.type) for identity in view.profile.identities)
+    for kind, name in view.profile.timeline:
+        reads.update(("series", series.index) for series in _series(program, kind, name) if view.events(series))
+    for read in reads:
+        yield from program.leaves_by_read.get(read, ())
+
+
+def _series(program: Program, kind: EventKind, name: str) -> tuple[Series, ...]:
+    """Those that read events of this kind and name."""
+    return program.series_by_track.get((kind, name), ()) + program.series_by_track.get((kind, None), ())
+
+
+def _register_read(key: RegisterKey) -> Read:
+    return ("register", key.kind, key.name.rpartition("/")[2] if key.kind is RegisterKind.DEVICE else key.name)
+
+
 def _changed(program: Program, delta: Delta) -> Iterator[Read]:
     for event in delta.events:
-        for name in (event.name, None):
-            for series in program.series_by_track.get((event.kind, name), ()):
-                if series.matches(event):
-                    yield ("series", series.index)
+        for series in _series(program, event.kind, event.name):
+            if series.matches(event):
+                yield ("series", series.index)
     for key in delta.registers:
-        yield ("register", key.kind, key.name.rpartition("/")[2] if key.kind is RegisterKind.DEVICE else key.name)
+        yield _register_read(key)
     for identity_type in delta.identity_types:
         yield ("identity", identity_type)
     if delta.seen:

@@ -18,8 +18,8 @@ class View:
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        # What each leaf answered first: index -> (asked at, value, until).
-        self.values: dict[int, tuple[int, bool, int]] = {}
+        # What each leaf answered: index -> [(asked at, value, until)].
+        self.values: dict[int, list[tuple[int, bool, int]]] = {}
         self._events: dict[int, list[Event]] = {}
         self._instants: dict[int, list[int]] = {}
         self._devices: dict[str, list[AttributeValue]] | None = None

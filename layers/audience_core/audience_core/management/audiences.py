@@ -53,29 +53,35 @@ _MEANING = {"workspaces", "inputs", "definition"}
 
 
 def create(
+    accounts: AccountStore,
     store: AudienceStore,
     workspaces: WorkspaceStore,
+    workflows: Workflows,
     account_id: AccountId,
     new: NewAudience,
     created_by: str,
     now: datetime,
 ) -> Audience:
-    """A draft; raise `InvalidInputError` when its inputs or definition cannot be used."""
+    """A draft, or an active audience; raise `InvalidInputError` when its inputs or definition cannot be used."""
     _require_sound(store, workspaces, account_id, new, None)
-    return store.save(
-        Audience(
-            account_id=account_id,
-            audience_id=store.next_id(account_id),
-            name=new.name,
-            external_name=new.external_name,
-            workspaces=new.workspaces,
-            inputs=new.inputs,
-            definition=new.definition,
-            created_by=created_by,
-            created_at=now,
-            updated_at=now,
-        )
+    if new.activate:
+        _require_room(accounts, store, account_id)
+        _require_active_parts(store, account_id, new.definition)
+    audience = Audience(
+        account_id=account_id,
+        audience_id=store.next_id(account_id),
+        name=new.name,
+        external_name=new.external_name,
+        status=AudienceStatus.ACTIVE if new.activate else AudienceStatus.DRAFT,
+        workspaces=new.workspaces,
+        inputs=new.inputs,
+        definition=new.definition,
+        created_by=created_by,
+        created_at=now,
+        updated_at=now,
+        activated_at=now if new.activate else None,
     )
+    return _publish(store, workflows, audience) if new.activate else store.save(audience)
 
 
 def edit(
@@ -98,7 +104,7 @@ def edit(
     _require_sound(store, workspaces, account_id, edited, audience_id)
     if edited.status is not AudienceStatus.ACTIVE:
         return store.save(edited)
-    _require_active_parts(store, edited)
+    _require_active_parts(store, account_id, edited.definition)
     return _publish(store, workflows, edited)
 
 
@@ -116,11 +122,9 @@ def activate(
     if audience.status is AudienceStatus.ACTIVE:
         workflows.start_backfill(account_id, audience.program_version)
         return audience
-    active, cap = count_active(accounts, store, account_id)
-    if active >= cap:
-        raise ConflictError(f"{active} of {cap} audiences are active: deactivate one first")
+    _require_room(accounts, store, account_id)
     _require_sound(store, workspaces, account_id, audience, audience_id)
-    _require_active_parts(store, audience)
+    _require_active_parts(store, account_id, audience.definition)
     changes = {"status": AudienceStatus.ACTIVE, "activated_at": now, "updated_at": now}
     return _publish(store, workflows, audience.model_copy(update=changes))
 
@@ -197,10 +201,16 @@ def _source_problems(
             yield f"/inputs/{place}", f"there is no input {input_id} in the audience's workspaces"
 
 
-def _require_active_parts(store: AudienceStore, audience: Audience) -> None:
+def _require_room(accounts: AccountStore, store: AudienceStore, account_id: AccountId) -> None:
+    active, cap = count_active(accounts, store, account_id)
+    if active >= cap:
+        raise ConflictError(f"{active} of {cap} audiences are active: deactivate one first")
+
+
+def _require_active_parts(store: AudienceStore, account_id: AccountId, definition: Definition) -> None:
     """Nobody is in a draft, so an active audience must not depend on one."""
-    for audience_id in sorted(definitions.nested(audience.definition)):
-        part = store.get(audience.account_id, audience_id)
+    for audience_id in sorted(definitions.nested(definition)):
+        part = store.get(account_id, audience_id)
         if part.status is not AudienceStatus.ACTIVE:
             raise ConflictError(f"it depends on {part.name} ({audience_id}), which is a draft: activate that first")
 

@@ -12,7 +12,9 @@ def problems_of(errors: Iterable[Mapping[str, Any]], sent: Any, prefix: str = ""
     sent: the value that was validated, as parsed from JSON.
     prefix: pointer of that value in the caller's document.
     """
-    return tuple((pointer(prefix, *_path(error["loc"], sent)), error["msg"]) for error in errors)
+    found = [(pointer(prefix, *_path(error["loc"], sent)), error["msg"]) for error in errors]
+    # A list whose items are all refused is also said to be empty.
+    return tuple(each for each in found if not any(other.startswith(f"{each[0]}/") for other, _ in found))
 
 
 def pointer(prefix: str, *path: str | int) -> str:

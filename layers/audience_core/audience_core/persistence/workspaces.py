@@ -150,8 +150,10 @@ def _input_key(an_input: Input) -> str:
 
 
 def _free_or_owned_by(an_input: Input) -> Condition:
+    is_free: Condition = KeyItem.pk.does_not_exist()
     is_owned: Condition = KeyItem.input_id == an_input.input_id
-    return KeyItem.pk.does_not_exist() | is_owned
+    either: Condition = is_free | is_owned
+    return either
 
 
 def _workspace(account_id: AccountId, item: WorkspaceItem) -> Workspace:

@@ -16,7 +16,7 @@ from audience_core.errors import StaleVersionError
 from audience_core.evaluation.incremental import evaluate
 from audience_core.evaluation.program import Program, compile_program
 from audience_core.identity.merge import release
-from audience_core.identity.resolve import Resolution, resolve
+from audience_core.identity.resolve import Resolution, candidates, resolve
 from audience_core.pipeline.programs import Programs
 from audience_core.pipeline.update_profile import combine, prune, update
 from audience_core.pipeline.wire.batch import read_batch
@@ -87,12 +87,7 @@ def process(pipeline: Pipeline, messages: Sequence[PipelineMessage], now_ms: int
         if environment is Environment.DEVELOPMENT:
             program = compile_program(0, (), account.look_back_days)
         group = _Group(pipeline, account, environment, program, now_ms)
-        for _ in range(MAX_ROUNDS):
-            work = group.attempt(work)
-            if work.is_done:
-                break
-        else:
-            raise StaleVersionError(f"{MAX_ROUNDS} rounds lost to concurrent writers")
+        group.finish(work)
 
 
 def _by_population(messages: Iterable[PipelineMessage]) -> dict[tuple[AccountId, Environment], _Work]:
@@ -121,6 +116,13 @@ class _Group:
         self._program, self._now = program, now_ms
         self._horizon = now_ms - account.look_back_days * DAY_MS
 
+    def finish(self, work: _Work) -> None:
+        for _ in range(MAX_ROUNDS):
+            work = self.attempt(work)
+            if work.is_done:
+                return
+        raise StaleVersionError(f"{MAX_ROUNDS} rounds lost to concurrent writers")
+
     def attempt(self, work: _Work) -> _Work:
         """Do what can be done against the state read now; what a concurrent writer spoilt is left for another round."""
         rows = self._rows(work.batches)
@@ -144,8 +146,8 @@ class _Group:
         return self._pipeline.identities.rows(self._account.account_id, self._environment, wanted) if wanted else {}
 
     def _load(self, work: _Work, rows: Mapping[Identity, IdentityRow]) -> dict[Mpid, Profile]:
-        mpids = {mpid for row in rows.values() for mpid in row.holders} | work.mpids
-        mpids |= {batch.mpid for batch in work.batches if batch.mpid is not None} | {r.mpid for r in work.releases}
+        mpids = {mpid for batch in work.batches for mpid in candidates(batch, rows)}
+        mpids |= work.mpids | {each.mpid for each in work.releases}
         return self._pipeline.profiles.load(self._account.account_id, self._environment, mpids) if mpids else {}
 
     def _apply(
@@ -155,7 +157,7 @@ class _Group:
         profiles: dict[Mpid, Profile],
         turns: dict[Mpid, _Turn],
     ) -> None:
-        """Find whose batch it is and merge it at once, so that the next batch is resolved against what this one said."""
+        """Find whose batch it is and merge it at once, so that the next one is resolved against what it said."""
         account_id, strategy = self._account.account_id, self._account.strategy
         resolution = resolve(batch, rows, profiles, strategy, _new_mpid)
         if resolution.writes:

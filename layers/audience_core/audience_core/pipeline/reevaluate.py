@@ -2,8 +2,8 @@
 
 from itertools import batched
 
-from audience_core.domain.ids import AccountId
 from audience_core.domain.event import Environment
+from audience_core.domain.ids import AccountId
 from audience_core.domain.messages import Reevaluation
 from audience_core.domain.profile import DUE_SHARDS
 from audience_core.domain.stores import EventQueue, ProfileStore

@@ -3,7 +3,8 @@
 from bisect import insort
 from collections.abc import Iterable
 
-from audience_core.domain.event import EventBatch, Event, Identity, by_time
+from audience_core.domain.account import LoginStrategy
+from audience_core.domain.event import Event, EventBatch, Identity, by_time
 from audience_core.domain.ids import WorkspaceId
 from audience_core.domain.profile import (
     Delta,
@@ -14,7 +15,6 @@ from audience_core.domain.profile import (
     Seen,
     precedence,
 )
-from audience_core.domain.account import LoginStrategy
 from audience_core.identity.merge import merge_identities
 
 

@@ -23,7 +23,7 @@ def parse(body: bytes) -> Any:
 def size_of(value: Any) -> int:
     """Bytes of the value as compact JSON: what it weighs in a queue, however the client laid it out."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return len(text.encode("utf-8", "surrogatepass"))
+    return len(text.encode("utf-8", "backslashreplace"))
 
 
 def _refuse(constant: str) -> float:

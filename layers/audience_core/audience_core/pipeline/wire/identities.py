@@ -115,9 +115,9 @@ def _is_usable(identity_type: str, value: str) -> bool:
 
 
 def _values(spelling: Spelling, given: dict[str, Any], losses: Losses) -> Iterator[Identity | None]:
-    for name in (spelling.type, *spelling.aliases):
-        if (folded := _folded(name)) in given:
-            yield identity(spelling, given[folded], losses)
+    for name in dict.fromkeys(map(_folded, (spelling.type, *spelling.aliases))):
+        if name in given:
+            yield identity(spelling, given[name], losses)
 
 
 def _by_spelling(given: Any) -> dict[str, Any]:

@@ -1,0 +1,154 @@
+"""Commands about audiences: list, show, create, activate, members."""
+
+import json
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from audience_cli import settings
+from audience_cli.api import Api, Json
+from audience_cli.errors import UsageError
+from audience_cli.output import UNKNOWN, AsJson, Local, messages, print_json, print_table
+
+AudienceId = Annotated[int, typer.Argument(help="The audience's number, as `audiences list` shows it.")]
+COLUMNS = ("Id", "Name", "Status", "Size", "Adds 24 h", "Drops 24 h", "Volatility", "Outputs", "Updated (UTC)")
+NUMBERS = ("Id", "Size", "Adds 24 h", "Drops 24 h", "Volatility", "Outputs")
+
+
+def list_audiences(
+    query: Annotated[str, typer.Option("--query", "-q", help="Only those whose name contains this.")] = "",
+    as_json: AsJson = False,
+    local: Local = False,
+) -> None:
+    """List the account's audiences with their sizes."""
+    with Api(settings.load(local=local)) as api:
+        found = list(api.pages("audiences", **({"q": query} if query else {})))
+    if as_json:
+        print_json(found)
+        return
+    print_table(COLUMNS, [_row(each) for each in found], NUMBERS)
+
+
+def show(audience_id: AudienceId, as_json: AsJson = False, local: Local = False) -> None:
+    """Show one audience: its figures, inputs and definition."""
+    with Api(settings.load(local=local)) as api:
+        found = api.get(f"audiences/{audience_id}")
+    if as_json:
+        print_json(found)
+        return
+    plain = {name: value for name, value in found.items() if name != "definition"}
+    print_table(("", ""), [(name, _line(value)) for name, value in plain.items()])
+    print_json(found.get("definition"))
+
+
+def create(
+    file: Annotated[Path, typer.Option("--file", "-f", help="JSON: an audience, or its definition alone.")],
+    name: Annotated[str, typer.Option(help="The audience's name.")] = "",
+    workspace: Annotated[list[str] | None, typer.Option(help="A workspace id; may be repeated.")] = None,
+    input_: Annotated[list[str] | None, typer.Option("--input", help="An input id; may be repeated.")] = None,
+    start: Annotated[bool, typer.Option("--activate", help="Start populating it at once.")] = False,
+    as_json: AsJson = False,
+    local: Local = False,
+) -> None:
+    """Create an audience from a file.
+
+    The file holds what POST /v1/audiences takes ({"name", "workspaces", "inputs", "definition"}), or a definition alone
+    ({"version": 1, "root": ...}); options replace what the file says. Without workspaces, or without inputs, all of the
+    account are chosen.
+    """
+    body = audience_from(_json_file(file), name, workspace or (), input_ or ())
+    with Api(settings.load(local=local)) as api:
+        found = api.post("audiences", _scoped(api, body))
+        if start:
+            found = api.post(f"audiences/{found['id']}/activate")
+    _report(found, as_json, f"Created audience {found['id']} ({found['status']}).")
+
+
+def activate(audience_id: AudienceId, as_json: AsJson = False, local: Local = False) -> None:
+    """Start populating a draft."""
+    with Api(settings.load(local=local)) as api:
+        found = api.post(f"audiences/{audience_id}/activate")
+    _report(found, as_json, f"Audience {audience_id} is {found['status']}.")
+
+
+def members(
+    audience_id: AudienceId,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    as_json: AsJson = False,
+    local: Local = False,
+) -> None:
+    """List an audience's members."""
+    with Api(settings.load(local=local)) as api:
+        found = list(islice(api.pages(f"audiences/{audience_id}/members", limit=min(limit, 100)), limit))
+    if as_json:
+        print_json(found)
+        return
+    print_table(("Profile", "Since (UTC)"), [(each["mpid"], _since(each)) for each in found])
+
+
+def audience_from(body: Any, name: str, workspaces: Sequence[str], inputs: Sequence[str]) -> Json:
+    """The body of a create request.
+
+    Raises:
+        UsageError: the file holds neither an audience nor a definition.
+    """
+    if isinstance(body, dict) and "root" in body:
+        body = {"definition": body}
+    if not isinstance(body, dict) or "definition" not in body:
+        raise UsageError('the file must hold an audience ({"name", "definition", ...}) or a definition ({"root"})')
+    given = {"name": name, "workspaces": list(workspaces), "inputs": list(inputs)}
+    merged = {**body, **{key: value for key, value in given.items() if value}}
+    if not merged.get("name"):
+        raise UsageError("the audience has no name: add one to the file, or use --name")
+    return merged
+
+
+def _scoped(api: Api, body: Json) -> Json:
+    """With all workspaces, and all inputs of its workspaces, where the body names none."""
+    workspaces = body.get("workspaces") or [each["id"] for each in api.pages("workspaces")]
+    inputs = body.get("inputs") or [
+        each["id"] for workspace in workspaces for each in api.pages(f"workspaces/{workspace}/inputs")
+    ]
+    return {**body, "workspaces": workspaces, "inputs": inputs}
+
+
+def _json_file(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+
+
+def _report(found: Json, as_json: bool, sentence: str) -> None:
+    if as_json:
+        print_json(found)
+    else:
+        messages().print(sentence)
+
+
+def _row(audience: Json) -> tuple[Any, ...]:
+    volatility = audience.get("volatility")
+    return (
+        str(audience["id"]),
+        audience["name"],
+        audience["status"],
+        audience.get("size"),
+        audience.get("adds_24h"),
+        audience.get("drops_24h"),
+        UNKNOWN if volatility is None else f"{volatility:.1%}",
+        f"{audience.get('connected_outputs', UNKNOWN)}{' faulted' if audience.get('faults') else ''}",
+        str(audience.get("updated_at", UNKNOWN))[:16].replace("T", " "),
+    )
+
+
+def _line(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value)
+
+
+def _since(member: Json) -> str:
+    return str(member.get("since", UNKNOWN))[:19].replace("T", " ")

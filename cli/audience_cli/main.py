@@ -1,0 +1,24 @@
+"""The command `audiences`: every command there is, written out."""
+
+import typer
+
+from audience_cli.commands.audiences import activate, create, list_audiences, members, show
+from audience_cli.commands.importing import import_files
+from audience_cli.commands.login import login
+from audience_cli.commands.redrive import redrive
+from audience_cli.output import Commands
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    help="Define audiences, bring in history, look at members, and repair queues.",
+    pretty_exceptions_show_locals=False,
+)
+app.command("login")(login)
+app.command("list")(list_audiences)
+app.command("show")(show)
+app.command("create")(create)
+app.command("activate")(activate)
+app.command("members")(members)
+app.command("import")(import_files)
+app.command("redrive")(redrive)

@@ -1,0 +1,175 @@
+"""HTTP API of audiences."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
+from aws_lambda_powertools.event_handler.openapi.params import Header, Query
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from audience_core import wiring
+from audience_core.api import cursor, edge
+from audience_core.api.etag import etag, optional_version, required_version
+from audience_core.api.idempotency import once
+from audience_core.api.principal import principal_of
+from audience_core.api.problem import CONTENT_TYPE
+from audience_core.api.views import (
+    AudienceList,
+    AudienceView,
+    Listing,
+    MemberView,
+    audience_row,
+    audience_view,
+    member_view,
+)
+from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.ids import AccountId, AudienceId, WorkspaceId
+from audience_core.management import audiences, listings
+from audience_core.management.audiences import AudienceEdit, NewAudience
+
+logger = Logger()
+copy_config_to_registered_loggers(logger)
+app = APIGatewayHttpResolver(
+    enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
+)
+
+IfMatch = Annotated[str | None, Header(alias="If-Match", description="ETag of the version you change, or *")]
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", max_length=255, description="Makes a repeat give the first answer")
+]
+Next = Annotated[str | None, Query(alias="next", description="`next` of the page before")]
+
+
+@app.post("/v1/audiences", status_code=201, summary="Create an audience", tags=["audiences"])
+def create_audience(body: NewAudience, idempotency_key: IdempotencyKey = None) -> Response[AudienceView]:
+    stores, caller, now = wiring.stores(), principal_of(app.current_event.raw_event), edge.now()
+
+    def create() -> AudienceView:
+        created = audiences.create(
+            stores.accounts,
+            stores.audiences,
+            stores.workspaces,
+            stores.workflows,
+            caller.account_id,
+            body,
+            caller.client_id,
+            now,
+        )
+        return _view(created.audience_id)
+
+    request = edge.create_of(app.current_event.raw_event, caller.account_id)
+    view = once(stores.audiences, request, now, AudienceView, create)
+    headers = {"ETag": etag(view.version), "Location": f"/v1/audiences/{view.id}"}
+    return Response(HTTPStatus.CREATED, "application/json", view, headers)
+
+
+@app.get("/v1/audiences", summary="List audiences, by id", tags=["audiences"])
+def list_audiences(
+    status: Annotated[AudienceStatus | None, Query(description="Only those of this status")] = None,
+    workspace: Annotated[str | None, Query(description="Only those drawn from this workspace")] = None,
+    q: Annotated[str, Query(max_length=100, description="Only those named like this, or with this id")] = "",
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    after: Next = None,
+) -> AudienceList:
+    stores, account_id = wiring.stores(), _account_id()
+    listing = f"audiences {status} {workspace} {q}"
+    page = listings.page(
+        stores.audiences,
+        stores.outputs,
+        stores.memberships,
+        account_id,
+        listings.Filter(status, WorkspaceId(workspace) if workspace else None, q),
+        AudienceId(int(cursor.decode(listing, after) or 0)),
+        limit,
+        edge.milliseconds(edge.now()),
+    )
+    active, cap = audiences.count_active(stores.accounts, stores.audiences, account_id)
+    items = tuple(map(audience_row, page.items))
+    return AudienceList(items=items, next=cursor.encode(listing, page.next), active=active, active_cap=cap)
+
+
+@app.get("/v1/audiences/<audience_id>", summary="Get an audience", tags=["audiences"])
+def get_audience(audience_id: int) -> Response[AudienceView]:
+    return _ok(AudienceId(audience_id))
+
+
+@app.patch("/v1/audiences/<audience_id>", summary="Change an audience", tags=["audiences"])
+def edit_audience(audience_id: int, body: AudienceEdit, if_match: IfMatch = None) -> Response[AudienceView]:
+    """Changing what an active audience means evaluates every profile of the account anew."""
+    stores, version = wiring.stores(), required_version(if_match)
+    audience = (_account_id(), AudienceId(audience_id))
+    audiences.edit(stores.audiences, stores.workspaces, stores.workflows, *audience, version, body, edge.now())
+    return _ok(AudienceId(audience_id))
+
+
+@app.delete("/v1/audiences/<audience_id>", status_code=204, summary="Delete an audience", tags=["audiences"])
+def delete_audience(audience_id: int, if_match: IfMatch = None) -> Response[None]:
+    stores, version = wiring.stores(), optional_version(if_match)
+    audience = (_account_id(), AudienceId(audience_id))
+    audiences.delete(stores.audiences, stores.outputs, stores.workflows, *audience, version)
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+@app.post("/v1/audiences/<audience_id>/activate", summary="Start populating an audience", tags=["audiences"])
+def activate_audience(audience_id: int) -> Response[AudienceView]:
+    stores = wiring.stores()
+    audience = (_account_id(), AudienceId(audience_id))
+    audiences.activate(stores.accounts, stores.audiences, stores.workspaces, stores.workflows, *audience, edge.now())
+    return _ok(AudienceId(audience_id))
+
+
+@app.post("/v1/audiences/<audience_id>/deactivate", summary="Make an audience a draft again", tags=["audiences"])
+def deactivate_audience(audience_id: int) -> Response[AudienceView]:
+    """It loses all its members."""
+    stores = wiring.stores()
+    audiences.deactivate(stores.audiences, stores.workflows, _account_id(), AudienceId(audience_id), edge.now())
+    return _ok(AudienceId(audience_id))
+
+
+@app.get("/v1/audiences/<audience_id>/members", summary="List the members of an audience", tags=["audiences"])
+def list_members(
+    audience_id: int, limit: Annotated[int, Query(ge=1, le=1000)] = 100, after: Next = None
+) -> Listing[MemberView]:
+    stores, account_id = wiring.stores(), _account_id()
+    audience = stores.audiences.get(account_id, AudienceId(audience_id))
+    listing = f"members {audience_id}"
+    page = stores.memberships.members(account_id, audience.audience_id, cursor.decode(listing, after), limit)
+    return Listing(items=tuple(map(member_view, page.items)), next=cursor.encode(listing, page.next))
+
+
+def explain(error: Exception) -> Response[str]:
+    is_from_validation = isinstance(error, RequestValidationError | RequestUnsupportedContentType)
+    field_errors = error.errors() if is_from_validation else ()
+    problem = edge.explanation(error, field_errors, app.current_event.raw_event)
+    return Response(problem.status, CONTENT_TYPE, problem.body, problem.headers)
+
+
+app.exception_handler(Exception)(explain)
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return edge.refusal(event) or app.resolve(event, context)
+
+
+def _account_id() -> AccountId:
+    return principal_of(app.current_event.raw_event).account_id
+
+
+def _view(audience_id: AudienceId) -> AudienceView:
+    stores, now_ms = wiring.stores(), edge.milliseconds(edge.now())
+    return audience_view(
+        listings.one(stores.audiences, stores.outputs, stores.memberships, _account_id(), audience_id, now_ms)
+    )
+
+
+def _ok(audience_id: AudienceId) -> Response[AudienceView]:
+    view = _view(audience_id)
+    return Response(HTTPStatus.OK, "application/json", view, {"ETag": etag(view.version)})

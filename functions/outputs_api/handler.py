@@ -1,0 +1,201 @@
+"""HTTP API of the directory of connectors, of outputs, and of connections to them."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
+from aws_lambda_powertools.event_handler.openapi.params import Header, Query
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from audience_core import wiring
+from audience_core.api import edge
+from audience_core.api.etag import etag, optional_version, required_version
+from audience_core.api.idempotency import once
+from audience_core.api.principal import principal_of
+from audience_core.api.problem import CONTENT_TYPE
+from audience_core.api.views import (
+    ConnectionView,
+    ConnectorView,
+    Listing,
+    OutputSecretView,
+    OutputTestView,
+    OutputView,
+    Versioned,
+    connection_view,
+    connector_view,
+    output_secret_view,
+    output_test_view,
+    output_view,
+)
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
+from audience_core.management import connections, outputs
+from audience_core.management.connections import ConnectionEdit, NewConnection
+from audience_core.management.outputs import NewOutput, OutputEdit
+from audience_core.outputs.registry import CONNECTORS
+
+logger = Logger()
+copy_config_to_registered_loggers(logger)
+app = APIGatewayHttpResolver(
+    enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
+)
+
+IfMatch = Annotated[str | None, Header(alias="If-Match", description="ETag of the version you change, or *")]
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", max_length=255, description="Makes a repeat give the first answer")
+]
+
+
+@app.get("/v1/directory", summary="List the connectors", tags=["directory"])
+def list_connectors(
+    audience: Annotated[
+        bool, Query(description="Those that take audiences, which all do; or those that do not")
+    ] = True,
+) -> Listing[ConnectorView]:
+    return Listing(items=tuple(map(connector_view, CONNECTORS.values())) if audience else ())
+
+
+@app.post("/v1/outputs", status_code=201, summary="Create an output", tags=["outputs"])
+def create_output(body: NewOutput, idempotency_key: IdempotencyKey = None) -> Response[OutputSecretView]:
+    """The answer holds secrets that were made up: they are shown this once."""
+    stores, account_id, now = wiring.stores(), _account_id(), edge.now()
+    view = once(
+        stores.audiences,
+        edge.create_of(app.current_event.raw_event, account_id),
+        now,
+        OutputSecretView,
+        lambda: output_secret_view(*outputs.create(stores.outputs, stores.secrets, account_id, body, now)),
+        frozenset({"generated"}),
+    )
+    return _created(view, f"/v1/outputs/{view.id}")
+
+
+@app.get("/v1/outputs", summary="List the outputs, by creation", tags=["outputs"])
+def list_outputs() -> Listing[OutputView]:
+    return Listing(items=tuple(map(output_view, wiring.stores().outputs.list(_account_id()))))
+
+
+@app.get("/v1/outputs/<output_id>", summary="Get an output", tags=["outputs"])
+def get_output(output_id: str) -> Response[OutputView]:
+    return _ok(output_view(wiring.stores().outputs.get(_account_id(), OutputId(output_id))))
+
+
+@app.patch("/v1/outputs/<output_id>", summary="Change an output", tags=["outputs"])
+def edit_output(output_id: str, body: OutputEdit, if_match: IfMatch = None) -> Response[OutputSecretView]:
+    """Changed settings reach all connections of the output."""
+    stores, version = wiring.stores(), required_version(if_match)
+    output = (_account_id(), OutputId(output_id))
+    return _ok(
+        output_secret_view(*outputs.edit(stores.outputs, stores.secrets, stores.workflows, *output, version, body))
+    )
+
+
+@app.delete("/v1/outputs/<output_id>", status_code=204, summary="Delete an unconnected output", tags=["outputs"])
+def delete_output(output_id: str, if_match: IfMatch = None) -> Response[None]:
+    stores, version = wiring.stores(), optional_version(if_match)
+    outputs.delete(stores.outputs, stores.secrets, _account_id(), OutputId(output_id), version)
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+@app.post("/v1/outputs/<output_id>/test", summary="Try the settings of an output at the partner", tags=["outputs"])
+def test_output(output_id: str) -> OutputTestView:
+    stores, now = wiring.stores(), edge.now()
+    fault = outputs.check(stores.outputs, stores.secrets, wiring.send(), _account_id(), OutputId(output_id), now)
+    return output_test_view(fault)
+
+
+@app.post(
+    "/v1/audiences/<audience_id>/connections", status_code=201, summary="Connect an audience", tags=["connections"]
+)
+def create_connection(
+    audience_id: int, body: NewConnection, idempotency_key: IdempotencyKey = None
+) -> Response[ConnectionView]:
+    """All its present members are forwarded, and every later change."""
+    stores, account_id, now = wiring.stores(), _account_id(), edge.now()
+    audience = (account_id, AudienceId(audience_id))
+    view = once(
+        stores.audiences,
+        edge.create_of(app.current_event.raw_event, account_id),
+        now,
+        ConnectionView,
+        lambda: connection_view(
+            connections.create(stores.outputs, stores.audiences, stores.workflows, *audience, body, now)
+        ),
+    )
+    return _created(view, f"/v1/connections/{view.id}")
+
+
+@app.get("/v1/audiences/<audience_id>/connections", summary="List the connections of an audience", tags=["connections"])
+def list_connections(audience_id: int) -> Listing[ConnectionView]:
+    stores, account_id = wiring.stores(), _account_id()
+    audience = stores.audiences.get(account_id, AudienceId(audience_id))
+    found = stores.outputs.list_connections(account_id, audience.audience_id)
+    return Listing(items=tuple(map(connection_view, found)))
+
+
+@app.get("/v1/connections/<connection_id>", summary="Get a connection", tags=["connections"])
+def get_connection(connection_id: str) -> Response[ConnectionView]:
+    store = wiring.stores().outputs
+    return _ok(connection_view(store.get_connection(_account_id(), ConnectionId(connection_id))))
+
+
+@app.patch("/v1/connections/<connection_id>", summary="Change a connection", tags=["connections"])
+def edit_connection(connection_id: str, body: ConnectionEdit, if_match: IfMatch = None) -> Response[ConnectionView]:
+    stores, version = wiring.stores(), required_version(if_match)
+    connection = (_account_id(), ConnectionId(connection_id))
+    return _ok(
+        connection_view(connections.edit(stores.outputs, stores.workflows, *connection, version, body, edge.now()))
+    )
+
+
+@app.delete("/v1/connections/<connection_id>", status_code=202, summary="Delete a connection", tags=["connections"])
+def delete_connection(connection_id: str, if_match: IfMatch = None) -> Response[ConnectionView]:
+    """It is gone once the partner was told to forget its members. Delete it again to give a faulted partner up."""
+    stores, version = wiring.stores(), optional_version(if_match)
+    connection = (_account_id(), ConnectionId(connection_id))
+    view = connection_view(connections.delete(stores.outputs, stores.workflows, *connection, version))
+    return Response(HTTPStatus.ACCEPTED, "application/json", view, {"ETag": etag(view.version)})
+
+
+@app.post("/v1/connections/<connection_id>/resume", summary="Resume a faulted connection", tags=["connections"])
+def resume_connection(connection_id: str) -> Response[ConnectionView]:
+    """What the partner has missed is sent."""
+    stores, now_ms = wiring.stores(), edge.milliseconds(edge.now())
+    connection = (_account_id(), ConnectionId(connection_id))
+    return _ok(
+        connection_view(connections.resume(stores.outputs, stores.wake_ups, stores.workflows, *connection, now_ms))
+    )
+
+
+def explain(error: Exception) -> Response[str]:
+    is_from_validation = isinstance(error, RequestValidationError | RequestUnsupportedContentType)
+    field_errors = error.errors() if is_from_validation else ()
+    problem = edge.explanation(error, field_errors, app.current_event.raw_event)
+    return Response(problem.status, CONTENT_TYPE, problem.body, problem.headers)
+
+
+app.exception_handler(Exception)(explain)
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return edge.refusal(event) or app.resolve(event, context)
+
+
+def _account_id() -> AccountId:
+    return principal_of(app.current_event.raw_event).account_id
+
+
+def _ok[V: Versioned](view: V) -> Response[V]:
+    return Response(HTTPStatus.OK, "application/json", view, {"ETag": etag(view.version)})
+
+
+def _created[V: Versioned](view: V, location: str) -> Response[V]:
+    headers = {"ETag": etag(view.version), "Location": location}
+    return Response(HTTPStatus.CREATED, "application/json", view, headers)

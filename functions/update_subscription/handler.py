@@ -1,0 +1,35 @@
+"""The steps of a connection's workflow that speak to the partner, and the one that notes why they could not."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from audience_core import wiring
+from audience_core.domain.ids import AccountId, ConnectionId
+from audience_core.domain.output import FaultKind
+from audience_core.pipeline.partner_link import record_fault
+from audience_core.pipeline.update_subscription import finish_deletion, update_subscription
+
+logger = Logger()
+copy_config_to_registered_loggers(logger)
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """`event`: step (announce, finish or fail), account_id, connection_id; retries, or the error of a failure."""
+    stores, now = wiring.stores(), datetime.now(UTC)
+    connection = AccountId(event["account_id"]), ConnectionId(event["connection_id"])
+    match event["step"]:
+        case "announce":
+            work = update_subscription(stores, wiring.send(), *connection, event["retries"] + 1, now)
+            return {"work": work.value}
+        case "finish":
+            return {"is_done": finish_deletion(stores, wiring.send(), *connection, event["retries"] + 1, now)}
+        case "fail":
+            reason = f"the connection could not be brought up to date: {event['error']}"
+            record_fault(stores.outputs, *connection, FaultKind.PARTNER_ERROR, reason, int(now.timestamp() * 1000))
+            return {}
+    raise ValueError(f"unknown step {event['step']}")

@@ -1,0 +1,48 @@
+"""Who is asking, as the authorizer says, and what each role may do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from audience_core.domain.account import Role
+from audience_core.domain.ids import AccountId
+from audience_core.errors import ForbiddenError, UnauthenticatedError
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}
+_READS = frozenset({"GET", "HEAD"})
+# First part of the path after /v1 -> who may write there. Everybody may read everything of the account.
+WRITERS: Mapping[str, Role] = {
+    "audiences": Role.AUDIENCES_ONLY,
+    "connections": Role.AUDIENCES_ONLY,
+    "outputs": Role.USER,
+    "workspaces": Role.ADMIN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    account_id: AccountId
+    role: Role
+    client_id: str
+
+
+def principal_of(event: Mapping[str, Any]) -> Principal:
+    """The caller of an HTTP API request (payload 2.0); raise `UnauthenticatedError` if no authorizer vouches for it."""
+    try:
+        claims = event["requestContext"]["authorizer"]["lambda"]
+        return Principal(AccountId(int(claims["account_id"])), Role(claims["role"]), str(claims["client_id"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnauthenticatedError("the request has no credential") from error
+
+
+def require_role(principal: Principal, method: str, path: str) -> None:
+    """Raise `ForbiddenError` when the caller's role may not do this."""
+    required = Role.READ_ONLY if method in _READS else _writer(path)
+    if _RANKS[principal.role] < _RANKS[required]:
+        raise ForbiddenError(f"this needs the role {required}; yours is {principal.role}")
+
+
+def _writer(path: str) -> Role:
+    _, _, resource, *_ = (*path.split("/"), "", "", "")
+    # What the table does not name is for admins.
+    return WRITERS.get(resource, Role.ADMIN)

@@ -1,0 +1,280 @@
+"""Resources as the API shows them: ids and instants as text, figures added, secrets left out."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from audience_core.api.edge import instant
+from audience_core.domain.account import Input, InputKind, Workspace
+from audience_core.domain.audience import AudienceCounts, AudienceStatus
+from audience_core.domain.definition import Definition
+from audience_core.domain.membership import Membership
+from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output
+from audience_core.management.listings import Listed
+from audience_core.outputs.registry import ConnectorKind
+
+
+class View(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Versioned(View):
+    """Args:
+    version: the resource's ETag without its quotes.
+    """
+
+    version: int
+
+
+class WorkspaceView(Versioned):
+    id: str
+    name: str
+    created_at: datetime
+
+
+class InputView(Versioned):
+    """Args:
+    key: the user name that ingest asks for.
+    """
+
+    id: str
+    workspace_id: str
+    name: str
+    kind: InputKind
+    key: str
+    created_at: datetime
+
+
+class InputCredentialView(InputView):
+    """Args:
+    secret: the password that ingest asks for; shown once, null ever after.
+    """
+
+    secret: str | None = None
+
+
+class AudienceRow(Versioned):
+    """Args:
+    external_name: what outputs see; `name` when none was given.
+    scope: single or multi, by the number of workspaces.
+    size, adds_24h, drops_24h: null for a draft, which has no members.
+    volatility: (adds + drops) / size; null when the size is 0.
+    faults: the connections that are faulted.
+    """
+
+    id: int
+    name: str
+    external_name: str
+    status: AudienceStatus
+    scope: str
+    workspaces: tuple[str, ...]
+    inputs: tuple[str, ...]
+    size: int | None
+    adds_24h: int | None
+    drops_24h: int | None
+    volatility: float | None
+    connected_outputs: int
+    faults: tuple[str, ...]
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    activated_at: datetime | None
+
+
+class AudienceView(AudienceRow):
+    definition: Definition
+
+
+class AudienceList(View):
+    """Args:
+    active: how many audiences of the account are active; `active_cap`: how many may be.
+    next: give it back as `next` for the page after this one; null on the last.
+    """
+
+    items: tuple[AudienceRow, ...]
+    next: str | None
+    active: int
+    active_cap: int
+
+
+class MemberView(View):
+    mpid: str
+    since: datetime
+
+
+class FaultView(View):
+    kind: FaultKind
+    message: str
+    at: datetime
+
+
+class ConnectorView(View):
+    """Args:
+    output_settings, connection_settings: JSON Schema; `confidential` marks those that are never shown.
+    """
+
+    kind: str
+    name: str
+    description: str
+    identity_types: tuple[str, ...]
+    accepts_attributes: bool
+    output_settings: dict[str, Any]
+    connection_settings: dict[str, Any]
+
+
+class OutputView(Versioned):
+    """Args:
+    settings: without the confidential ones.
+    """
+
+    id: str
+    connector: str
+    name: str
+    settings: dict[str, Any]
+    created_at: datetime
+
+
+class OutputSecretView(OutputView):
+    """Args:
+    generated: confidential settings that were made up for you; shown once, empty ever after.
+    """
+
+    generated: dict[str, str] = {}
+
+
+class OutputTestView(View):
+    """Args:
+    ok: whether the partner can be used with these settings; if not, `fault` says why.
+    """
+
+    ok: bool
+    fault: FaultView | None = None
+
+
+class ConnectionView(Versioned):
+    id: str
+    audience_id: int
+    output_id: str
+    settings: dict[str, Any]
+    status: ConnectionStatus
+    fault: FaultView | None
+    created_at: datetime
+    active_since: datetime | None
+
+
+class Listing[V: View](View):
+    """Args:
+    next: give it back as `next` for the page after this one; null on the last.
+    """
+
+    items: tuple[V, ...]
+    next: str | None = None
+
+
+def workspace_view(workspace: Workspace) -> WorkspaceView:
+    return WorkspaceView(
+        id=workspace.workspace_id, name=workspace.name, created_at=workspace.created_at, version=workspace.version
+    )
+
+
+def input_view(an_input: Input) -> InputView:
+    return InputView(
+        id=an_input.input_id,
+        workspace_id=an_input.workspace_id,
+        name=an_input.name,
+        kind=an_input.kind,
+        key=an_input.key,
+        created_at=an_input.created_at,
+        version=an_input.version,
+    )
+
+
+def input_credential_view(an_input: Input, secret: str) -> InputCredentialView:
+    return InputCredentialView(**dict(input_view(an_input)), secret=secret)
+
+
+def audience_row(listed: Listed) -> AudienceRow:
+    audience, counts = listed.audience, listed.counts
+    return AudienceRow(
+        id=audience.audience_id,
+        name=audience.name,
+        external_name=audience.external_name or audience.name,
+        status=audience.status,
+        scope="multi" if len(audience.workspaces) > 1 else "single",
+        workspaces=audience.workspaces,
+        inputs=audience.inputs,
+        size=None if counts is None else counts.size,
+        adds_24h=None if counts is None else counts.adds_24h,
+        drops_24h=None if counts is None else counts.drops_24h,
+        volatility=None if counts is None else volatility(counts),
+        connected_outputs=len({each.output_id for each in listed.connections}),
+        faults=tuple(each.connection_id for each in listed.connections if each.fault),
+        created_by=audience.created_by,
+        created_at=audience.created_at,
+        updated_at=audience.updated_at,
+        activated_at=audience.activated_at,
+        version=audience.version,
+    )
+
+
+def audience_view(listed: Listed) -> AudienceView:
+    return AudienceView(**dict(audience_row(listed)), definition=listed.audience.definition)
+
+
+def volatility(counts: AudienceCounts) -> float | None:
+    return (counts.adds_24h + counts.drops_24h) / counts.size if counts.size else None
+
+
+def member_view(membership: Membership) -> MemberView:
+    return MemberView(mpid=str(membership.mpid), since=instant(membership.since))
+
+
+def connector_view(kind: ConnectorKind) -> ConnectorView:
+    return ConnectorView(
+        kind=kind.kind,
+        name=kind.name,
+        description=kind.description,
+        identity_types=tuple(sorted(kind.identity_types)),
+        accepts_attributes=kind.accepts_attributes,
+        output_settings=kind.output_settings.model_json_schema(),
+        connection_settings=kind.connection_settings.model_json_schema(),
+    )
+
+
+def output_view(output: Output) -> OutputView:
+    return OutputView(
+        id=output.output_id,
+        connector=output.connector,
+        name=output.name,
+        settings=output.settings,
+        created_at=output.created_at,
+        version=output.version,
+    )
+
+
+def output_secret_view(output: Output, generated: Mapping[str, str]) -> OutputSecretView:
+    return OutputSecretView(**dict(output_view(output)), generated=dict(generated))
+
+
+def output_test_view(fault: Fault | None) -> OutputTestView:
+    return OutputTestView(ok=fault is None, fault=_fault_view(fault))
+
+
+def _fault_view(fault: Fault | None) -> FaultView | None:
+    return None if fault is None else FaultView(kind=fault.kind, message=fault.message, at=fault.at)
+
+
+def connection_view(connection: Connection) -> ConnectionView:
+    return ConnectionView(
+        id=connection.connection_id,
+        audience_id=connection.audience_id,
+        output_id=connection.output_id,
+        settings=connection.settings,
+        status=connection.status,
+        fault=_fault_view(connection.fault),
+        created_at=connection.created_at,
+        active_since=connection.active_since,
+        version=connection.version,
+    )

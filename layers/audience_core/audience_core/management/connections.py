@@ -1,0 +1,153 @@
+"""Connections of audiences to outputs; a workflow brings the partner in line with each change."""
+
+import secrets
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from audience_core.domain.account import Record
+from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
+from audience_core.domain.messages import WakeUp
+from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, Output, SubscriptionState
+from audience_core.domain.stores import AudienceStore, OutputStore, WakeUpQueue, Workflows
+from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
+from audience_core.management.versions import require_version
+from audience_core.outputs.registry import connection_settings, kind_named
+
+# What people set; deleting is what becomes of a deleted one.
+Switch = Literal[ConnectionStatus.ACTIVE, ConnectionStatus.INACTIVE]
+
+
+class NewConnection(Record):
+    """Args:
+    settings: as the connector's schema in the directory says.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    output_id: OutputId
+    settings: dict[str, Any] = Field(default_factory=dict)
+    status: Switch = ConnectionStatus.ACTIVE
+
+
+class ConnectionEdit(Record):
+    """What to change; a field that is missing or null stays as it is. Settings are replaced as a whole."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    settings: dict[str, Any] | None = None
+    status: Switch | None = None
+
+
+def create(
+    store: OutputStore,
+    audiences: AudienceStore,
+    workflows: Workflows,
+    account_id: AccountId,
+    audience_id: AudienceId,
+    new: NewConnection,
+    now: datetime,
+) -> Connection:
+    """Connect an active audience to an output that it is not connected to yet; raise `ConflictError` otherwise."""
+    audience = audiences.get(account_id, audience_id)
+    output = _output(store, account_id, new.output_id)
+    if audience.status is not AudienceStatus.ACTIVE:
+        raise ConflictError("the audience is a draft: activate it first")
+    for each in store.list_connections(account_id, audience_id):
+        if each.output_id == output.output_id:
+            # One that is being deleted still removes members at the partner, which would undo what a new one adds.
+            raise ConflictError(f"the audience is connected to this output: {each.connection_id} is {each.status}")
+    connection = Connection(
+        account_id=account_id,
+        connection_id=ConnectionId(f"c-{secrets.token_hex(6)}"),
+        audience_id=audience_id,
+        output_id=output.output_id,
+        settings=connection_settings(kind_named(output.connector), new.settings),
+        status=new.status,
+        created_at=now,
+        active_since=now if new.status is ConnectionStatus.ACTIVE else None,
+    )
+    return _save(store, workflows, connection)
+
+
+def edit(
+    store: OutputStore,
+    workflows: Workflows,
+    account_id: AccountId,
+    connection_id: ConnectionId,
+    version: int | None,
+    change: ConnectionEdit,
+    now: datetime,
+) -> Connection:
+    """A fault stays until somebody resumes."""
+    connection = store.get_connection(account_id, connection_id)
+    require_version(connection, version)
+    _refuse_if_deleting(connection)
+    changes: dict[str, Any] = {}
+    if change.settings is not None:
+        kind = kind_named(store.get(account_id, connection.output_id).connector)
+        changes["settings"] = connection_settings(kind, change.settings)
+    if change.status not in (None, connection.status):
+        is_active = change.status is ConnectionStatus.ACTIVE
+        changes |= {"status": change.status, "active_since": now if is_active else None}
+    return _save(store, workflows, connection.model_copy(update=changes))
+
+
+def delete(
+    store: OutputStore,
+    workflows: Workflows,
+    account_id: AccountId,
+    connection_id: ConnectionId,
+    version: int | None = None,
+) -> Connection:
+    """It goes once the partner has been told to forget every member; until then its status is `deleting`.
+
+    Deleting one whose removal has run into a fault gives the partner up: it goes without another word.
+    """
+    connection = store.get_connection(account_id, connection_id)
+    require_version(connection, version)
+    is_deleting = connection.status is ConnectionStatus.DELETING
+    if is_deleting and not connection.fault:
+        return connection
+    changes: dict[str, Any] = {"status": ConnectionStatus.DELETING, "active_since": None, "fault": None}
+    if is_deleting:
+        changes["subscription"] = SubscriptionState.REMOVED
+    return _save(store, workflows, connection.model_copy(update=changes))
+
+
+def resume(
+    store: OutputStore,
+    wake_ups: WakeUpQueue,
+    workflows: Workflows,
+    account_id: AccountId,
+    connection_id: ConnectionId,
+    now_ms: int,
+) -> Connection:
+    """Clear the fault and send what the partner has missed."""
+    connection = store.get_connection(account_id, connection_id)
+    resumed = store.save_connection(connection.model_copy(update={"fault": None}))
+    is_subscribed = resumed.subscription is SubscriptionState.ACTIVE
+    if not (is_subscribed and resumed.status is ConnectionStatus.ACTIVE):
+        workflows.start_connection_fill(account_id, connection_id, resumed.version)
+    wake_ups.send([WakeUp(account_id, connection_id, bucket) for bucket in range(DELIVERY_BUCKETS)], now_ms)
+    return resumed
+
+
+def _refuse_if_deleting(connection: Connection) -> None:
+    if connection.status is ConnectionStatus.DELETING:
+        raise ConflictError("the connection is being deleted")
+
+
+def _output(store: OutputStore, account_id: AccountId, output_id: OutputId) -> Output:
+    try:
+        return store.get(account_id, output_id)
+    except NotFoundError as error:
+        raise InvalidInputError("the connection leads nowhere", (("/output_id", str(error)),)) from error
+
+
+def _save(store: OutputStore, workflows: Workflows, connection: Connection) -> Connection:
+    saved = store.save_connection(connection)
+    workflows.start_connection_fill(saved.account_id, saved.connection_id, saved.version)
+    return saved

@@ -1,0 +1,90 @@
+"""Identity rows in DynamoDB: an item per identity, written only over the version that its writer has read."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from pynamodb.attributes import MapAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.connection import Connection
+from pynamodb.exceptions import PynamoDBException, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
+
+from audience_core.domain.event import Environment, Identity
+from audience_core.domain.ids import AccountId, Mpid
+from audience_core.domain.stores import IdentityRow
+from audience_core.errors import StaleVersionError
+from audience_core.persistence.tables import bind
+from audience_core.persistence.versions import is_condition_failure
+
+_LETTERS = {Environment.PRODUCTION: "p", Environment.DEVELOPMENT: "d"}
+_SORT_KEY = "-"
+# What a put without a transaction meets while somebody else's transaction holds the item.
+_IN_A_TRANSACTION = "TransactionConflictException"
+
+
+class IdentityItem(Model):
+    """An item stays when its last holder goes: with its version a late writer would meet nothing to be stopped by."""
+
+    class Meta:
+        table_name = ""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    holders: MapAttribute[str, int] = MapAttribute()  # mpid -> UTC ms
+    version = NumberAttribute()
+
+
+class DynamoIdentityStore:
+    def __init__(self, table_name: str, region: str | None = None) -> None:
+        self._items = bind(IdentityItem, table_name, region)
+        self._region = region
+
+    def rows(
+        self, account_id: AccountId, environment: Environment, identities: Collection[Identity]
+    ) -> dict[Identity, IdentityRow]:
+        by_key = {_partition(account_id, environment, identity): identity for identity in identities}
+        rows = {identity: IdentityRow(identity, {}) for identity in by_key.values()}
+        for item in self._items.batch_get([(key, _SORT_KEY) for key in by_key], consistent_read=True):
+            identity = by_key[item.pk]
+            rows[identity] = IdentityRow(identity, _holders(item), int(item.version))
+        return rows
+
+    def write(self, account_id: AccountId, environment: Environment, rows: Sequence[IdentityRow]) -> None:
+        puts = [(self._item(account_id, environment, row), _unchanged(row)) for row in rows]
+        try:
+            if len(puts) == 1:  # a transaction of one costs twice as much
+                puts[0][0].save(condition=puts[0][1])
+            elif puts:
+                with TransactWrite(connection=Connection(region=self._region)) as transaction:
+                    for item, condition in puts:
+                        transaction.save(item, condition=condition)
+        except PynamoDBException as error:
+            if is_condition_failure(error) or error.cause_response_code == _IN_A_TRANSACTION:
+                raise StaleVersionError("an identity was claimed in between") from error
+            raise
+
+    def forget(self, account_id: AccountId, environment: Environment, identity: Identity, mpid: Mpid, at: int) -> None:
+        item = self._items(_partition(account_id, environment, identity), _SORT_KEY)
+        holder = IdentityItem.holders[str(mpid)]
+        try:
+            item.update(actions=[holder.remove(), IdentityItem.version.add(1)], condition=holder <= at)
+        except UpdateError as error:
+            if not is_condition_failure(error):
+                raise
+
+    def _item(self, account_id: AccountId, environment: Environment, row: IdentityRow) -> IdentityItem:
+        holders = {str(mpid): told for mpid, told in row.holders.items()}
+        key = _partition(account_id, environment, row.identity)
+        return self._items(key, _SORT_KEY, holders=holders, version=row.version + 1)
+
+
+def _unchanged(row: IdentityRow) -> Condition:
+    return IdentityItem.version == row.version if row.version else IdentityItem.pk.does_not_exist()
+
+
+def _partition(account_id: AccountId, environment: Environment, identity: Identity) -> str:
+    return f"{account_id}#{_LETTERS[environment]}#{identity.type}#{identity.value}"
+
+
+def _holders(item: IdentityItem) -> Mapping[Mpid, int]:
+    return {Mpid(int(mpid)): int(told) for mpid, told in item.holders.as_dict().items()}

@@ -1,0 +1,176 @@
+"""SQS queues, and the JSON in which messages travel through them."""
+
+import json
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from audience_core.domain.event import Environment, Identity, Source
+from audience_core.domain.ids import AccountId, ConnectionId, InputId, Mpid, WorkspaceId
+from audience_core.domain.messages import AcceptedBatch, PipelineMessage, Reevaluation, Release, WakeUp
+from audience_core.errors import UnavailableError
+
+MAX_ENTRIES = 10
+MAX_BYTES = 256 * 1024
+MAX_ATTEMPTS = 4
+
+# SQS refuses these, escaped JSON may hold them; everything else stays as it is, which is shorter.
+_NOT_FOR_SQS = re.compile("[\ud800-\udfff\ufffe\uffff]")
+
+type Entry = dict[str, Any]
+
+
+class SqsEventQueue:
+    def __init__(self, queue_url: str, region: str | None = None) -> None:
+        self._queue = _Queue(queue_url, region)
+
+    def send(self, messages: Sequence[PipelineMessage]) -> None:
+        """Raise `UnavailableError` when some may not be queued."""
+        self._queue.send([{"MessageBody": encode(message)} for message in messages])
+
+
+class SqsWakeUpQueue:
+    """A FIFO queue: at most one function drains a connection's bucket at a time."""
+
+    def __init__(self, queue_url: str, region: str | None = None) -> None:
+        self._queue = _Queue(queue_url, region)
+
+    def send(self, wake_ups: Collection[WakeUp], now_ms: int) -> None:
+        """Raise `UnavailableError` when some may not be queued."""
+        entries = []
+        for wake_up in dict.fromkeys(wake_ups):
+            group = f"{wake_up.account_id}:{wake_up.connection_id}:{wake_up.bucket}"
+            entries.append(
+                {
+                    "MessageBody": encode_wake_up(wake_up),
+                    "MessageGroupId": group,
+                    # One a second is enough: the queue delays each by 2 s (DelaySeconds), so a wake-up dropped as a
+                    # repeat in its second is still ahead of the drain that the first one of that second brings.
+                    "MessageDeduplicationId": f"{group}:{now_ms // 1000}",
+                }
+            )
+        self._queue.send(entries)
+
+
+class _Queue:
+    def __init__(self, queue_url: str, region: str | None) -> None:
+        self._url = queue_url
+        self._client = boto3.client("sqs", region_name=region)
+
+    def send(self, entries: Sequence[Entry]) -> None:
+        for call in _calls(entries):
+            self._send(call)
+
+    def _send(self, entries: list[Entry]) -> None:
+        """Part of a call may fail: that part is sent again."""
+        left = entries
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                answer = self._client.send_message_batch(QueueUrl=self._url, Entries=left)
+            except (BotoCoreError, ClientError) as error:
+                raise UnavailableError("the queue does not answer") from error
+            failed = {failure["Id"] for failure in answer.get("Failed", ())}
+            left = [entry for entry in left if entry["Id"] in failed]
+            if not left:
+                return
+        raise UnavailableError(f"the queue refused {len(left)} messages {MAX_ATTEMPTS} times")
+
+
+def _calls(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """In order, as many to a call as SQS takes."""
+    call: list[Entry] = []
+    room = MAX_BYTES
+    for entry in entries:
+        size = len(entry["MessageBody"].encode())
+        if call and (len(call) == MAX_ENTRIES or size > room):
+            yield call
+            call, room = [], MAX_BYTES
+        call.append({"Id": str(len(call)), **entry})
+        room -= size
+    if call:
+        yield call
+
+
+def encode(message: PipelineMessage) -> str:
+    """JSON of a message; equal messages give equal text."""
+    match message:
+        case AcceptedBatch():
+            return _json(_of_batch(message))
+        case Reevaluation():
+            return _json({"type": "reevaluation", "account_id": message.account_id, "mpid": message.mpid})
+        case Release():
+            return _json(
+                {
+                    "type": "release",
+                    "account_id": message.account_id,
+                    "environment": message.environment,
+                    "mpid": message.mpid,
+                    "identity": [message.identity.type, message.identity.value],
+                    "at": message.at,
+                }
+            )
+
+
+def decode(text: str) -> PipelineMessage:
+    """What `encode` made the text of. Raise `ValueError` for any other text."""
+    fields = json.loads(text)
+    match fields:
+        case {"type": "batch"}:
+            return _to_batch(fields)
+        case {"type": "reevaluation", "account_id": account_id, "mpid": mpid}:
+            return Reevaluation(AccountId(account_id), Mpid(mpid))
+        case {"type": "release", "identity": [identity_type, value]}:
+            return Release(
+                AccountId(fields["account_id"]),
+                Environment(fields["environment"]),
+                Mpid(fields["mpid"]),
+                Identity(identity_type, value),
+                fields["at"],
+            )
+        case _:
+            raise ValueError("not a message of the events queue")
+
+
+def encode_wake_up(wake_up: WakeUp) -> str:
+    return _json(
+        {"account_id": wake_up.account_id, "connection_id": wake_up.connection_id, "bucket": wake_up.bucket}
+    )
+
+
+def decode_wake_up(text: str) -> WakeUp:
+    fields = json.loads(text)
+    return WakeUp(AccountId(fields["account_id"]), ConnectionId(fields["connection_id"]), fields["bucket"])
+
+
+def _of_batch(batch: AcceptedBatch) -> dict[str, Any]:
+    return {
+        "type": "batch",
+        "account_id": batch.source.account_id,
+        "workspace_id": batch.source.workspace_id,
+        "input_id": batch.source.input_id,
+        "batch_id": batch.batch_id,
+        "received_at": batch.received_at,
+        "is_historical": batch.is_historical,
+        "body": batch.body,
+    }
+
+
+def _to_batch(fields: dict[str, Any]) -> AcceptedBatch:
+    source = Source(
+        AccountId(fields["account_id"]), WorkspaceId(fields["workspace_id"]), InputId(fields["input_id"])
+    )
+    return AcceptedBatch(
+        source, fields["batch_id"], fields["received_at"], fields["body"], is_historical=fields["is_historical"]
+    )
+
+
+def _json(value: dict[str, Any]) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return _NOT_FOR_SQS.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

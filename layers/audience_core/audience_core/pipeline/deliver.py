@@ -1,0 +1,151 @@
+"""Drains one lane of a connection: tells the partner what differs from what it acknowledged, batch by batch."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audience_core.domain.messages import WakeUp
+from audience_core.domain.output import ConnectionStatus, Forward, LedgerRow, union
+from audience_core.domain.stores import LedgerStore
+from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
+from audience_core.outputs.http import Send
+from audience_core.pipeline.partner_link import (
+    DeliveryStores,
+    PartnerLink,
+    forwarding_connection,
+    open_link,
+    record_fault,
+)
+
+MAX_ATTEMPTS = 6
+_FIRST_DELAY_S, _GROWTH, _MAX_DELAY_S = 5.0, 3.0, 3600.0
+
+type Clock = Callable[[], int]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Members the partner was told about, and how many of these it will not take."""
+
+    forwarded: int = 0
+    rejected: int = 0
+
+    def and_more(self, more: "Delivered") -> "Delivered":
+        return Delivered(self.forwarded + more.forwarded, self.rejected + more.rejected)
+
+
+def deliver(
+    stores: DeliveryStores,
+    send: Send,
+    wake_up: WakeUp,
+    attempt: int,
+    clock: Clock,
+    until_ms: int,
+    max_attempts: int = MAX_ATTEMPTS,
+) -> Delivered:
+    """`drain`, and a fault on the connection when that cannot go on.
+
+    Args:
+        attempt: how often this wake-up was received, this time included.
+        clock: now, UTC ms.
+        until_ms: no batch begins after this instant; what is left gets a wake-up of its own.
+
+    Raises:
+        RetryableDeliveryError: the partner may take it later; attempts are left. Rows stay dirty.
+    """
+    try:
+        return drain(stores, send, wake_up, clock, until_ms)
+    except TerminalDeliveryError as error:
+        _fault(stores, wake_up, error.fault_kind, str(error), clock())
+    except RetryableDeliveryError as error:
+        if attempt < max_attempts:
+            raise
+        _fault(stores, wake_up, error.fault_kind, f"{error} (in {attempt} attempts)", clock())
+    return Delivered()
+
+
+def drain(stores: DeliveryStores, send: Send, wake_up: WakeUp, clock: Clock, until_ms: int) -> Delivered:
+    """Send until nothing is dirty, the time is up, or the connection no longer forwards.
+
+    A failure after a successful batch is not raised: the lane makes progress, so its attempts are counted anew.
+    """
+    connection = forwarding_connection(stores.outputs, wake_up.account_id, wake_up.connection_id)
+    if connection is None:
+        return Delivered()
+    link = open_link(stores, connection, send)
+    told = Delivered()
+    for rows in _batches(stores, link.connector.batch_size, wake_up, clock, until_ms):
+        try:
+            told = told.and_more(_forward(stores.ledger, link, rows, clock()))
+        except RetryableDeliveryError:
+            if not told.forwarded:
+                raise
+            stores.wake_ups.send([wake_up], clock())
+            break
+    logger.info("lane drained", extra={"bucket": wake_up.bucket, "forwarded": told.forwarded, **_named(wake_up)})
+    return told
+
+
+def delay_s(attempt: int, retry_after_s: float | None, share: float) -> int:
+    """Whole seconds until the next attempt: exponential with full jitter, after what the partner asks for.
+
+    Args:
+        share: a random number from 0 to 1, so that lanes do not come back all at once.
+    """
+    longest = min(_MAX_DELAY_S, _FIRST_DELAY_S * _GROWTH ** (attempt - 1))
+    return round(min(_MAX_DELAY_S, (retry_after_s or 0.0) + longest * share)) or 1
+
+
+def _batches(
+    stores: DeliveryStores, size: int, wake_up: WakeUp, clock: Clock, until_ms: int
+) -> Iterator[Sequence[LedgerRow]]:
+    """Dirty rows, looked for again after each batch, as long as the connection may still forward."""
+    lane = wake_up.account_id, wake_up.connection_id
+    while rows := stores.ledger.dirty(*lane, wake_up.bucket, size):
+        if clock() >= until_ms:
+            stores.wake_ups.send([wake_up], clock())
+            return
+        connection = forwarding_connection(stores.outputs, *lane)
+        if connection is None:
+            return
+        yield _withdrawn(stores.ledger, rows, clock()) if connection.status is ConnectionStatus.DELETING else rows
+
+
+def _forward(ledger: LedgerStore, link: PartnerLink, rows: Sequence[LedgerRow], now_ms: int) -> Delivered:
+    """Note what is attempted, send, acknowledge: a crash in between is a repeat, and never a member forgotten."""
+    known = [row for row in rows if row.attempted is None and row.desired == row.acknowledged]
+    news = [row for row in rows if row.attempted is not None or row.desired != row.acknowledged]
+    for row in known:
+        ledger.acknowledge(row)
+    if not news:
+        return Delivered()
+    ledger.attempt(news)
+    receipt = link.connector.forward(link.subscription, [_change(row) for row in news], now_ms)
+    for row in news:
+        ledger.acknowledge(row)
+    ledger.settle(news)
+    return Delivered(len(news), len(receipt.rejected))
+
+
+def _change(row: LedgerRow) -> Forward:
+    return Forward(row.mpid, union(row.acknowledged, row.attempted), row.desired, row.desired_version)
+
+
+def _withdrawn(ledger: LedgerStore, rows: Sequence[LedgerRow], now_ms: int) -> Sequence[LedgerRow]:
+    """Rows to remove; a membership that came in while the connection was being deleted is taken back first."""
+    for row in rows:
+        if row.desired is not None:
+            ledger.desire(row.account_id, row.connection_id, row.mpid, None, row.desired_version, now_ms)
+    return [row for row in rows if row.desired is None]
+
+
+def _fault(stores: DeliveryStores, wake_up: WakeUp, kind: str, message: str, now_ms: int) -> None:
+    logger.warning("connection faulted", extra={"fault": kind, **_named(wake_up)})
+    record_fault(stores.outputs, wake_up.account_id, wake_up.connection_id, kind, message, now_ms)
+
+
+def _named(wake_up: WakeUp) -> dict[str, Any]:
+    return {"account_id": wake_up.account_id, "connection_id": wake_up.connection_id}

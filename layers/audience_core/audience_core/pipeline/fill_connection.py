@@ -1,0 +1,119 @@
+"""Brings a connection's ledger in line with its status: filled from all profiles, or withdrawn row by row."""
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Protocol
+
+from audience_core.domain.event import Environment
+from audience_core.domain.ids import AccountId, ConnectionId, Mpid
+from audience_core.domain.messages import WakeUp
+from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, Target, delivery_bucket_of
+from audience_core.domain.profile import Profile
+from audience_core.domain.stores import LedgerStore, OutputStore, ProfileStore, WakeUpQueue
+from audience_core.outputs.projection import Acceptance, project
+from audience_core.outputs.registry import acceptance_of
+from audience_core.pipeline.partner_link import find_connection
+
+PAGE = 200
+
+
+class FillStores(Protocol):
+    """The stores that filling needs, under the names that `wiring.Stores` gives them."""
+
+    @property
+    def outputs(self) -> OutputStore: ...
+
+    @property
+    def profiles(self) -> ProfileStore: ...
+
+    @property
+    def ledger(self) -> LedgerStore: ...
+
+    @property
+    def wake_ups(self) -> WakeUpQueue: ...
+
+
+def fill_bucket(
+    stores: FillStores,
+    account_id: AccountId,
+    connection_id: ConnectionId,
+    bucket: int,
+    cursor: str | None,
+    clock: Callable[[], int],
+    until_ms: int,
+) -> str | None:
+    """Desire for the connection what every profile of a profile bucket projects to; where to go on, None when done.
+
+    Args:
+        until_ms: no page begins after this instant (UTC ms), but the first one.
+    """
+    while True:
+        connection = find_connection(stores.outputs, account_id, connection_id)
+        if connection is None or connection.status is not ConnectionStatus.ACTIVE:
+            return None
+        acceptance = acceptance_of(stores.outputs.get(account_id, connection.output_id))
+        page = stores.profiles.page(account_id, Environment.PRODUCTION, bucket, cursor, PAGE)
+        now_ms = clock()
+        dirty = _desire_all(stores, connection, acceptance, page.items, now_ms)
+        _wake(stores, account_id, connection_id, {delivery_bucket_of(mpid) for mpid in dirty}, now_ms)
+        cursor = page.next
+        if cursor is None or clock() >= until_ms:
+            return cursor
+
+
+def withdraw_bucket(
+    stores: FillStores,
+    account_id: AccountId,
+    connection_id: ConnectionId,
+    bucket: int,
+    cursor: str | None,
+    clock: Callable[[], int],
+    until_ms: int,
+) -> str | None:
+    """Desire that the partner forgets every member of a delivery bucket; as `fill_bucket`."""
+    while True:
+        page = stores.ledger.rows(account_id, connection_id, bucket, cursor, PAGE)
+        now_ms = clock()
+        for row in page.items:
+            stores.ledger.desire(account_id, connection_id, row.mpid, None, row.desired_version, now_ms)
+        cursor = page.next
+        if cursor is None or clock() >= until_ms:
+            return cursor
+
+
+def wake_connection(stores: FillStores, account_id: AccountId, connection_id: ConnectionId, now_ms: int) -> None:
+    """Have all lanes of a connection drained."""
+    _wake(stores, account_id, connection_id, range(DELIVERY_BUCKETS), now_ms)
+
+
+def _desire_all(
+    stores: FillStores, connection: Connection, acceptance: Acceptance, profiles: Collection[Profile], now_ms: int
+) -> set[Mpid]:
+    """Mpids whose rows are dirty now.
+
+    A profile may leave the audience between being read and being desired, and whoever handles that change leaves
+    absent rows absent: so members are read again once they have rows, and what they have become is desired too.
+    """
+
+    def desire(mpid: Mpid, target: Target | None, version: int) -> bool:
+        return stores.ledger.desire(connection.account_id, connection.connection_id, mpid, target, version, now_ms)
+
+    targets = {p.mpid: project(p, connection.audience_id, connection, acceptance) for p in profiles}
+    versions = {p.mpid: p.version for p in profiles}
+    dirty = {mpid for mpid, target in targets.items() if desire(mpid, target, versions[mpid])}
+    members = [mpid for mpid, target in targets.items() if target is not None]
+    fresh = stores.profiles.load(connection.account_id, Environment.PRODUCTION, members) if members else {}
+    for mpid in members:
+        profile = fresh.get(mpid)
+        if profile is None:
+            desire(mpid, None, versions[mpid])
+        elif profile.version != versions[mpid]:
+            desire(mpid, project(profile, connection.audience_id, connection, acceptance), profile.version)
+    return dirty
+
+
+def _wake(
+    stores: FillStores, account_id: AccountId, connection_id: ConnectionId, buckets: Iterable[int], now_ms: int
+) -> None:
+    wake_ups = [WakeUp(account_id, connection_id, bucket) for bucket in sorted(buckets)]
+    if wake_ups:
+        stores.wake_ups.send(wake_ups, now_ms)

@@ -1,0 +1,117 @@
+"""What it takes to speak to the partner of one connection, and whether one may."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from audience_core.domain.ids import AccountId, ConnectionId
+from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output, SubscriptionState
+from audience_core.domain.stores import AudienceStore, LedgerStore, OutputStore, SecretStore, WakeUpQueue
+from audience_core.errors import InvalidInputError, NotFoundError, StaleVersionError, TerminalDeliveryError
+from audience_core.outputs.connector import Connector, Subscription
+from audience_core.outputs.http import Send
+from audience_core.outputs.registry import connector_for
+
+_SAVE_ATTEMPTS = 5
+
+
+class DeliveryStores(Protocol):
+    """The stores that delivery needs, under the names that `wiring.Stores` gives them."""
+
+    @property
+    def outputs(self) -> OutputStore: ...
+
+    @property
+    def audiences(self) -> AudienceStore: ...
+
+    @property
+    def secrets(self) -> SecretStore: ...
+
+    @property
+    def ledger(self) -> LedgerStore: ...
+
+    @property
+    def wake_ups(self) -> WakeUpQueue: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerLink:
+    """`subscription` carries the settings in force: those that the partner was last told."""
+
+    connector: Connector
+    subscription: Subscription
+
+    def with_settings(self, settings: dict[str, str]) -> Subscription:
+        return replace(self.subscription, settings=settings)
+
+
+def find_connection(outputs: OutputStore, account_id: AccountId, connection_id: ConnectionId) -> Connection | None:
+    """None when it was deleted."""
+    try:
+        return outputs.get_connection(account_id, connection_id)
+    except NotFoundError:
+        return None
+
+
+def forwarding_connection(
+    outputs: OutputStore, account_id: AccountId, connection_id: ConnectionId
+) -> Connection | None:
+    """The connection if memberships may be sent for it now; one being deleted still has removals to send."""
+    connection = find_connection(outputs, account_id, connection_id)
+    return connection if connection is not None and _may_forward(connection) else None
+
+
+def _may_forward(connection: Connection) -> bool:
+    return (
+        connection.fault is None
+        and connection.status in (ConnectionStatus.ACTIVE, ConnectionStatus.DELETING)
+        and connection.subscription is SubscriptionState.ACTIVE
+    )
+
+
+def open_link(stores: DeliveryStores, connection: Connection, send: Send) -> PartnerLink:
+    """Raise `TerminalDeliveryError` when the output is not usable as it is configured."""
+    try:
+        output = stores.outputs.get(connection.account_id, connection.output_id)
+        secret = stores.secrets.get(output.secret_ref) if output.secret_ref else {}
+        connector = connector_for(output, secret, send)
+    except (InvalidInputError, NotFoundError) as error:
+        raise TerminalDeliveryError(f"the output cannot be used: {error}", FaultKind.CONFIGURATION) from error
+    return PartnerLink(connector, _subscription(stores.audiences, connection, output))
+
+
+def record_fault(
+    outputs: OutputStore, account_id: AccountId, connection_id: ConnectionId, kind: str, message: str, now_ms: int
+) -> None:
+    """Stop forwarding until somebody resumes; the first fault stands, a deleted connection needs none."""
+    fault = Fault(kind=FaultKind(kind), message=message, at=datetime.fromtimestamp(now_ms / 1000, UTC))
+    for attempt in range(_SAVE_ATTEMPTS):
+        connection = find_connection(outputs, account_id, connection_id)
+        if connection is None or connection.fault is not None:
+            return
+        try:
+            outputs.save_connection(connection.model_copy(update={"fault": fault}))
+        except StaleVersionError:
+            if attempt == _SAVE_ATTEMPTS - 1:
+                raise
+        else:
+            return
+
+
+def _subscription(audiences: AudienceStore, connection: Connection, output: Output) -> Subscription:
+    return Subscription(
+        connection.account_id,
+        connection.audience_id,
+        _external_name(audiences, connection),
+        connection.subscription_settings,
+        f"{output.version}.{connection.version}",
+    )
+
+
+def _external_name(audiences: AudienceStore, connection: Connection) -> str:
+    """An audience may be gone before its partners were told so."""
+    try:
+        audience = audiences.get(connection.account_id, connection.audience_id)
+    except NotFoundError:
+        return f"Audience {connection.audience_id}"
+    return audience.external_name or audience.name

@@ -1,0 +1,261 @@
+"""What every delivery ledger promises."""
+
+import itertools
+
+import pytest
+
+from audience_core.domain.event import Identity
+from audience_core.domain.ids import AccountId, ConnectionId, Mpid
+from audience_core.domain.messages import WakeUp
+from audience_core.domain.output import LedgerRow, Target, delivery_bucket_of
+from audience_core.domain.stores import LedgerStore
+from audience_core.persistence.ledger import DynamoLedgerStore
+from audience_core.persistence.memory.ledger import MemoryLedgerStore
+from tests.contract.conftest import CreateTable
+
+ACCOUNT, CONNECTION, OTHER = AccountId(7), ConnectionId("c-1"), ConnectionId("c-2")
+MPID = Mpid(-88120011)
+BUCKET = delivery_bucket_of(MPID)
+T = 1_795_430_000_000
+MINUTE = 60_000
+ANN = Target((Identity("customer_id", "ann"), Identity("email", "ann@example.com")))
+BOB = Target((Identity("email", "bob@example.com"),), (("tags", ["a", 1, None]), ("vip", True)))
+tables = itertools.count()
+
+
+@pytest.fixture(params=["dynamo", "memory"])
+def store(request: pytest.FixtureRequest) -> LedgerStore:
+    if request.param == "memory":
+        return MemoryLedgerStore()
+    create_table: CreateTable = request.getfixturevalue("create_table")
+    gsis = {"dirty": ("dirty_bucket", "dirty_since", "N", "ALL")}
+    return DynamoLedgerStore(create_table(f"ledger-{next(tables)}", gsis), request.getfixturevalue("aws"))
+
+
+def desire(store: LedgerStore, target: Target | None, version: int, at: int = T, mpid: Mpid = MPID) -> bool:
+    return store.desire(ACCOUNT, CONNECTION, mpid, target, version, at)
+
+
+def dirty(store: LedgerStore, limit: int = 10) -> list[LedgerRow]:
+    return list(store.dirty(ACCOUNT, CONNECTION, BUCKET, limit))
+
+
+def everything(store: LedgerStore) -> list[LedgerRow]:
+    return list(store.rows(ACCOUNT, CONNECTION, BUCKET, None, 100).items)
+
+
+def a_row(desired: Target | None, version: int, acknowledged: Target | None = None, at: int | None = T) -> LedgerRow:
+    return LedgerRow(ACCOUNT, CONNECTION, MPID, desired, version, acknowledged, at)
+
+
+def test_a_new_member_makes_a_dirty_row(store: LedgerStore) -> None:
+    assert desire(store, BOB, 3)
+
+    assert dirty(store) == [a_row(BOB, 3)]
+    assert store.dirty(ACCOUNT, OTHER, BUCKET, 10) in ([], ())
+    assert store.dirty(ACCOUNT, CONNECTION, (BUCKET + 1) % 8, 10) in ([], ())
+
+
+def test_somebody_the_partner_never_had_needs_no_row(store: LedgerStore) -> None:
+    assert not desire(store, None, 3)
+
+    assert everything(store) == []
+
+
+def test_an_earlier_profile_version_changes_nothing(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+
+    assert desire(store, None, 4, T + 1)
+
+    assert dirty(store) == [a_row(ANN, 5)]
+
+
+def test_the_same_profile_version_may_be_projected_anew(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+
+    assert desire(store, BOB, 5, T + 1)
+
+    assert dirty(store) == [a_row(BOB, 5)]
+
+
+def test_an_acknowledged_row_is_clean_until_something_else_is_desired(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+    store.acknowledge(dirty(store)[0])
+
+    assert not desire(store, ANN, 6, T + 1)
+    assert dirty(store) == []
+    assert everything(store) == [a_row(ANN, 6, ANN, None)]
+    assert desire(store, BOB, 7, T + 2)
+
+    assert dirty(store) == [a_row(BOB, 7, ANN, T + 2)]
+
+
+def test_a_repeat_tells_that_the_row_is_still_dirty(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+
+    assert desire(store, ANN, 5, T + 1)
+    assert desire(store, ANN, 6, T + 2)
+
+    assert dirty(store) == [a_row(ANN, 6)]
+
+
+def test_a_stale_wish_after_a_repeat_of_the_same_content_is_refused(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+    desire(store, ANN, 9)
+
+    desire(store, BOB, 7)
+
+    assert dirty(store) == [a_row(ANN, 9)]
+
+
+def test_a_row_stays_dirty_when_the_wish_changed_during_the_send(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+    sent = dirty(store)[0]
+    desire(store, None, 6, T + 1)
+
+    store.acknowledge(sent)
+
+    assert dirty(store) == [a_row(None, 6, ANN)]
+
+
+def test_a_row_returns_to_what_was_acknowledged_and_is_still_shown(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+    store.acknowledge(dirty(store)[0])
+    desire(store, None, 6, T + 1)
+
+    assert desire(store, ANN, 7, T + 2)
+
+    assert dirty(store) == [a_row(ANN, 7, ANN, T + 1)]
+
+
+def test_an_acknowledged_removal_leaves_no_row(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+    store.acknowledge(dirty(store)[0])
+    desire(store, None, 6)
+
+    store.acknowledge(dirty(store)[0])
+
+    assert everything(store) == []
+
+
+def test_a_removal_acknowledged_too_late_keeps_the_new_wish(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+    store.acknowledge(dirty(store)[0])
+    desire(store, None, 6)
+    sent = dirty(store)[0]
+    desire(store, BOB, 7)
+
+    store.acknowledge(sent)
+
+    assert dirty(store) == [a_row(BOB, 7)]
+
+
+def test_acknowledging_a_row_that_is_gone_makes_none(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+    sent = dirty(store)[0]
+    store.delete_connection_rows(ACCOUNT, CONNECTION)
+
+    store.acknowledge(sent)
+
+    assert everything(store) == []
+
+
+def test_dirty_rows_come_oldest_first_and_no_more_than_asked(store: LedgerStore) -> None:
+    mpids = [Mpid(8), Mpid(16), Mpid(24)]
+    for mpid, at in zip(mpids, (T + 2, T, T + 1), strict=True):
+        store.desire(ACCOUNT, CONNECTION, mpid, ANN, 1, at)
+
+    rows = store.dirty(ACCOUNT, CONNECTION, 0, 2)
+
+    assert [row.mpid for row in rows] == [16, 24]
+
+
+def test_what_was_attempted_is_remembered_until_settled(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+    store.attempt(dirty(store))
+    desire(store, BOB, 6)
+    store.attempt(dirty(store))
+
+    (row,) = dirty(store)
+    assert row.attempted == Target(
+        (Identity("customer_id", "ann"), *(Identity("email", f"{who}@example.com") for who in ("ann", "bob"))),
+        BOB.attributes,
+    )
+    store.settle([row])
+
+    assert [row.attempted for row in dirty(store)] == [None]
+
+
+def test_an_attempted_removal_is_told_from_no_attempt(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+    store.acknowledge(dirty(store)[0])
+    desire(store, None, 6)
+    store.attempt(dirty(store))
+
+    desire(store, ANN, 7)
+
+    assert [row.attempted for row in dirty(store)] == [Target()]
+
+
+def test_attempts_of_other_rows_of_the_lane_survive(store: LedgerStore) -> None:
+    for mpid in (Mpid(8), Mpid(16)):
+        store.desire(ACCOUNT, CONNECTION, mpid, ANN, 1, T + mpid)
+    eight, sixteen = store.dirty(ACCOUNT, CONNECTION, 0, 2)
+    store.attempt([eight])
+    store.attempt([sixteen])
+
+    store.settle([sixteen])
+
+    assert {row.mpid: row.attempted for row in store.dirty(ACCOUNT, CONNECTION, 0, 2)} == {8: ANN, 16: None}
+
+
+def test_lanes_left_dirty_are_found_and_young_ones_are_not(store: LedgerStore) -> None:
+    desire(store, ANN, 5, T)
+    store.desire(ACCOUNT, OTHER, MPID, ANN, 5, T + MINUTE)
+
+    found = store.dirty_buckets(T + MINUTE - 1)
+
+    assert list(found) == [WakeUp(ACCOUNT, CONNECTION, BUCKET)]
+
+
+def test_a_lane_is_found_by_its_oldest_row_however_busy_it_is(store: LedgerStore) -> None:
+    for n in range(5):
+        desire(store, ANN, 1, T + n * MINUTE, Mpid(MPID + 8 * n))
+
+    assert list(store.dirty_buckets(T)) == [WakeUp(ACCOUNT, CONNECTION, BUCKET)]
+
+
+def test_a_clean_lane_is_not_found_and_is_found_again_when_dirty(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+    store.acknowledge(dirty(store)[0])
+
+    assert list(store.dirty_buckets(T + MINUTE)) == []
+    desire(store, BOB, 6, T + 2 * MINUTE)
+
+    assert list(store.dirty_buckets(T + 3 * MINUTE)) == [WakeUp(ACCOUNT, CONNECTION, BUCKET)]
+
+
+def test_rows_are_listed_page_by_page(store: LedgerStore) -> None:
+    for n in range(5):
+        store.desire(ACCOUNT, CONNECTION, Mpid(8 * (n - 2)), ANN, 1, T)
+    store.attempt(store.dirty(ACCOUNT, CONNECTION, 0, 10))
+
+    first = store.rows(ACCOUNT, CONNECTION, 0, None, 3)
+    second = store.rows(ACCOUNT, CONNECTION, 0, first.next, 3)
+
+    assert len(first.items) == 3
+    assert second.next is None
+    assert sorted(row.mpid for row in first.items + second.items) == [-16, -8, 0, 8, 16]
+
+
+def test_deleting_a_connection_leaves_the_others(store: LedgerStore) -> None:
+    desire(store, ANN, 5)
+    store.attempt(dirty(store))
+    store.desire(ACCOUNT, OTHER, MPID, ANN, 5, T)
+
+    store.delete_connection_rows(ACCOUNT, CONNECTION)
+
+    assert everything(store) == []
+    assert len(store.dirty(ACCOUNT, OTHER, BUCKET, 10)) == 1
+    desire(store, BOB, 1)
+    assert dirty(store) == [a_row(BOB, 1)]

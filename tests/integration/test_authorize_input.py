@@ -1,0 +1,91 @@
+"""The authorizer of the ingest routes, over the workspaces table."""
+
+import json
+from base64 import b64encode
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from audience_core import wiring
+from audience_core.persistence.memory.control import MemoryWorkspaceStore
+from functions.authorize_input import handler
+from tests.support.control import an_input
+from tests.support.http_gateway import Context
+
+KEY = "us1-00000000000000000001"
+SECRET = "s:cret"
+SAMPLE = Path("events/authorize_input.json")
+
+
+def authorization(credential: str, scheme: str = "Basic") -> str:
+    return f"{scheme} {b64encode(credential.encode()).decode()}"
+
+
+@pytest.fixture(autouse=True)
+def stores(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    workspaces = MemoryWorkspaceStore()
+    workspaces.save_input(an_input(key=KEY, secret_sha256=sha256(SECRET.encode()).hexdigest()))
+    stores = SimpleNamespace(workspaces=workspaces)
+    monkeypatch.setattr(wiring, "stores", lambda: stores)
+    return stores
+
+
+def decide(header: str | None, name: str = "authorization") -> dict[str, Any]:
+    event = {"version": "2.0", "type": "REQUEST", "headers": {} if header is None else {name: header}}
+    return handler.lambda_handler(event, Context())
+
+
+def test_a_key_and_its_secret_tell_whose_data_comes() -> None:
+    assert decide(authorization(f"{KEY}:{SECRET}")) == {
+        "isAuthorized": True,
+        "context": {"account_id": "7", "workspace_id": "w-000000000001", "input_id": "i-000000000001"},
+    }
+
+
+@pytest.mark.parametrize("name", ["Authorization", "AUTHORIZATION"])
+def test_the_case_of_a_header_does_not_matter(name: str) -> None:
+    assert decide(authorization(f"{KEY}:{SECRET}", scheme="basic"), name)["isAuthorized"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        authorization(f"{KEY}:wrong"),
+        authorization(f"{KEY}:"),
+        authorization(KEY),
+        authorization(f"us1-unknown:{SECRET}"),
+        authorization(f":{SECRET}"),
+        authorization(f"{KEY}:{SECRET}", scheme="Bearer"),
+        "Basic",
+        "Basic !!!",
+        "Basic /w==",
+        "Basic é",
+        "",
+        None,
+    ],
+)
+def test_anything_else_is_refused(header: str | None) -> None:
+    assert decide(header) == {"isAuthorized": False}
+
+
+def test_a_rotated_secret_no_longer_works(stores: SimpleNamespace) -> None:
+    an_old = stores.workspaces.input_by_key(KEY)
+    stores.workspaces.save_input(an_old.model_copy(update={"secret_sha256": sha256(b"new").hexdigest()}))
+
+    assert not decide(authorization(f"{KEY}:{SECRET}"))["isAuthorized"]
+    assert decide(authorization(f"{KEY}:new"))["isAuthorized"]
+
+
+def test_the_sample_event_is_decided() -> None:
+    event = json.loads(SAMPLE.read_text())
+
+    assert handler.lambda_handler(event, Context())["isAuthorized"]
+
+
+def test_secrets_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    decide(authorization(f"{KEY}:wrong"))
+
+    assert "wrong" not in capsys.readouterr().out

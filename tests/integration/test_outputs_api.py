@@ -1,0 +1,270 @@
+"""The directory, outputs and connections, through their handler."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from audience_core import wiring
+from audience_core.domain.account import Role
+from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.messages import WakeUp
+from audience_core.domain.output import DELIVERY_BUCKETS, Fault, FaultKind, SubscriptionState
+from audience_core.outputs.http import HttpRequest, HttpResponse
+from functions.outputs_api import handler
+from tests.support.control import ACCOUNT, NOW, OTHER_ACCOUNT, an_audience
+from tests.support.control_stack import control_stack, runs
+from tests.support.http_api import Caller
+
+ANY = {"If-Match": "*"}
+FAULT = Fault(kind=FaultKind.AUTHENTICATION, message="401 Unauthorized", at=NOW)
+
+
+@pytest.fixture
+def stack(aws: str, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    stores = control_stack()
+    monkeypatch.setattr(wiring, "stores", lambda: stores)
+    stores.audiences.publish(an_audience(status=AudienceStatus.ACTIVE))
+    return stores
+
+
+@pytest.fixture
+def call(stack: SimpleNamespace) -> Caller:
+    return Caller(handler.lambda_handler, ACCOUNT)
+
+
+@pytest.fixture
+def stranger(stack: SimpleNamespace) -> Caller:
+    return Caller(handler.lambda_handler, OTHER_ACCOUNT)
+
+
+def new(**settings: Any) -> dict[str, Any]:
+    return {
+        "connector": "webhook",
+        "name": "Warehouse",
+        "settings": {"url": "https://example.com/members", "token": "t0ken", **settings},
+    }
+
+
+def connected(call: Caller) -> str:
+    """Path of a new connection of a new output."""
+    output = call("POST", "/v1/outputs", new())
+    return call("POST", "/v1/audiences/1/connections", {"output_id": output.body["id"]}).headers["Location"]
+
+
+def test_the_directory_describes_each_connector(call: Caller) -> None:
+    card = next(
+        each for each in call("GET", "/v1/directory", audience="true").body["items"] if each["kind"] == "webhook"
+    )
+
+    assert "email" in card["identity_types"]
+    assert card["output_settings"]["required"] == ["url"]
+    assert card["output_settings"]["properties"]["token"]["confidential"] is True
+
+
+def test_an_output_is_created_changed_listed_and_deleted(call: Caller) -> None:
+    created = call("POST", "/v1/outputs", new())
+    path = created.headers["Location"]
+    changed = call("PATCH", path, {"name": "Lake"}, {"If-Match": created.headers["ETag"]})
+    listed = call("GET", "/v1/outputs")
+
+    assert (created.status, created.body["name"], changed.body["name"]) == (201, "Warehouse", "Lake")
+    assert [each["id"] for each in listed.body["items"]] == [created.body["id"]]
+    assert call("DELETE", path).status == 204
+    assert call("GET", path).status == 404
+
+
+def test_secrets_are_kept_apart_and_never_shown(call: Caller, stack: SimpleNamespace) -> None:
+    created = call("POST", "/v1/outputs", new(signing_secret="s1gn"))
+    read = call("GET", created.headers["Location"])
+
+    stored = stack.outputs.get(ACCOUNT, created.body["id"])
+    assert stack.secrets.get(stored.secret_ref) == {"token": "t0ken", "signing_secret": "s1gn"}
+    for shown in (created.body, read.body, stored.settings):
+        assert "t0ken" not in str(shown)
+        assert "s1gn" not in str(shown)
+
+
+def test_a_secret_that_was_made_up_is_shown_once(call: Caller, stack: SimpleNamespace) -> None:
+    key = {"Idempotency-Key": "output"}
+    created = call("POST", "/v1/outputs", new(), key)
+
+    again = call("POST", "/v1/outputs", new(), key)
+
+    stored = stack.outputs.get(ACCOUNT, created.body["id"])
+    assert stack.secrets.get(stored.secret_ref)["signing_secret"] == created.body["generated"]["signing_secret"]
+    assert again.body == {**created.body, "generated": {}}
+
+
+def test_changed_settings_keep_the_others_and_reach_the_connections(call: Caller, stack: SimpleNamespace) -> None:
+    created = call("POST", "/v1/outputs", new(signing_secret="s1gn"))
+    connection = call("POST", "/v1/audiences/1/connections", {"output_id": created.body["id"]})
+
+    changed = call("PATCH", created.headers["Location"], {"settings": {"token": None, "encoding": "sha256"}}, ANY)
+
+    assert changed.body["settings"]["url"] == "https://example.com/members"
+    assert changed.body["settings"]["encoding"] == "sha256"
+    assert changed.body["generated"] == {}
+    stored = stack.outputs.get(ACCOUNT, created.body["id"])
+    assert stack.secrets.get(stored.secret_ref) == {"signing_secret": "s1gn"}
+    assert sorted(runs(stack)) == [f"fill-{ACCOUNT}-{connection.body['id']}-{version}" for version in (1, 2)]
+
+
+def test_problems_name_the_settings(call: Caller) -> None:
+    wrong = call("POST", "/v1/outputs", new(url="nonsense", colour="red"))
+    unknown = call("POST", "/v1/outputs", {"connector": "fax", "name": "Fax"})
+
+    assert (wrong.status, sorted(wrong.pointers)) == (422, ["/settings/colour", "/settings/url"])
+    assert (unknown.status, unknown.pointers) == (422, ["/connector"])
+
+
+@pytest.mark.parametrize(("status", "fault"), [(200, None), (401, "authentication"), (503, "partner_error")])
+def test_an_output_is_tried_at_the_partner(
+    call: Caller, monkeypatch: pytest.MonkeyPatch, status: int, fault: str | None
+) -> None:
+    sent: list[HttpRequest] = []
+
+    def send(request: HttpRequest) -> HttpResponse:
+        sent.append(request)
+        return HttpResponse(status)
+
+    monkeypatch.setattr(wiring, "send", lambda: send)
+    path = call("POST", "/v1/outputs", new()).headers["Location"]
+
+    answer = call("POST", f"{path}/test")
+
+    assert sent[0].headers["Authorization"] == "Token t0ken"
+    assert answer.status == 200
+    assert answer.body["ok"] is (fault is None)
+    assert (answer.body["fault"] or {}).get("kind") == fault
+
+
+def test_an_audience_is_connected_paused_and_disconnected(call: Caller, stack: SimpleNamespace) -> None:
+    output = call("POST", "/v1/outputs", new())
+    created = call("POST", "/v1/audiences/1/connections", {"output_id": output.body["id"], "settings": {"list": "vip"}})
+    path = created.headers["Location"]
+    paused = call("PATCH", path, {"status": "inactive"}, {"If-Match": created.headers["ETag"]})
+    deleted = call("DELETE", path)
+
+    assert (created.status, created.body["status"], created.body["settings"]) == (201, "active", {"list": "vip"})
+    assert (paused.body["status"], paused.body["active_since"]) == ("inactive", None)
+    assert (deleted.status, deleted.body["status"]) == (202, "deleting")
+    assert call("GET", path).body == deleted.body
+    assert call("GET", "/v1/audiences/1/connections").body["items"] == [deleted.body]
+    assert sorted(runs(stack)) == [f"fill-{ACCOUNT}-{created.body['id']}-{version}" for version in (1, 2, 3)]
+
+
+def test_a_connection_being_deleted_is_not_changed_and_not_replaced(call: Caller) -> None:
+    path = connected(call)
+    output_id = call("DELETE", path).body["output_id"]
+
+    changed = call("PATCH", path, {"status": "active"}, ANY)
+    replaced = call("POST", "/v1/audiences/1/connections", {"output_id": output_id})
+
+    assert (changed.status, replaced.status) == (409, 409)
+    assert call("DELETE", path).body["version"] == 2
+
+
+def test_a_faulted_partner_is_given_up_by_deleting_twice(call: Caller, stack: SimpleNamespace) -> None:
+    path = connected(call)
+    call("DELETE", path)
+    stored = stack.outputs.list_connections(ACCOUNT)[0]
+    stack.outputs.save_connection(stored.model_copy(update={"fault": FAULT}))
+
+    call("DELETE", path)
+
+    given_up = stack.outputs.list_connections(ACCOUNT)[0]
+    assert (given_up.subscription, given_up.fault) == (SubscriptionState.REMOVED, None)
+
+
+def test_only_an_active_audience_is_connected_and_only_once(call: Caller, stack: SimpleNamespace) -> None:
+    output_id = call("POST", "/v1/outputs", new()).body["id"]
+    stack.audiences.save(an_audience(audience_id=2))
+
+    draft = call("POST", "/v1/audiences/2/connections", {"output_id": output_id})
+    first = call("POST", "/v1/audiences/1/connections", {"output_id": output_id})
+    second = call("POST", "/v1/audiences/1/connections", {"output_id": output_id})
+    nowhere = call("POST", "/v1/audiences/1/connections", {"output_id": "o-none"})
+
+    assert [draft.status, first.status, second.status] == [409, 201, 409]
+    assert (nowhere.status, nowhere.pointers) == (422, ["/output_id"])
+
+
+def test_resuming_clears_the_fault_and_wakes_every_lane(call: Caller, stack: SimpleNamespace) -> None:
+    path = connected(call)
+    stored = stack.outputs.list_connections(ACCOUNT)[0]
+    told = {"fault": FAULT, "subscription": SubscriptionState.ACTIVE}
+    faulted = stack.outputs.save_connection(stored.model_copy(update=told))
+    shown = call("GET", path)
+
+    resumed = call("POST", f"{path}/resume")
+
+    assert shown.body["fault"]["kind"] == "authentication"
+    assert resumed.body["fault"] is None
+    assert stack.wake_ups.sent == [WakeUp(ACCOUNT, faulted.connection_id, bucket) for bucket in range(DELIVERY_BUCKETS)]
+
+
+def test_resuming_what_the_partner_never_heard_of_tells_it_again(call: Caller, stack: SimpleNamespace) -> None:
+    path = connected(call)
+    stored = stack.outputs.list_connections(ACCOUNT)[0]
+    stack.outputs.save_connection(stored.model_copy(update={"fault": FAULT}))
+
+    resumed = call("POST", f"{path}/resume")
+
+    assert f"fill-{ACCOUNT}-{resumed.body['id']}-{resumed.body['version']}" in runs(stack)
+
+
+def test_a_connected_output_is_not_deleted(call: Caller) -> None:
+    path = connected(call)
+    output_id = call("GET", path).body["output_id"]
+
+    refused = call("DELETE", f"/v1/outputs/{output_id}")
+
+    assert refused.status == 409
+    assert path.rsplit("/", 1)[1] in refused.body["detail"]
+
+
+def test_people_do_not_set_a_connection_to_deleting(call: Caller) -> None:
+    assert call("PATCH", connected(call), {"status": "deleting"}, ANY).pointers == ["/status"]
+
+
+def test_another_account_finds_nothing(call: Caller, stranger: Caller) -> None:
+    connection = connected(call)
+    output = f"/v1/outputs/{call('GET', connection).body['output_id']}"
+
+    answers = [
+        stranger("GET", output),
+        stranger("PATCH", output, {"name": "Mine"}, ANY),
+        stranger("DELETE", output),
+        stranger("POST", f"{output}/test"),
+        stranger("GET", connection),
+        stranger("PATCH", connection, {"status": "inactive"}, ANY),
+        stranger("DELETE", connection),
+        stranger("POST", f"{connection}/resume"),
+        stranger("GET", "/v1/audiences/1/connections"),
+        stranger("POST", "/v1/audiences/1/connections", {"output_id": output.rsplit("/", 1)[1]}),
+    ]
+
+    assert {answer.status for answer in answers} == {404}
+    assert stranger("GET", "/v1/outputs").body["items"] == []
+
+
+def test_another_account_cannot_connect_to_these_outputs(
+    call: Caller, stranger: Caller, stack: SimpleNamespace
+) -> None:
+    output_id = call("POST", "/v1/outputs", new()).body["id"]
+    stack.audiences.publish(an_audience(account_id=OTHER_ACCOUNT, status=AudienceStatus.ACTIVE))
+
+    refused = stranger("POST", "/v1/audiences/1/connections", {"output_id": output_id})
+
+    assert (refused.status, refused.pointers) == (422, ["/output_id"])
+
+
+def test_audience_makers_connect_to_outputs_that_users_create(stack: SimpleNamespace) -> None:
+    maker = Caller(handler.lambda_handler, ACCOUNT, Role.AUDIENCES_ONLY)
+    user = Caller(handler.lambda_handler, ACCOUNT, Role.USER)
+
+    assert maker("POST", "/v1/outputs", new()).status == 403
+    created = user("POST", "/v1/outputs", new())
+    assert created.status == 201
+    assert maker("POST", "/v1/audiences/1/connections", {"output_id": created.body["id"]}).status == 201

@@ -1,0 +1,100 @@
+"""The control path's real stores over an AWS in memory."""
+
+import json
+import uuid
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+
+from audience_core.domain.audience import AudienceCounts
+from audience_core.domain.ids import AccountId, AudienceId
+from audience_core.domain.membership import Membership
+from audience_core.domain.messages import WakeUp
+from audience_core.domain.stores import Page
+from audience_core.persistence.accounts import DynamoAccountStore
+from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.outputs import DynamoOutputStore
+from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.workflows import StepFunctionsWorkflows
+from audience_core.persistence.workspaces import DynamoWorkspaceStore
+from tests.support.control import ACCOUNT, OTHER_ACCOUNT, an_account
+
+REGION = "us-east-1"
+_PASS = {"StartAt": "Done", "States": {"Done": {"Type": "Pass", "End": True}}}
+
+
+class FixedMemberships:
+    """Member lists and figures that a test puts in."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[AccountId, AudienceId], list[Membership]] = {}
+        self.figures: dict[tuple[AccountId, AudienceId], AudienceCounts] = {}
+
+    def members(
+        self, account_id: AccountId, audience_id: AudienceId, cursor: str | None, limit: int
+    ) -> Page[Membership]:
+        start = int(cursor or 0)
+        rows = self.rows.get((account_id, audience_id), [])
+        rest = len(rows) > start + limit
+        return Page(tuple(rows[start : start + limit]), str(start + limit) if rest else None)
+
+    def counts(self, account_id: AccountId, audience_id: AudienceId, now_ms: int) -> AudienceCounts:
+        return self.figures.get((account_id, audience_id), AudienceCounts(size=0, adds_24h=0, drops_24h=0))
+
+
+class WakeUpLog:
+    def __init__(self) -> None:
+        self.sent: list[WakeUp] = []
+
+    def send(self, wake_ups: list[WakeUp], now_ms: int) -> None:
+        self.sent += wake_ups
+
+
+def control_stack() -> SimpleNamespace:
+    """Stores by the names that `wiring.Stores` has, with the accounts `ACCOUNT` and `OTHER_ACCOUNT` in them."""
+    machines = {"backfill": _state_machine("backfill"), "fill": _state_machine("fill")}
+    stack = SimpleNamespace(
+        accounts=DynamoAccountStore(create_table("accounts"), REGION),
+        workspaces=DynamoWorkspaceStore(create_table("workspaces"), REGION),
+        audiences=DynamoAudienceStore(create_table("audiences"), REGION),
+        outputs=DynamoOutputStore(create_table("outputs"), REGION),
+        secrets=SecretsManagerStore(REGION),
+        workflows=StepFunctionsWorkflows(machines["backfill"], machines["fill"], REGION),
+        memberships=FixedMemberships(),
+        wake_ups=WakeUpLog(),
+        machines=tuple(machines.values()),
+    )
+    for account_id in (ACCOUNT, OTHER_ACCOUNT):
+        stack.accounts.create(an_account(account_id=account_id, active_audience_cap=3))
+    return stack
+
+
+def create_table(name: str) -> str:
+    """A table with the keys pk and sk; its name, which is new each time."""
+    unique = f"{name}-{uuid.uuid4()}"
+    boto3.client("dynamodb", region_name=REGION).create_table(
+        TableName=unique,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return unique
+
+
+def runs(stack: SimpleNamespace) -> dict[str, Any]:
+    """Name -> input of every workflow that was started."""
+    client = boto3.client("stepfunctions", region_name=REGION)
+    found = {}
+    for machine in stack.machines:
+        for run in client.list_executions(stateMachineArn=machine)["executions"]:
+            described = client.describe_execution(executionArn=run["executionArn"])
+            found[run["name"]] = json.loads(described["input"])
+    return found
+
+
+def _state_machine(name: str) -> str:
+    client = boto3.client("stepfunctions", region_name=REGION)
+    role = "arn:aws:iam::123456789012:role/states"
+    created = client.create_state_machine(name=f"{name}-{uuid.uuid4()}", definition=json.dumps(_PASS), roleArn=role)
+    return str(created["stateMachineArn"])
