@@ -119,14 +119,14 @@ def _leaf(chosen: random.Random, longest_days: int) -> d.Criterion:
     if roll < 0.2:
         return _trait(chosen)
     event = d.EventSelector(kind=d.EventKind.CUSTOM, name=_event_name(chosen), where=_where(chosen))
-    days = min(chosen.choice([1, 3, 7, 7, 14, 30, 30, 60, 90]), longest_days)
+    days = min(chosen.choice([3, 7, 7, 14, 30, 30, 90]), longest_days)
     window = d.WithinLast(duration=d.Duration(amount=days, unit=d.Unit.DAYS))
     if roll < 0.3:
-        test = d.NumberTest(operator=d.NumberOperator.GREATER_OR_EQUAL, value=chosen.choice([50, 100, 200, 500]))
+        test = d.NumberTest(operator=d.NumberOperator.GREATER_OR_EQUAL, value=chosen.choice([100, 200, 500]))
         sum_of = d.AggregateFunction.SUM
         return d.AggregateCriterion(event=event, function=sum_of, attribute="price", window=window, test=test)
     operator = chosen.choice([d.NumberOperator.GREATER_OR_EQUAL] * 3 + [d.NumberOperator.LESS_THAN])
-    frequency = d.Compare(operator=operator, value=chosen.choice([1, 1, 1, 2, 3, 5]))
+    frequency = d.Compare(operator=operator, value=chosen.choice([1, 1, 1, 2, 3]))
     return d.EventCriterion(event=event, window=window, frequency=frequency)
 
 
@@ -136,18 +136,14 @@ def _event_name(chosen: random.Random) -> str:
 
 def _where(chosen: random.Random) -> tuple[d.Condition, ...]:
     roll = chosen.random()
-    if roll < 0.65:
-        return ()
     if roll < 0.8:
+        return ()
+    if roll < 0.87:
         test: d.Test = d.StringTest(operator=d.StringOperator.CONTAINS, value=f"category {chosen.randrange(5)}")
         return (d.Condition(attribute="category", test=test),)
-    if roll < 0.9:
-        return (
-            d.Condition(
-                attribute="category",
-                test=d.StringInTest(values=tuple(chosen.sample(CATEGORIES, 5))),
-            ),
-        )
+    if roll < 0.93:
+        first = 5 * chosen.randrange(6)
+        return (d.Condition(attribute="category", test=d.StringInTest(values=CATEGORIES[first : first + 5])),)
     test = d.NumberTest(operator=d.NumberOperator.GREATER_THAN, value=chosen.choice([20, 50, 100]))
     return (d.Condition(attribute="price", test=test),)
 
@@ -156,5 +152,5 @@ def _trait(chosen: random.Random) -> d.Criterion:
     if chosen.random() < 0.5:
         test: d.Test = d.StringTest(operator=d.StringOperator.EQUALS, value=chosen.choice(TIERS).upper())
         return d.UserAttributeCriterion(attribute="tier", test=test)
-    test = d.StringInTest(values=tuple(chosen.sample(COUNTRIES, 6)))
+    test = d.StringInTest(values=COUNTRIES[(first := 3 * chosen.randrange(8)) : first + 6])
     return d.UserAttributeCriterion(attribute="country", test=test)

@@ -103,7 +103,7 @@ def _of_back_office(
         return
     key = f"{seed}/{customer.number}/office"
     known_at = now_ms - last.ago_ms // 2
-    identities = {"user_identities": _identities(customer)}
+    identities: dict[str, Any] = {"user_identities": _identities(customer)}
     if customer.tier:
         body = {**identities, "user_attributes": {"tier": customer.tier}}
         yield _batch(BACK_OFFICE, body, stable_id(key, "tier"), known_at)
@@ -123,8 +123,9 @@ def _is_purchase(event: Event) -> bool:
     return bool(event["data"].get("product_action", {}).get("action") == "purchase")
 
 
-def _batch(input_name: str, body: dict[str, Any], request_id: str, at: int | None = None) -> ShopBatch:
+def _batch(input_name: str, body: dict[str, Any], request_id: str, at: int = 0) -> ShopBatch:
+    """Sent with its last event; without events, at the time given."""
     events = body.get("events")
-    sent_at = events[-1]["data"]["timestamp_unixtime_ms"] if events else at
+    sent_at: int = events[-1]["data"]["timestamp_unixtime_ms"] if events else at
     whole = {"environment": "production", "source_request_id": request_id, "timestamp_unixtime_ms": sent_at, **body}
     return ShopBatch(input_name, sent_at, whole)

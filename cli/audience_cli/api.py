@@ -1,6 +1,7 @@
 """The control API as the commands use it: resources as JSON, problems as exceptions, pages as one list."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,17 +19,20 @@ ERRORS: dict[int, type[CliError]] = {401: CredentialsError, 403: CredentialsErro
 class Api:
     """A client of `/v1`.
 
+    Args:
+        cache: folder of kept tokens; by default the user's own.
+
     Raises:
         CredentialsError: a setting is missing, or the credential is not accepted.
         MissingError: 404. RefusedError: any other refusal, with the server's reasons.
         UnreachableError: no answer, or an answer that is none of this API.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, cache: Path | None = None) -> None:
         settings.require("url", "token_url", "client_id", "client_secret")
         self._http = httpx.Client(
             base_url=settings.url.rstrip("/") + "/v1/",
-            auth=ClientCredentials(settings, cache_path()),
+            auth=ClientCredentials(settings, cache or cache_path()),
             timeout=TIMEOUT_SECONDS,
         )
 
@@ -43,6 +47,10 @@ class Api:
 
     def post(self, path: str, body: Json | None = None) -> Json:
         return self._call("POST", path, json=body or {})
+
+    def patch(self, path: str, body: Json) -> Json:
+        """Change whatever version there is."""
+        return self._call("PATCH", path, json=body, headers={"If-Match": "*"})
 
     def pages(self, path: str, **query: str | int) -> Iterator[Json]:
         """Every item of a list, page after page."""

@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_before_delay, wait_exponential_jitter
@@ -101,6 +102,14 @@ class IngestClient:
             reraise=True,
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        # Whoever waits for the server's next chance must not hold up the end of the program.
+        self._stop.set()
+        self._http.close()
+
     def send_all[S: Sendable](self, items: Iterable[S]) -> Iterator[S]:
         """Send each; yield each once it and all before it are acknowledged.
 
@@ -122,10 +131,9 @@ class IngestClient:
             while waiting:
                 yield _acknowledged(waiting)
         finally:
-            # Whoever waits for the server's next chance must not hold up the end of the program.
             self._stop.set()
             pool.shutdown(cancel_futures=True)
-            self._http.close()
+            self._stop.clear()
 
     def send(self, body: bytes) -> None:
         """Send one request, as often as it takes."""

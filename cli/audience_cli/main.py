@@ -4,7 +4,7 @@ import typer
 
 from audience_cli.commands.audiences import activate, create, list_audiences, members, show
 from audience_cli.commands.importing import import_files
-from audience_cli.commands.login import login
+from audience_cli.commands.login import login, token
 from audience_cli.commands.redrive import redrive
 from audience_cli.output import Commands
 
@@ -15,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command("login")(login)
+app.command("token")(token)
 app.command("list")(list_audiences)
 app.command("show")(show)
 app.command("create")(create)

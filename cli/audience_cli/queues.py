@@ -1,5 +1,8 @@
-"""Dead-letter queues of a stack, found by the names of its outputs, and how messages leave them."""
+"""Dead-letter queues of a stack, found by the redrive policies of its queues, and how messages leave them."""
 
+import json
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,15 +11,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from audience_cli.errors import CliError, UnreachableError
 
-# Outputs `EventsQueueUrl` and `EventsDeadLetterQueueUrl` are a queue and where its failures go.
-DEAD_LETTER_OUTPUT = "DeadLetterQueueUrl"
-QUEUE_OUTPUT = "QueueUrl"
 COUNT = "ApproximateNumberOfMessages"
 PAGE = 10
 # Long enough to send a page back, short enough that a crash does not hide messages.
 HIDDEN_SECONDS = 120
 # Services that do not know the task answer one of these.
 NO_TASKS = frozenset({"AWS.SimpleQueueService.UnsupportedOperation", "InvalidAction", "UnknownOperation"})
+# What CloudFormation adds to the name of a resource.
+SUFFIX = re.compile(r"(-[A-Za-z0-9]{8,})?(\.fifo)?$")
 
 
 class AwsError(CliError):
@@ -25,11 +27,13 @@ class AwsError(CliError):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
-    """A queue and what failed in it."""
+    """What failed in the queue `name`."""
 
     name: str
     url: str
+    arn: str
     source_url: str
+    source_arn: str
     count: int
 
 
@@ -40,20 +44,23 @@ class Queues:
         fixed = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
         session = boto3.Session(**fixed) if is_local else boto3.Session()
         try:
-            self._stacks = session.client("cloudformation", endpoint_url=endpoint or None)
             self._sqs = session.client("sqs", endpoint_url=endpoint or None)
         except BotoCoreError as error:
             raise UnreachableError(str(error)) from error
 
     def dead_letters(self, stack: str) -> list[DeadLetters]:
-        """Of every queue of the stack, by name."""
-        described = self._ask(self._stacks.describe_stacks, StackName=stack)["Stacks"][0]
-        outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
-        names = sorted(key.removesuffix(DEAD_LETTER_OUTPUT) for key in outputs if key.endswith(DEAD_LETTER_OUTPUT))
-        return [
-            self._dead_letters(name, outputs[name + DEAD_LETTER_OUTPUT], outputs.get(name + QUEUE_OUTPUT, ""))
-            for name in names
-        ]
+        """Of every queue of the stack that has such a queue, by name."""
+        urls = {url.rpartition("/")[2]: url for url in self._urls(f"{stack}-")}
+        found = {name: self._attributes(url) for name, url in urls.items()}
+        by_arn = {attributes["QueueArn"]: name for name, attributes in found.items()}
+        letters = []
+        for name, attributes in sorted(found.items()):
+            dead = by_arn.get(json.loads(attributes.get("RedrivePolicy", "{}")).get("deadLetterTargetArn"))
+            if dead:
+                shown = SUFFIX.sub("", name.removeprefix(f"{stack}-"))
+                arns = found[dead]["QueueArn"], attributes["QueueArn"]
+                letters.append(DeadLetters(shown, urls[dead], arns[0], urls[name], arns[1], int(found[dead][COUNT])))
+        return letters
 
     def preview(self, letters: DeadLetters, limit: int) -> list[dict[str, Any]]:
         """Some messages, which stay where they are."""
@@ -63,8 +70,7 @@ class Queues:
     def redrive(self, letters: DeadLetters) -> str:
         """Send every message back; what was done, as a sentence."""
         try:
-            source, destination = self._arn(letters.url), self._arn(letters.source_url)
-            self._sqs.start_message_move_task(SourceArn=source, DestinationArn=destination)
+            self._sqs.start_message_move_task(SourceArn=letters.arn, DestinationArn=letters.source_arn)
         except ClientError as error:
             if error.response["Error"]["Code"] not in NO_TASKS:
                 raise AwsError(str(error)) from error
@@ -73,13 +79,20 @@ class Queues:
             raise UnreachableError(str(error)) from error
         return f"{letters.count} messages are being sent back"
 
-    def _dead_letters(self, name: str, url: str, source_url: str) -> DeadLetters:
-        found = self._ask(self._sqs.get_queue_attributes, QueueUrl=url, AttributeNames=[COUNT])
-        return DeadLetters(name, url, source_url, int(found["Attributes"][COUNT]))
+    def _urls(self, prefix: str) -> Iterator[str]:
+        query: dict[str, Any] = {"QueueNamePrefix": prefix, "MaxResults": 1000}
+        while True:
+            page = self._ask(self._sqs.list_queues, **query)
+            yield from page.get("QueueUrls", [])
+            if not page.get("NextToken"):
+                return
+            query["NextToken"] = page["NextToken"]
 
-    def _arn(self, url: str) -> str:
-        found = self._ask(self._sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["QueueArn"])
-        return str(found["Attributes"]["QueueArn"])
+    def _attributes(self, url: str) -> Mapping[str, str]:
+        found: Mapping[str, str] = self._ask(self._sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["All"])[
+            "Attributes"
+        ]
+        return found
 
     def _move(self, letters: DeadLetters) -> int:
         """Send, then delete: a crash in between repeats a message, which every consumer bears."""

@@ -90,9 +90,7 @@ LAPSING = Definition(
 GOLD_READERS = Definition(
     root=AllOf(
         criteria=(
-            UserAttributeCriterion(
-                attribute="tier", test=StringTest(operator=StringOperator.EQUALS, value="gold")
-            ),
+            UserAttributeCriterion(attribute="tier", test=StringTest(operator=StringOperator.EQUALS, value="gold")),
             UserAttributeCriterion(attribute="newsletter", test=BooleanTest(value=True)),
             IdentityCriterion(identity_type="email", test=PresenceTest(operator=PresenceOperator.EXISTS)),
         )

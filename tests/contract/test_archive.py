@@ -87,7 +87,9 @@ def test_an_object_holds_one_account_environment_and_day(bucket: str, aws: str) 
 
     S3Archive(bucket, aws).put(batches)
 
-    by_folder = {key.rpartition("/")[0]: {batch.batch_id for batch in held} for key, held in objects(bucket, aws).items()}
+    by_folder = {
+        key.rpartition("/")[0]: {batch.batch_id for batch in held} for key, held in objects(bucket, aws).items()
+    }
     assert by_folder == {
         "raw/7/production/2026-11-23": {"r-1", "r-2"},
         "raw/7/development/2026-11-23": {"r-3"},

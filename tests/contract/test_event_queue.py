@@ -21,7 +21,9 @@ type Take = Callable[[], list[PipelineMessage]]
 BATCH = accepted({"mpid": "-5", "user_attributes": {"tier": "gold", "parks": [1, 2.5, None], "é": "\ud800\uffff\x00"}})
 HISTORY = accepted({"events": []}, is_historical=True)
 REEVALUATION = Reevaluation(AccountId(7), Mpid(-(2**63)))
-RELEASE = Release(AccountId(7), Environment.DEVELOPMENT, Mpid(2**63 - 1), Identity("email", "a@b.co"), 1_795_430_000_000)
+RELEASE = Release(
+    AccountId(7), Environment.DEVELOPMENT, Mpid(2**63 - 1), Identity("email", "a@b.co"), 1_795_430_000_000
+)
 
 
 @pytest.fixture
@@ -86,7 +88,6 @@ def test_equal_messages_have_equal_text() -> None:
 def test_other_text_is_no_message(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         decode(text)
-
 
 
 class FlakySqs:

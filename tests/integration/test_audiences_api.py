@@ -12,7 +12,7 @@ from audience_core.domain.ids import AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.domain.membership import Membership
 from functions.audiences_api import handler
 from tests.support.control import ACCOUNT, INPUT, OTHER_ACCOUNT, WORKSPACE, a_connection, a_workspace, an_input
-from tests.support.control_stack import control_stack, runs
+from tests.support.control_stack import control_stack, emptied, runs
 from tests.support.http_api import Caller
 
 PLAYED = {"root": {"type": "event", "event": {"kind": "custom_event", "name": "Play Video"}}}
@@ -20,9 +20,14 @@ PAID = {"root": {"type": "event", "event": {"kind": "commerce_event", "name": "p
 ANY = {"If-Match": "*"}
 
 
+@pytest.fixture(scope="module")
+def aws_stack(aws: str) -> SimpleNamespace:
+    return control_stack()
+
+
 @pytest.fixture
-def stack(aws: str, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    stores = control_stack()
+def stack(aws_stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    stores = emptied(aws_stack)
     monkeypatch.setattr(wiring, "stores", lambda: stores)
     stores.workspaces.save(a_workspace())
     stores.workspaces.save_input(an_input())

@@ -13,7 +13,7 @@ from audience_core import wiring
 from audience_core.persistence.memory.control import MemoryWorkspaceStore
 from functions.authorize_input import handler
 from tests.support.control import an_input
-from tests.support.http_gateway import Context
+from tests.support.http_api import Context
 
 KEY = "us1-00000000000000000001"
 SECRET = "s:cret"
@@ -33,7 +33,7 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return stores
 
 
-def decide(header: str | None, name: str = "authorization") -> dict[str, Any]:
+def decide(header: str | None, name: str = "authorization") -> Any:
     event = {"version": "2.0", "type": "REQUEST", "headers": {} if header is None else {name: header}}
     return handler.lambda_handler(event, Context())
 

@@ -13,16 +13,21 @@ from audience_core.domain.output import DELIVERY_BUCKETS, Fault, FaultKind, Subs
 from audience_core.outputs.http import HttpRequest, HttpResponse
 from functions.outputs_api import handler
 from tests.support.control import ACCOUNT, NOW, OTHER_ACCOUNT, an_audience
-from tests.support.control_stack import control_stack, runs
+from tests.support.control_stack import control_stack, emptied, runs
 from tests.support.http_api import Caller
 
 ANY = {"If-Match": "*"}
 FAULT = Fault(kind=FaultKind.AUTHENTICATION, message="401 Unauthorized", at=NOW)
 
 
+@pytest.fixture(scope="module")
+def aws_stack(aws: str) -> SimpleNamespace:
+    return control_stack()
+
+
 @pytest.fixture
-def stack(aws: str, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    stores = control_stack()
+def stack(aws_stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    stores = emptied(aws_stack)
     monkeypatch.setattr(wiring, "stores", lambda: stores)
     stores.audiences.publish(an_audience(status=AudienceStatus.ACTIVE))
     return stores

@@ -10,13 +10,18 @@ from audience_core import wiring
 from audience_core.domain.account import Role
 from functions.workspaces_api import handler
 from tests.support.control import ACCOUNT, OTHER_ACCOUNT, an_audience
-from tests.support.control_stack import control_stack
+from tests.support.control_stack import control_stack, emptied
 from tests.support.http_api import Caller, Context, an_event
 
 
+@pytest.fixture(scope="module")
+def aws_stack(aws: str) -> SimpleNamespace:
+    return control_stack()
+
+
 @pytest.fixture
-def stack(aws: str, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    stores = control_stack()
+def stack(aws_stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    stores = emptied(aws_stack)
     monkeypatch.setattr(wiring, "stores", lambda: stores)
     return stores
 

@@ -12,7 +12,7 @@ RECEIVED_AT = 1_795_430_000_000
 
 
 def accepted(body: dict[str, Any], **given: Any) -> AcceptedBatch:
-    defaults = {"source": SOURCE, "batch_id": "request-1", "received_at": RECEIVED_AT, "body": body}
+    defaults: dict[str, Any] = {"source": SOURCE, "batch_id": "request-1", "received_at": RECEIVED_AT, "body": body}
     return AcceptedBatch(**defaults | given)
 
 

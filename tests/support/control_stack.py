@@ -52,19 +52,28 @@ class WakeUpLog:
 
 
 def control_stack() -> SimpleNamespace:
-    """Stores by the names that `wiring.Stores` has, with the accounts `ACCOUNT` and `OTHER_ACCOUNT` in them."""
-    machines = {"backfill": _state_machine("backfill"), "fill": _state_machine("fill")}
-    stack = SimpleNamespace(
-        accounts=DynamoAccountStore(create_table("accounts"), REGION),
-        workspaces=DynamoWorkspaceStore(create_table("workspaces"), REGION),
-        audiences=DynamoAudienceStore(create_table("audiences"), REGION),
-        outputs=DynamoOutputStore(create_table("outputs"), REGION),
+    """Stores by the names that `wiring.Stores` has; to be emptied before each test."""
+    tables = {name: create_table(name) for name in ("accounts", "workspaces", "audiences", "outputs")}
+    return SimpleNamespace(
+        accounts=DynamoAccountStore(tables["accounts"], REGION),
+        workspaces=DynamoWorkspaceStore(tables["workspaces"], REGION),
+        audiences=DynamoAudienceStore(tables["audiences"], REGION),
+        outputs=DynamoOutputStore(tables["outputs"], REGION),
         secrets=SecretsManagerStore(REGION),
-        workflows=StepFunctionsWorkflows(machines["backfill"], machines["fill"], REGION),
-        memberships=FixedMemberships(),
-        wake_ups=WakeUpLog(),
-        machines=tuple(machines.values()),
+        tables=tuple(tables.values()),
     )
+
+
+def emptied(stack: SimpleNamespace) -> SimpleNamespace:
+    """The stack as on its first day: only the accounts `ACCOUNT` and `OTHER_ACCOUNT` exist."""
+    for name in stack.tables:
+        table = boto3.resource("dynamodb", region_name=REGION).Table(name)
+        with table.batch_writer() as batch:
+            for item in table.scan()["Items"]:
+                batch.delete_item({"pk": item["pk"], "sk": item["sk"]})
+    stack.machines = (_state_machine("backfill"), _state_machine("fill"))
+    stack.workflows = StepFunctionsWorkflows(*stack.machines, REGION)
+    stack.memberships, stack.wake_ups = FixedMemberships(), WakeUpLog()
     for account_id in (ACCOUNT, OTHER_ACCOUNT):
         stack.accounts.create(an_account(account_id=account_id, active_audience_cap=3))
     return stack

@@ -22,11 +22,12 @@ def a_purchase() -> Any:
 def a_full_batch() -> Any:
     batch = mparticle.Batch(environment="production", source_request_id="full-1", mpid=-(2**62))
     batch.user_identities = mparticle.UserIdentities(customerid="hiker-77", email=" Nell@Trail.example")
-    batch.device_info = mparticle.DeviceInformation(platform="iOS", ios_advertising_id="2B1F6F2C-8A0E")
-    batch.user_attributes = {"tier": "gold", "age": 41, "parks": ["Yosemite", "Zion"]}
-    batch.consent_state = mparticle.ConsentState(
-        gdpr={"marketing": mparticle.GDPRConsentState(consented=True)}, ccpa={}
+    batch.device_info = mparticle.DeviceInformation(
+        platform="iOS", ios_advertising_id="2B1F6F2C-8A0E-4A3E-9B62-7A1A6F2F0C55"
     )
+    batch.user_attributes = {"tier": "gold", "age": 41, "parks": ["Yosemite", "Zion"]}
+    batch.consent_state = mparticle.ConsentState()
+    batch.consent_state.gdpr = {"marketing": mparticle.GDPRConsentState(consented=True)}
     played = mparticle.AppEvent("Play Video", "other", timestamp_unixtime_ms=START)
     played.custom_attributes = {"length": 12.5, "muted": False}
     batch.events = [

@@ -70,8 +70,8 @@ def import_files(
         if dry_run:
             summary = rehearse(plan, state, _Sample().show)
         else:
-            client = IngestClient(chosen.url, chosen.input_key, chosen.input_secret, path, concurrency)
-            summary = _send(plan, state, place, client)
+            with IngestClient(chosen.url, chosen.input_key, chosen.input_secret, path, concurrency) as client:
+                summary = _send(plan, state, place, client)
     _report(summary, as_json)
 
 

@@ -21,10 +21,12 @@ def redrive(
 ) -> None:
     """List dead-letter queues, look at messages, and send them back to where they failed.
 
-    Needs AWS credentials that may read the stack and its queues (boto3 finds them as the AWS CLI does).
+    Needs AWS credentials that may read and change the queues of the stack; they are found as the AWS CLI finds them.
     """
     queues = Queues(settings.load(local=local).aws_endpoint, is_local=local)
     found = queues.dead_letters(stack_name)
+    if not found:
+        raise UsageError(f"the stack {stack_name!r} has no queues here: check --stack-name, the region and the account")
     if not queue and not every:
         _list(found, as_json)
         return

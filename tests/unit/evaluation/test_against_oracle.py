@@ -12,6 +12,7 @@ from audience_core.domain.ids import NEVER, AudienceId
 from audience_core.domain.profile import Delta, Profile, Seen
 from audience_core.evaluation.incremental import evaluate
 from audience_core.evaluation.program import Program, compile_program
+from audience_core.evaluation.relevance import population
 from audience_core.evaluation.view import View
 from tests.support import oracle
 from tests.support.worlds import DAY, LOOK_BACK_DAYS, NOW, events, portfolios, profiles
@@ -45,7 +46,8 @@ def test_membership_is_what_the_rules_say(portfolio: Portfolio, profile: Profile
 def test_next_change_is_exact_to_the_millisecond(portfolio: Portfolio, profile: Profile, probes: list[int]) -> None:
     program, view = program_of(portfolio), View(profile)
 
-    for audience_id, audience in portfolio.items():
+    for audience_id in population(program, profile):
+        audience = portfolio[audience_id]
         value, at = program.next_change(audience_id, view, NOW)
         answers = {
             now: oracle.is_member(audience, portfolio, profile, now, LOOK_BACK_DAYS)

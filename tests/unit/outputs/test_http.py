@@ -5,8 +5,12 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
 from audience_core.outputs.http import MAX_BODY_BYTES, HttpRequest, HttpSend, TimeLimits
@@ -158,9 +162,8 @@ def test_silence_is_a_time_out() -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"gibberish\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"])
 def test_half_an_answer_is_no_answer(answer: bytes) -> None:
-    with a_server(answering(answer)) as port:
-        with pytest.raises(RetryableDeliveryError, match="no answer"):
-            HttpSend(allow_private=True)(HttpRequest("POST", f"http://127.0.0.1:{port}/"))
+    with a_server(answering(answer)) as port, pytest.raises(RetryableDeliveryError, match="no answer"):
+        HttpSend(allow_private=True)(HttpRequest("POST", f"http://127.0.0.1:{port}/"))
 
 
 def test_nobody_listening_may_listen_later() -> None:
@@ -175,23 +178,16 @@ def test_an_untrusted_certificate_is_a_configuration_fault(tmp_path_factory: pyt
     context = a_self_signed_context(tmp_path_factory)
 
     def serve(connection: socket.socket) -> None:
-        with pytest.raises(OSError, match="(?i)alert|eof|reset|handshake"):
+        with pytest.raises(OSError, match=r"(?i)alert|eof|reset|handshake"):
             context.wrap_socket(connection, server_side=True)
 
-    with a_server(serve) as port:
-        with pytest.raises(TerminalDeliveryError, match="not trusted") as refusal:
-            HttpSend(allow_private=True)(HttpRequest("POST", f"https://localhost:{port}/"))
+    with a_server(serve) as port, pytest.raises(TerminalDeliveryError, match="not trusted") as refusal:
+        HttpSend(allow_private=True)(HttpRequest("POST", f"https://localhost:{port}/"))
 
     assert refusal.value.fault_kind == "configuration"
 
 
 def a_self_signed_context(paths: pytest.TempPathFactory) -> ssl.SSLContext:
-    from datetime import UTC, datetime, timedelta
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     start = datetime.now(UTC) - timedelta(days=1)
@@ -202,9 +198,7 @@ def a_self_signed_context(paths: pytest.TempPathFactory) -> ssl.SSLContext:
     )
     path = paths.mktemp("tls") / "both.pem"
     path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

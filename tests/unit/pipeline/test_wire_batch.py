@@ -216,12 +216,12 @@ def test_install_attribution_is_publisher_and_campaign() -> None:
 
 
 def test_the_nulls_of_the_web_client_say_nothing() -> None:
-    names = (
-        "events device_info application_info user_attributes deleted_user_attributes user_identities consent_state "
-        "context mpid mp_deviceid attribution_info timestamp_unixtime_ms environment source_request_id"
-    ).split()
+    names = """
+        events device_info application_info user_attributes deleted_user_attributes user_identities consent_state
+        context mpid mp_deviceid attribution_info timestamp_unixtime_ms environment source_request_id
+    """
 
-    batch = read(dict.fromkeys(names))
+    batch = read(dict.fromkeys(names.split()))
 
     assert batch == read({})
     assert (batch.identities, batch.events, dict(batch.device)) == ((), (), {})

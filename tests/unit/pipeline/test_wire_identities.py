@@ -1,5 +1,7 @@
 """Identities: every spelling that clients use, and values made comparable."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,3 +146,11 @@ def test_a_customer_id_decides_before_a_phone_number_and_that_before_an_email() 
         "mp_deviceid",
         "shoe_size",
     ]
+
+
+def test_the_documentation_names_every_spelling() -> None:
+    told = set(re.findall(r"`(\w+)`", Path("docs/ingest.md").read_text()))
+    # Told as a range: `other_id_2` … `other_id_10`, `other2` … `other10`.
+    told |= {f"{start}{number}" for start in ("other", "other_id_") for number in range(2, 11)}
+
+    assert {name for spelling in SPELLINGS for name in (spelling.type, *spelling.aliases)} <= told

@@ -222,5 +222,5 @@ def test_a_byte_order_mark_is_no_fault() -> None:
 
 
 def test_a_size_is_that_of_the_compact_text() -> None:
-    assert size_of(parse('{ "a" : "\\u00e9" }'.encode())) == len('{"a":"é"}'.encode())
+    assert size_of(parse(b'{ "a" : "\\u00e9" }')) == len('{"a":"é"}'.encode())
     assert size_of("\ud800") == len('"\\ud800"')

@@ -1,6 +1,5 @@
 """Keeps a profile's memberships right: after a change only what it can affect, and as time passes only what is due."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from audience_core.domain.ids import NEVER, AudienceId
@@ -12,7 +11,7 @@ from audience_core.evaluation.relevance import affected
 from audience_core.evaluation.view import View
 
 # So many next changes a profile keeps; when they are used up, all audiences are asked anew for theirs.
-AGENDA_SIZE = 32
+AGENDA_SIZE = 64
 
 type Agenda = tuple[tuple[int, AudienceId], ...]
 
@@ -63,6 +62,7 @@ class _Turn:
         self._agenda = {audience: at for at, audience in profile.agenda}
         self._until = profile.agenda_until
         self._changes: list[MembershipChange] = []
+        self._population = relevance.population(program, profile)
 
     def start_over(self, touched: set[AudienceId], reason: Reason) -> None:
         """Other definitions than at the last evaluation, or the first one: nothing stored can be relied on."""
@@ -70,23 +70,20 @@ class _Turn:
         known = relevance.stirred(self._program, self._view, self._now)
         self.settle(known & touched, reason)
         self.settle(known - touched, Reason.BACKFILL)
-        blank = self._population() - known
+        blank = self._population - known
         for audience in blank & self._program.blank_members:
             self._set(audience, True, self._now, reason if audience in touched else Reason.BACKFILL)
-        left = self._members - known - (blank & self._program.blank_members)
+        left = self._members - (known & self._population) - (blank & self._program.blank_members)
         for audience in left:
             self._set(audience, False, self._now, Reason.EDIT)
 
-    def _population(self) -> set[AudienceId]:
-        """Audiences in whose workspaces the profile was seen."""
-        by_workspace = self._program.audiences_by_workspace
-        return {audience for workspace in self._view.profile.seen for audience in by_workspace.get(workspace, ())}
-
-    def settle(self, audiences: Iterable[AudienceId], reason: Reason) -> None:
+    def settle(self, audiences: set[AudienceId], reason: Reason) -> None:
         """Ask audiences for their membership now and their next change."""
-        for audience in audiences:
-            value, at = self._program.next_change(audience, self._view, self._now)
-            self._set(audience, value, self._now, reason)
+        next_change, view, now = self._program.next_change, self._view, self._now
+        for audience in audiences & self._population:
+            value, at = next_change(audience, view, now)
+            if value is not (audience in self._members):
+                self._set(audience, value, now, reason)
             self._plan(audience, at)
 
     def catch_up(self, settled: set[AudienceId]) -> None:
@@ -110,7 +107,8 @@ class _Turn:
         """The agenda is used up: ask every audience for its next change since the agenda was last complete."""
         since, self._until = min(self._until, self._now), NEVER
         # One millisecond earlier, so that what turns at that very instant is among them.
-        for audience in relevance.restless(self._program, self._view, since - 1) - self._agenda.keys():
+        turning = relevance.restless(self._program, self._view, since - 1) & self._population
+        for audience in turning - self._agenda.keys():
             asked_at = self._now if audience in settled else since
             value, at = self._program.next_change(audience, self._view, asked_at)
             self._set(audience, value, asked_at, Reason.TIME)

@@ -7,33 +7,36 @@ change: as long as one false child of an `all_of` stays false, so does the whole
 from collections.abc import Sequence
 
 from audience_core.domain.ids import NEVER
-from audience_core.evaluation.view import Leaf, View
+from audience_core.domain.profile import TrackKey
+from audience_core.evaluation.view import Leaf, View, blank_view
 
 
 def all_of(children: Sequence[Leaf]) -> Leaf:
     def conjunction(view: View, now: int) -> tuple[bool, int]:
         until = NEVER
         for child in children:
-            value, child_until = child(view, now)
-            if not value:
-                return False, child_until
-            until = min(until, child_until)
+            answer = child(view, now)
+            if not answer[0]:
+                return answer
+            if answer[1] < until:
+                until = answer[1]
         return True, until
 
-    return conjunction
+    return conjunction if len(children) > 1 else children[0]
 
 
 def any_of(children: Sequence[Leaf]) -> Leaf:
     def disjunction(view: View, now: int) -> tuple[bool, int]:
         until = NEVER
         for child in children:
-            value, child_until = child(view, now)
-            if value:
-                return True, child_until
-            until = min(until, child_until)
+            answer = child(view, now)
+            if answer[0]:
+                return answer
+            if answer[1] < until:
+                until = answer[1]
         return False, until
 
-    return disjunction
+    return disjunction if len(children) > 1 else children[0]
 
 
 def negation(child: Leaf) -> Leaf:
@@ -44,18 +47,23 @@ def negation(child: Leaf) -> Leaf:
     return complement
 
 
-def remembered(index: int, leaf: Leaf) -> Leaf:
-    """A leaf that many audiences share is worked out once per view and stretch of time."""
+def remembered(index: int, leaf: Leaf, track: TrackKey | None = None) -> Leaf:
+    """A leaf that many audiences share is worked out once per view and stretch of time.
+
+    Args:
+        track: the only events it reads; a profile without such events gets the answer for nothing at once.
+    """
+    blank = leaf(blank_view(), 0)
 
     def recall(view: View, now: int) -> tuple[bool, int]:
+        if track is not None and track not in view.timeline:
+            return blank
         known = view.values.get(index)
+        if known is not None and known[0] <= now < known[1]:
+            return known[2]
+        answer = leaf(view, now)
         if known is None:
-            known = view.values[index] = []
-        for asked_at, value, until in known:
-            if asked_at <= now < until:
-                return value, until
-        value, until = leaf(view, now)
-        known.append((now, value, until))
-        return value, until
+            view.values[index] = now, answer[1], answer
+        return answer
 
     return recall

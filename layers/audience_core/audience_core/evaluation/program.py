@@ -29,20 +29,18 @@ from audience_core.domain.definition import (
     SequenceCriterion,
     UserAttributeCriterion,
 )
-from audience_core.domain.event import Environment
-from audience_core.domain.ids import DAY_MS, NEVER, AccountId, AudienceId, Mpid, WorkspaceId
-from audience_core.domain.profile import Profile, RegisterKind
+from audience_core.domain.ids import DAY_MS, NEVER, AudienceId, WorkspaceId
+from audience_core.domain.profile import RegisterKind, TrackKey
 from audience_core.evaluation import chains, figures, leaves, traits
 from audience_core.evaluation.logic import all_of, any_of, negation, remembered
 from audience_core.evaluation.predicates import is_moving
 from audience_core.evaluation.series import Scope, Series, compile_series
-from audience_core.evaluation.view import Leaf, View
+from audience_core.evaluation.view import Leaf, View, blank_view
 from audience_core.evaluation.windows import span_of
 
 # What a leaf depends on: ("series", index), ("register", kind, name), ("identity", type) or ("seen",).
 type Read = tuple[str | int | RegisterKind, ...]
 SEEN: Read = ("seen",)
-_BLANK = Profile(AccountId(0), Environment.PRODUCTION, Mpid(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Program:
 
     Args:
         version: of the account's set of active definitions; profiles remember the one they were evaluated with.
-        trees: audience -> its truth, population included.
+        trees: audience -> the truth of its definition; who is not of its population is no member all the same.
         blank_members: audiences whose criteria hold for a user of whom nothing is known ("fewer than 3 sessions").
         series_by_track: (kind, name; None: any name) -> the series that read such events.
         audiences_by_read: what an audience depends on -> those that do; `leaves_by_read`: the criteria that do.
@@ -83,7 +81,7 @@ class Program:
     audiences_by_workspace: Mapping[WorkspaceId, frozenset[AudienceId]]
 
     def next_change(self, audience_id: AudienceId, view: View, now: int) -> tuple[bool, int]:
-        """Membership at `now` and the exact instant at which it next changes if nothing happens (NEVER: not at all).
+        """The definition's truth at `now` and the exact instant at which it next changes if nothing happens.
 
         A tree's `until` is a lower bound of its next change: whichever child turns first need not turn the tree. So the
         tree is asked again at that bound until it answers differently, or never will.
@@ -109,6 +107,14 @@ class _Compiled:
     reads: frozenset[Read]
     is_moving: bool
     audiences: set[AudienceId] = field(default_factory=set)
+
+
+def _only_track(criterion: Criterion) -> TrackKey | None:
+    match criterion:
+        case EventCriterion(event=event) | AggregateCriterion(event=event) | OccurrenceCriterion(event=event):
+            return (event.kind, event.name) if event.name is not None else None
+        case _:
+            return None
 
 
 def _is_moving(criterion: Criterion) -> bool:
@@ -170,7 +176,7 @@ class _Compiler:
     def _uses(self) -> dict[Read, list[LeafUse]]:
         uses: dict[Read, list[LeafUse]] = defaultdict(list)
         for compiled in self._leaves.values():
-            blank, _ = compiled.leaf(View(_BLANK), 0)
+            blank, _ = compiled.leaf(blank_view(), 0)
             use = LeafUse(compiled.leaf, blank, compiled.is_moving, frozenset(compiled.audiences))
             for read in compiled.reads:
                 uses[read].append(use)
@@ -178,9 +184,9 @@ class _Compiler:
 
     def _audience(self, audience: Audience) -> Leaf:
         criterion = self._criterion(audience.definition.root, _scope(audience))
-        if criterion(View(_BLANK), 0)[0]:
+        if criterion(blank_view(), 0)[0]:
             self._blank.add(audience.audience_id)
-        return all_of([traits.population_leaf(audience.workspaces), criterion])
+        return criterion
 
     def _criterion(self, criterion: Criterion, scope: Scope) -> Leaf:
         match criterion:
@@ -215,7 +221,7 @@ class _Compiler:
         compiled = self._leaves.get((criterion, scope))
         if compiled is None:
             self._reads = set()
-            leaf = remembered(len(self._leaves), self._compile_leaf(criterion, scope))
+            leaf = remembered(len(self._leaves), self._compile_leaf(criterion, scope), _only_track(criterion))
             compiled = self._leaves[criterion, scope] = _Compiled(leaf, frozenset(self._reads), _is_moving(criterion))
         compiled.audiences.add(self._audience_id)
         return compiled.leaf

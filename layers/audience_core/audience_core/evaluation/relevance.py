@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from audience_core.domain.definition import EventKind
 from audience_core.domain.ids import NEVER, AudienceId
-from audience_core.domain.profile import Delta, RegisterKey, RegisterKind
+from audience_core.domain.profile import Delta, Profile, RegisterKey, RegisterKind
 from audience_core.evaluation.program import SEEN, LeafUse, Program, Read
 from audience_core.evaluation.series import Series
 from audience_core.evaluation.view import View
@@ -20,6 +20,12 @@ def affected(program: Program, delta: Delta) -> set[AudienceId]:
     for workspace in delta.new_workspaces:
         found |= program.audiences_by_workspace.get(workspace, _NONE)
     return found
+
+
+def population(program: Program, profile: Profile) -> frozenset[AudienceId]:
+    """Audiences in whose workspaces the profile was seen: of no other can it be a member."""
+    fed = [program.audiences_by_workspace.get(workspace, _NONE) for workspace in profile.seen]
+    return fed[0] if len(fed) == 1 else _NONE.union(*fed)
 
 
 def stirred(program: Program, view: View, now: int) -> set[AudienceId]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Collection
 
-from audience_core.domain.event import AttributeValue, Event
-from audience_core.domain.ids import WorkspaceId
+from audience_core.domain.event import AttributeValue, Environment, Event
+from audience_core.domain.ids import AccountId, Mpid, WorkspaceId
 from audience_core.domain.profile import Profile, RegisterKey, RegisterKind, precedence
 from audience_core.evaluation.series import Series
 from audience_core.evaluation.values import MISSING
@@ -14,12 +14,12 @@ type Leaf = Callable[["View", int], tuple[bool, int]]
 class View:
     """Caches per series; valid while the profile does not change."""
 
-    __slots__ = ("_devices", "_events", "_instants", "profile", "values")
+    __slots__ = ("_devices", "_events", "_instants", "profile", "timeline", "values")
 
     def __init__(self, profile: Profile) -> None:
-        self.profile = profile
-        # What each leaf answered: index -> [(asked at, value, until)].
-        self.values: dict[int, list[tuple[int, bool, int]]] = {}
+        self.profile, self.timeline = profile, profile.timeline
+        # What each leaf answered first: index -> (asked at, until, the answer).
+        self.values: dict[int, tuple[int, int, tuple[bool, int]]] = {}
         self._events: dict[int, list[Event]] = {}
         self._instants: dict[int, list[int]] = {}
         self._devices: dict[str, list[AttributeValue]] | None = None
@@ -58,3 +58,8 @@ class View:
     def identity_values(self, identity_type: str) -> AttributeValue | object:
         """All values of that type as a list; MISSING if there is none."""
         return [each.value for each in self.profile.identities if each.type == identity_type] or MISSING
+
+
+def blank_view() -> View:
+    """A user of whom nothing is known."""
+    return View(Profile(AccountId(0), Environment.PRODUCTION, Mpid(0)))

@@ -71,15 +71,13 @@ def nobody(batch: EventBatch) -> Mpid:
     return Mpid(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], signed=True) or 1)
 
 
-def _owner(
-    batch: EventBatch, claims: Claims, profiles: Mapping[Mpid, Profile], strategy: LoginStrategy
-) -> Mpid | None:
-    if batch.mpid in profiles:
-        owner = batch.mpid
+def _owner(batch: EventBatch, claims: Claims, profiles: Mapping[Mpid, Profile], strategy: LoginStrategy) -> Mpid | None:
+    if batch.mpid is not None and batch.mpid in profiles:
+        owner: Mpid | None = batch.mpid
     else:
         owner = _oldest(_unprotected(_walk(batch.identities, claims), batch.identities, claims, strategy), profiles)
     immutable = sorted((i for i in batch.identities if i.type in strategy.immutable), key=_order)
-    if owner in profiles and _contradicts(profiles[owner].identities, immutable):
+    if owner is not None and owner in profiles and _contradicts(profiles[owner].identities, immutable):
         decisive = set(claims.holders(immutable[0]))
         return _oldest(_unprotected(decisive, batch.identities, claims, strategy), profiles)
     return owner

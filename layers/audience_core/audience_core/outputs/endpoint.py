@@ -112,6 +112,8 @@ def _host(parts: SplitResult) -> str:
 
 
 def _ipv6_host(host: str) -> str:
+    if "%" in host:
+        raise _refused("the URL must not name a network interface")
     try:
         return str(ipaddress.IPv6Address(host))
     except ValueError as error:

@@ -76,17 +76,17 @@ class HttpSend:
             raise RetryableDeliveryError(f"no answer from {endpoint.host}: {type(error).__name__}") from error
 
     def _exchange(self, endpoint: Endpoint, request: HttpRequest, deadline: float) -> HttpResponse:
-        with closing(self._connect(endpoint, deadline)) as plain:
+        with (
+            closing(self._connect(endpoint, deadline)) as plain,
+            closing(self._secured(plain, endpoint, deadline)) as secured,
+        ):
             connection = http.client.HTTPConnection(endpoint.host, endpoint.port)
-            connection.sock = _HurriedSocket(self._secured(plain, endpoint, deadline), deadline, self._limits.silence_s)
-            with closing(connection):
-                connection.putrequest(request.method, endpoint.target, skip_host=True, skip_accept_encoding=True)
-                for name, value in self._headers(endpoint, request).items():
-                    connection.putheader(name, value)
-                connection.endheaders(request.body)
-                answer = connection.getresponse()
-                headers = {name.lower(): value for name, value in answer.getheaders()}
-                return HttpResponse(answer.status, headers, answer.read(MAX_BODY_BYTES))
+            connection.sock = _HurriedSocket(secured, deadline, self._limits.silence_s)
+            connection.putrequest(request.method, endpoint.target, skip_host=True, skip_accept_encoding=True)
+            for name, value in self._headers(endpoint, request).items():
+                connection.putheader(name, value)
+            connection.endheaders(request.body)
+            return _read(connection.getresponse())
 
     def _headers(self, endpoint: Endpoint, request: HttpRequest) -> dict[str, str]:
         own = {
@@ -140,7 +140,7 @@ class _HurriedSocket:
         return io.BufferedReader(_HurriedReader(self))
 
     def close(self) -> None:
-        self._inner.close()
+        """Done by whoever opened it: `http.client` closes before it has read the body."""
 
 
 class _HurriedReader(io.RawIOBase):
@@ -152,6 +152,13 @@ class _HurriedReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         return self._source.hurry().recv_into(buffer)
+
+
+def _read(answer: http.client.HTTPResponse) -> HttpResponse:
+    body = answer.read(MAX_BODY_BYTES)
+    if len(body) < MAX_BODY_BYTES and answer.length:
+        raise http.client.IncompleteRead(body, answer.length)
+    return HttpResponse(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
 
 
 def _left(deadline: float) -> float:

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from pynamodb.attributes import MapAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
+from pynamodb.constants import MAP, NUMBER
 from pynamodb.exceptions import PynamoDBException, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.models import Model
@@ -22,6 +23,18 @@ _SORT_KEY = "-"
 _IN_A_TRANSACTION = "TransactionConflictException"
 
 
+class HoldersAttribute(Attribute[dict[Mpid, int]]):
+    """A map from mpid to UTC ms whose entries can be named in conditions."""
+
+    attr_type = MAP
+
+    def serialize(self, value: Mapping[Mpid, int]) -> dict[str, dict[str, str]]:
+        return {str(mpid): {NUMBER: str(told)} for mpid, told in value.items()}
+
+    def deserialize(self, value: Mapping[str, Mapping[str, str]]) -> dict[Mpid, int]:
+        return {Mpid(int(mpid)): int(told[NUMBER]) for mpid, told in value.items()}
+
+
 class IdentityItem(Model):
     """An item stays when its last holder goes: with its version a late writer would meet nothing to be stopped by."""
 
@@ -30,7 +43,7 @@ class IdentityItem(Model):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    holders: MapAttribute[str, int] = MapAttribute()  # mpid -> UTC ms
+    holders = HoldersAttribute()
     version = NumberAttribute()
 
 
@@ -46,7 +59,7 @@ class DynamoIdentityStore:
         rows = {identity: IdentityRow(identity, {}) for identity in by_key.values()}
         for item in self._items.batch_get([(key, _SORT_KEY) for key in by_key], consistent_read=True):
             identity = by_key[item.pk]
-            rows[identity] = IdentityRow(identity, _holders(item), int(item.version))
+            rows[identity] = IdentityRow(identity, item.holders, int(item.version))
         return rows
 
     def write(self, account_id: AccountId, environment: Environment, rows: Sequence[IdentityRow]) -> None:
@@ -73,9 +86,8 @@ class DynamoIdentityStore:
                 raise
 
     def _item(self, account_id: AccountId, environment: Environment, row: IdentityRow) -> IdentityItem:
-        holders = {str(mpid): told for mpid, told in row.holders.items()}
         key = _partition(account_id, environment, row.identity)
-        return self._items(key, _SORT_KEY, holders=holders, version=row.version + 1)
+        return self._items(key, _SORT_KEY, holders=dict(row.holders), version=row.version + 1)
 
 
 def _unchanged(row: IdentityRow) -> Condition:
@@ -84,7 +96,3 @@ def _unchanged(row: IdentityRow) -> Condition:
 
 def _partition(account_id: AccountId, environment: Environment, identity: Identity) -> str:
     return f"{account_id}#{_LETTERS[environment]}#{identity.type}#{identity.value}"
-
-
-def _holders(item: IdentityItem) -> Mapping[Mpid, int]:
-    return {Mpid(int(mpid)): int(told) for mpid, told in item.holders.as_dict().items()}

@@ -60,7 +60,7 @@ def pack_state(profile: Profile) -> bytes:
             [[place[w], seen.first - anchor, seen.last - anchor] for w, seen in sorted(profile.seen.items())],
             [[ref.name, ref.first_at - anchor, ref.last_at - anchor, ref.count] for ref in profile.sealed],
             _gaps(sorted(profile.memberships)),
-            [[at - anchor, audience] for at, audience in profile.agenda],
+            [_gaps([at - anchor for at, _ in profile.agenda]), [audience for _, audience in profile.agenda]],
             None if profile.agenda_until >= NEVER else profile.agenda_until - anchor,
             [
                 [change.audience_id, change.is_member, change.at - anchor, _REASON_CODES[change.reason]]
@@ -85,7 +85,9 @@ def unpack_state(data: bytes, profile: Profile) -> None:
     profile.seen = {WorkspaceId(workspaces[p]): Seen(anchor + first, anchor + last) for p, first, last in seen}
     profile.sealed = tuple(ChunkRef(name, anchor + first, anchor + last, n) for name, first, last, n in sealed)
     profile.memberships = frozenset(AudienceId(each) for each in accumulate(members))
-    profile.agenda = tuple((anchor + at, AudienceId(audience)) for at, audience in agenda)
+    profile.agenda = tuple(
+        (anchor + at, AudienceId(who)) for at, who in zip(accumulate(agenda[0]), agenda[1], strict=True)
+    )
     profile.agenda_until = NEVER if until is None else anchor + until
     profile.changes = tuple(
         MembershipChange(AudienceId(audience), is_member, anchor + at, _REASONS[reason])

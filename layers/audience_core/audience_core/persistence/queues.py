@@ -135,9 +135,7 @@ def decode(text: str) -> PipelineMessage:
 
 
 def encode_wake_up(wake_up: WakeUp) -> str:
-    return _json(
-        {"account_id": wake_up.account_id, "connection_id": wake_up.connection_id, "bucket": wake_up.bucket}
-    )
+    return _json({"account_id": wake_up.account_id, "connection_id": wake_up.connection_id, "bucket": wake_up.bucket})
 
 
 def decode_wake_up(text: str) -> WakeUp:
@@ -159,9 +157,7 @@ def _of_batch(batch: AcceptedBatch) -> dict[str, Any]:
 
 
 def _to_batch(fields: dict[str, Any]) -> AcceptedBatch:
-    source = Source(
-        AccountId(fields["account_id"]), WorkspaceId(fields["workspace_id"]), InputId(fields["input_id"])
-    )
+    source = Source(AccountId(fields["account_id"]), WorkspaceId(fields["workspace_id"]), InputId(fields["input_id"]))
     return AcceptedBatch(
         source, fields["batch_id"], fields["received_at"], fields["body"], is_historical=fields["is_historical"]
     )

@@ -1,0 +1,104 @@
+"""The operators' function that creates accounts and clients, through its handler."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from pydantic import ValidationError
+
+from audience_core import wiring
+from audience_core.domain.account import Role
+from audience_core.domain.ids import AccountId
+from audience_core.errors import ConflictError, NotFoundError
+from audience_core.persistence.accounts import DynamoAccountStore
+from functions.accounts_admin import handler
+from tests.support.control_stack import REGION, create_table
+from tests.support.http_api import Context
+
+TOKEN_URL = "https://example.com/oauth2/token"
+
+
+@pytest.fixture
+def store(aws: str, monkeypatch: pytest.MonkeyPatch) -> DynamoAccountStore:
+    accounts = DynamoAccountStore(create_table("accounts"), aws)
+    settings = wiring.Settings(aws, {"USER_POOL_ID": _user_pool(), "TOKEN_URL": TOKEN_URL})
+    monkeypatch.setattr(wiring, "stores", lambda: SimpleNamespace(accounts=accounts))
+    monkeypatch.setattr(wiring, "settings", lambda: settings)
+    return accounts
+
+
+def invoke(**event: Any) -> dict[str, Any]:
+    return handler.lambda_handler(event, Context())
+
+
+def test_an_account_comes_with_an_admin_client(store: DynamoAccountStore) -> None:
+    limits = {"look_back_days": 90, "active_audience_cap": 12}
+
+    answer = invoke(action="create_account", name="Acme", account_id=7, limits=limits)
+
+    account = store.get(AccountId(7))
+    assert (account.name, account.look_back_days, account.active_audience_cap) == ("Acme", 90, 12)
+    assert (answer["account_id"], answer["token_url"], answer["scope"]) == (7, TOKEN_URL, "audiences/api")
+    assert store.client(answer["client_id"]).role is Role.ADMIN
+    assert answer["client_secret"]
+
+
+def test_the_client_may_use_client_credentials_and_nothing_else(store: DynamoAccountStore) -> None:
+    answer = invoke(action="create_account", name="Acme")
+
+    client = boto3.client("cognito-idp", region_name=REGION)
+    pool = wiring.settings()["USER_POOL_ID"]
+    app = client.describe_user_pool_client(UserPoolId=pool, ClientId=answer["client_id"])["UserPoolClient"]
+    assert (app["AllowedOAuthFlows"], app["AllowedOAuthScopes"]) == (["client_credentials"], ["audiences/api"])
+    assert app["ExplicitAuthFlows"] == []
+
+
+def test_an_account_without_an_id_gets_a_positive_int32(store: DynamoAccountStore) -> None:
+    account_id = invoke(action="create_account", name="Acme")["account_id"]
+
+    assert 1 <= account_id < 2**31
+    assert store.get(account_id).name == "Acme"
+
+
+def test_an_account_id_is_given_once(store: DynamoAccountStore) -> None:
+    invoke(action="create_account", name="Acme", account_id=7)
+
+    with pytest.raises(ConflictError):
+        invoke(action="create_account", name="Other", account_id=7)
+
+
+def test_a_further_client_has_the_role_it_is_given(store: DynamoAccountStore) -> None:
+    invoke(action="create_account", name="Acme", account_id=7)
+
+    answer = invoke(action="create_client", account_id=7, role="audiences_only", name="Intern")
+
+    client = store.client(answer["client_id"])
+    assert (client.account_id, client.role, client.name) == (7, Role.AUDIENCES_ONLY, "Intern")
+
+
+def test_there_are_no_clients_without_accounts(store: DynamoAccountStore) -> None:
+    with pytest.raises(NotFoundError):
+        invoke(action="create_client", account_id=404, role="user")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"action": "delete_everything"},
+        {"action": "create_account", "name": "Acme", "account_id": 2**31},
+        {"action": "create_account", "name": "Acme", "limits": {"look_back_days": 45}},
+        {"action": "create_client", "account_id": 7, "role": "owner"},
+    ],
+)
+def test_a_wrong_command_is_refused(store: DynamoAccountStore, event: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        invoke(**event)
+
+
+def _user_pool() -> str:
+    client = boto3.client("cognito-idp", region_name=REGION)
+    pool = str(client.create_user_pool(PoolName="pool")["UserPool"]["Id"])
+    scopes = [{"ScopeName": "api", "ScopeDescription": "Use the API"}]
+    client.create_resource_server(UserPoolId=pool, Identifier="audiences", Name="Audiences", Scopes=scopes)
+    return pool

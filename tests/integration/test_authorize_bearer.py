@@ -1,0 +1,114 @@
+"""The authorizer of access tokens, with a key set of its own."""
+
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+from audience_core import wiring
+from audience_core.domain.account import Client, Role
+from audience_core.persistence.memory.control import MemoryAccountStore
+from functions.authorize_bearer import handler
+from tests.support.control import ACCOUNT
+from tests.support.http_api import Context
+
+ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_pool"
+REFUSED = {"isAuthorized": False}
+
+
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture(autouse=True)
+def accounts(key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MemoryAccountStore:
+    key_set = tmp_path / "jwks.json"
+    public = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    key_set.write_text(json.dumps({"keys": [{**public, "kid": "k1", "use": "sig", "alg": "RS256"}]}))
+    store = MemoryAccountStore()
+    store.save_client(Client(client_id="client-1", account_id=ACCOUNT, role=Role.USER, name="Console"))
+    monkeypatch.setattr(wiring, "stores", lambda: SimpleNamespace(accounts=store))
+    monkeypatch.setattr(wiring, "settings", lambda: {"TOKEN_ISSUER": ISSUER, "JWKS_URL": key_set.as_uri()})
+    return store
+
+
+def a_token(key: rsa.RSAPrivateKey, kid: str = "k1", algorithm: str = "RS256", **given: Any) -> str:
+    claims = {
+        "iss": ISSUER,
+        "client_id": "client-1",
+        "token_use": "access",
+        "scope": "audiences/api",
+        "exp": int(time.time()) + 60,
+    }
+    kept = {name: value for name, value in {**claims, **given}.items() if value is not None}
+    return jwt.encode(kept, key, algorithm, {"kid": kid})
+
+
+def authorize(token: str, scheme: str = "Bearer") -> dict[str, Any]:
+    event = {"version": "2.0", "type": "REQUEST", "headers": {"authorization": f"{scheme} {token}"}}
+    return handler.lambda_handler(event, Context())
+
+
+def test_a_good_token_tells_the_account_and_the_role(key: rsa.RSAPrivateKey) -> None:
+    assert authorize(a_token(key)) == {
+        "isAuthorized": True,
+        "context": {"account_id": "7", "role": "user", "client_id": "client-1"},
+    }
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": 1},
+        {"exp": None},
+        {"iss": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_other"},
+        {"iss": None},
+        {"token_use": "id"},
+        {"token_use": None},
+        {"scope": "other/api"},
+        {"scope": None},
+        {"client_id": "somebody-else"},
+        {"client_id": None},
+        {"nbf": 4_000_000_000},
+    ],
+)
+def test_a_token_with_wrong_claims_is_refused(key: rsa.RSAPrivateKey, claims: dict[str, Any]) -> None:
+    assert authorize(a_token(key, **claims)) == REFUSED
+
+
+def test_a_token_of_another_signer_is_refused(key: rsa.RSAPrivateKey) -> None:
+    forger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    assert authorize(a_token(forger)) == REFUSED
+    assert authorize(a_token(key, kid="k2")) == REFUSED
+
+
+def test_the_algorithm_is_not_the_token_s_to_choose(key: rsa.RSAPrivateKey) -> None:
+    assert authorize(a_token(key, algorithm="RS512")) == REFUSED
+    assert authorize(jwt.encode({"client_id": "client-1"}, None, "none", {"kid": "k1"})) == REFUSED
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "a.b.c"])
+def test_what_is_no_token_is_refused(token: str) -> None:
+    assert authorize(token) == REFUSED
+
+
+def test_another_scheme_is_refused(key: rsa.RSAPrivateKey) -> None:
+    assert authorize(a_token(key), "Basic") == REFUSED
+
+
+def test_keys_out_of_reach_are_an_error_and_not_a_refusal(
+    key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    missing = (tmp_path / "missing.json").as_uri()
+    monkeypatch.setattr(wiring, "settings", lambda: {"TOKEN_ISSUER": ISSUER, "JWKS_URL": missing})
+
+    with pytest.raises(jwt.PyJWKClientConnectionError):
+        authorize(a_token(key))

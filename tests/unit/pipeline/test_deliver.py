@@ -1,0 +1,366 @@
+"""Delivery against a real partner on loopback that fails in every way partners do."""
+
+import logging
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import pytest
+
+from audience_core.domain.ids import AudienceId, Mpid
+from audience_core.domain.output import ConnectionStatus, SubscriptionState, Target
+from audience_core.errors import RetryableDeliveryError
+from audience_core.outputs.http import HttpRequest, HttpResponse, HttpSend, TimeLimits
+from audience_core.pipeline.deliver import MAX_ATTEMPTS, Delivered, delay_s, deliver
+from tests.support.control import AUDIENCE
+from tests.support.delivery import ANN, BOB, EVE, LANE, LATER, World, email
+from tests.support.partners import FaultyPartner, a_partner, dropping, obeying_then_dropping, refusing, suspending
+
+SEND = HttpSend(allow_private=True, limits=TimeLimits(2, 2, 4))
+
+
+@pytest.fixture
+def partner() -> Iterator[FaultyPartner]:
+    with a_partner() as partner:
+        yield partner
+
+
+@pytest.fixture
+def world(partner: FaultyPartner) -> World:
+    return World(partner.url)
+
+
+def now_ms() -> int:
+    """The partner checks that signatures are fresh."""
+    return time.time_ns() // 1_000_000
+
+
+def run(world: World, attempt: int = 1) -> Delivered:
+    return deliver(world, SEND, LANE, attempt, now_ms, now_ms() + LATER)
+
+
+def until_done(world: World) -> int:
+    """Deliver as the queue does, attempt by attempt; how many it took."""
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        try:
+            run(world, attempt)
+        except RetryableDeliveryError:
+            continue
+        return attempt
+    raise AssertionError("neither delivered nor faulted")
+
+
+def emails(partner: FaultyPartner) -> dict[str, set[str]]:
+    return {mpid: {value for _, value in told} for mpid, told in partner.members(AUDIENCE).items()}
+
+
+def test_a_new_member_reaches_the_partner(world: World, partner: FaultyPartner) -> None:
+    world.desire(ANN, email("ann"))
+
+    told = run(world)
+
+    assert told == Delivered(1, 0)
+    assert emails(partner) == {"8": {"ann@example.com"}}
+    assert partner.book.audiences[AudienceId(1)].name == "Fans"
+    assert not world.is_dirty(ANN)
+
+
+def test_nothing_to_say_says_nothing(world: World, partner: FaultyPartner) -> None:
+    assert run(world) == Delivered()
+
+    assert partner.heard == []
+
+
+def test_members_leave_and_change_identities(world: World, partner: FaultyPartner) -> None:
+    world.desire(ANN, email("ann"))
+    world.desire(BOB, email("bob"))
+    run(world)
+    world.desire(ANN, None)
+    world.desire(BOB, email("robert"))
+
+    run(world)
+
+    assert emails(partner) == {"16": {"robert@example.com"}}
+
+
+def test_a_member_who_joined_and_left_unheard_is_never_mentioned(world: World, partner: FaultyPartner) -> None:
+    world.desire(ANN, email("ann"))
+    world.desire(ANN, None)
+
+    run(world)
+
+    assert partner.heard == []
+    assert not world.is_dirty(ANN)
+
+
+def test_a_change_that_was_undone_unheard_is_never_mentioned(world: World, partner: FaultyPartner) -> None:
+    world.desire(ANN, email("ann"))
+    run(world)
+    world.desire(ANN, email("anna"))
+    world.desire(ANN, email("ann"))
+
+    run(world)
+
+    assert len(partner.heard) == 1
+    assert not world.is_dirty(ANN)
+
+
+def test_many_members_go_in_batches_of_the_partners_size(world: World, partner: FaultyPartner) -> None:
+    for n in range(250):
+        world.desire(Mpid(8 * n), email(str(n)))
+
+    told = run(world)
+
+    assert told.forwarded == 250
+    assert [len(message["user_profiles"]) for message in partner.heard] == [100, 100, 50]
+    assert len(emails(partner)) == 250
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [refusing(HTTPStatus.TOO_MANY_REQUESTS, Retry_After="1")],
+        [refusing(HTTPStatus.INTERNAL_SERVER_ERROR)] * 3,
+        [dropping, refusing(HTTPStatus.BAD_GATEWAY), dropping],
+        [obeying_then_dropping],
+        [obeying_then_dropping, refusing(HTTPStatus.SERVICE_UNAVAILABLE), obeying_then_dropping],
+    ],
+    ids=["429", "500s", "resets", "lost answer", "mixed"],
+)
+def test_passing_failures_leave_the_partner_right(world: World, partner: FaultyPartner, faults: list) -> None:
+    partner.faults.extend(faults)
+    world.desire(ANN, email("ann"))
+    world.desire(BOB, email("bob"))
+
+    attempts = until_done(world)
+
+    assert attempts == len(faults) + 1
+    assert emails(partner) == {"8": {"ann@example.com"}, "16": {"bob@example.com"}}
+    assert world.connection.fault is None
+
+
+def test_what_changes_after_a_lost_answer_is_made_good(world: World, partner: FaultyPartner) -> None:
+    world.desire(ANN, email("ann"))
+    world.desire(BOB, email("bob"))
+    run(world)
+    partner.faults.append(obeying_then_dropping)
+    world.desire(ANN, None)
+    world.desire(BOB, email("robert"))
+    world.desire(EVE, email("eve"))
+    with pytest.raises(RetryableDeliveryError):
+        run(world)
+    assert emails(partner) == {"16": {"robert@example.com"}, "-24": {"eve@example.com"}}
+    # All three return to what was last acknowledged, which is not what the partner has.
+    world.desire(ANN, email("ann"))
+    world.desire(BOB, email("bob"))
+    world.desire(EVE, None)
+
+    run(world, 2)
+
+    assert emails(partner) == {"8": {"ann@example.com"}, "16": {"bob@example.com"}}
+
+
+def test_a_repeat_is_known_by_its_message_id(world: World, partner: FaultyPartner) -> None:
+    partner.faults.append(obeying_then_dropping)
+    world.desire(ANN, email("ann"))
+
+    until_done(world)
+
+    first, second = partner.heard
+    assert first["id"] == second["id"]
+
+
+def test_the_partners_wish_to_wait_is_passed_on(world: World, partner: FaultyPartner) -> None:
+    partner.faults.append(refusing(HTTPStatus.TOO_MANY_REQUESTS, Retry_After="7"))
+    world.desire(ANN, email("ann"))
+
+    with pytest.raises(RetryableDeliveryError) as error:
+        run(world)
+
+    assert error.value.retry_after_s == 7
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "message"),
+    [
+        (refusing(HTTPStatus.UNAUTHORIZED), "authentication", "401"),
+        (refusing(HTTPStatus.FORBIDDEN), "permissions", "403"),
+        (refusing(HTTPStatus.NOT_FOUND), "configuration", "404"),
+        (refusing(HTTPStatus.BAD_REQUEST), "partner_error", "400"),
+        (refusing(HTTPStatus.NOT_IMPLEMENTED), "partner_error", "501"),
+        (suspending, "partner_error", "suspend"),
+    ],
+    ids=["401", "403", "404", "400", "501", "suspend"],
+)
+def test_lasting_failures_fault_at_once(world: World, partner: FaultyPartner, fault, kind: str, message: str) -> None:
+    partner.faults.append(fault)
+    world.desire(ANN, email("ann"))
+
+    run(world)
+
+    found = world.connection.fault
+    assert found is not None
+    assert (found.kind, message in found.message) == (kind, True)
+    assert world.is_dirty(ANN)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "message"),
+    [
+        (refusing(HTTPStatus.TOO_MANY_REQUESTS), "rate_limit", "429 Too Many Requests (in 6 attempts)"),
+        (refusing(HTTPStatus.SERVICE_UNAVAILABLE), "partner_error", "503 Service Unavailable (in 6 attempts)"),
+        (dropping, "partner_error", "(in 6 attempts)"),
+    ],
+    ids=["429", "503", "reset"],
+)
+def test_exhausted_attempts_fault(world: World, partner: FaultyPartner, fault, kind: str, message: str) -> None:
+    partner.default = fault
+    world.desire(ANN, email("ann"))
+
+    assert until_done(world) == MAX_ATTEMPTS
+
+    found = world.connection.fault
+    assert found is not None
+    assert found.kind == kind
+    assert found.message.endswith(message)
+
+
+def test_a_faulted_connection_is_silent_and_resume_sends_exactly_the_difference(
+    world: World, partner: FaultyPartner
+) -> None:
+    for mpid, who in ((ANN, "ann"), (BOB, "bob")):
+        world.desire(mpid, email(who))
+    run(world)
+    partner.default = refusing(HTTPStatus.SERVICE_UNAVAILABLE)
+    world.desire(ANN, None)
+    until_done(world)
+    heard = len(partner.heard)
+    world.desire(BOB, email("robert"))
+    world.desire(BOB, email("bob"))
+    world.desire(EVE, email("eve"))
+    world.desire(Mpid(32), email("passing by"))
+    world.desire(Mpid(32), None)
+    assert run(world) == Delivered()
+    assert len(partner.heard) == heard
+
+    partner.default = None
+    world.change(fault=None)
+    run(world)
+
+    assert sorted(partner.entries()[-2:]) == [("-24", "add"), ("8", "delete")]
+    assert len(partner.heard) == heard + 1
+    assert emails(partner) == {"16": {"bob@example.com"}, "-24": {"eve@example.com"}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"status": ConnectionStatus.INACTIVE}, {"subscription": SubscriptionState.NONE}],
+    ids=["inactive", "not announced"],
+)
+def test_a_connection_that_is_not_sending_sends_nothing(world: World, partner: FaultyPartner, changes: dict) -> None:
+    world.change(**changes)
+    world.desire(ANN, email("ann"))
+
+    assert run(world) == Delivered()
+
+    assert partner.heard == []
+    assert world.is_dirty(ANN)
+
+
+def test_a_deleted_connection_is_ignored(world: World, partner: FaultyPartner) -> None:
+    world.desire(ANN, email("ann"))
+    world.outputs.delete_connection(world.connection)
+
+    assert run(world) == Delivered()
+
+    assert partner.heard == []
+
+
+def test_a_connection_being_deleted_sends_removals_alone(world: World, partner: FaultyPartner) -> None:
+    world.desire(ANN, email("ann"))
+    run(world)
+    world.change(status=ConnectionStatus.DELETING)
+    world.desire(ANN, None)
+    world.desire(BOB, email("came in late"))
+
+    run(world)
+
+    assert emails(partner) == {}
+    assert partner.entries() == [("8", "add"), ("8", "delete")]
+    assert not world.is_dirty(BOB)
+
+
+def test_deactivating_stops_a_drain_between_batches(world: World, partner: FaultyPartner) -> None:
+    for n in range(250):
+        world.desire(Mpid(8 * n), email(str(n)))
+
+    def send(request: HttpRequest) -> HttpResponse:
+        world.change(status=ConnectionStatus.INACTIVE)
+        return SEND(request)
+
+    told = deliver(world, send, LANE, 1, now_ms, now_ms() + LATER)
+
+    assert told.forwarded == 100
+    assert len(partner.heard) == 1
+
+
+def test_a_drain_out_of_time_leaves_a_wake_up(world: World, partner: FaultyPartner) -> None:
+    world.desire(ANN, email("ann"))
+
+    deliver(world, SEND, LANE, 1, now_ms, now_ms())
+
+    assert partner.heard == []
+    assert world.wake_ups.take() == [LANE]
+
+
+def test_a_failure_after_progress_does_not_count_as_an_attempt(world: World, partner: FaultyPartner) -> None:
+    for n in range(150):
+        world.desire(Mpid(8 * n), email(str(n)))
+
+    def fail_second(handler, message) -> None:
+        handler.obey(message)
+        partner.faults.append(refusing(HTTPStatus.TOO_MANY_REQUESTS))
+
+    partner.faults.append(fail_second)
+
+    assert run(world, MAX_ATTEMPTS).forwarded == 100
+
+    assert world.connection.fault is None
+    assert world.wake_ups.take() == [LANE]
+
+
+def test_an_output_without_its_secrets_is_a_configuration_fault(world: World, partner: FaultyPartner) -> None:
+    output = world.outputs.list(world.connection.account_id)[0]
+    world.secrets.delete(output.secret_ref or "")
+    world.desire(ANN, email("ann"))
+
+    run(world)
+
+    assert world.connection.fault is not None
+    assert world.connection.fault.kind == "configuration"
+    assert partner.heard == []
+
+
+def test_logs_hold_no_identity_and_no_secret(
+    world: World, partner: FaultyPartner, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    world.desire(ANN, Target((*email("ann").identities,), (("city", "Oslo"),)))
+    run(world)
+    partner.faults.extend([refusing(HTTPStatus.BAD_GATEWAY), suspending])
+    world.desire(ANN, email("anna"))
+    with pytest.raises(RetryableDeliveryError) as error:
+        run(world)
+    run(world, 2)
+
+    text = "\n".join(str(vars(record)) for record in caplog.records) + str(error.value) + str(world.connection.fault)
+    assert "connection faulted" in text
+    assert not [word for word in ("example.com", "Oslo", "whsec") if word in text]
+
+
+def test_waits_grow_and_come_after_what_the_partner_asks_for() -> None:
+    assert [delay_s(attempt, None, 1.0) for attempt in range(1, 7)] == [5, 15, 45, 135, 405, 1215]
+    assert [delay_s(attempt, None, 0.0) for attempt in (1, 6)] == [1, 1]
+    assert delay_s(1, 120.0, 0.5) == 122
+    assert delay_s(3, 1e9, 0.5) == 3600
+    assert delay_s(30, None, 1.0) == 3600
