@@ -55,7 +55,7 @@ class Waits:
     """As long as the server asked for, otherwise exponentially longer, with jitter so that clients part."""
 
     def __init__(self, initial_s: float) -> None:
-        self._back_off = wait_exponential_jitter(initial=initial_s, max=30.0, jitter=initial_s)
+        self._back_off = wait_exponential_jitter(multiplier=initial_s, max=30.0, jitter=initial_s)
 
     def __call__(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

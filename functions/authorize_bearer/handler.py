@@ -52,8 +52,9 @@ def _claims(token: str) -> dict[str, Any]:
 
 def _signing_key(token: str) -> jwt.PyJWK:
     """Raise `PyJWKClientConnectionError` when the keys cannot be had: then nobody knows, and nothing is cached."""
+    keys = _key_set(wiring.settings()["JWKS_URL"])
     try:
-        return _key_set(wiring.settings()["JWKS_URL"]).get_signing_key_from_jwt(token)
+        return keys.get_signing_key_from_jwt(token)
     except jwt.PyJWKClientConnectionError:
         raise
     except jwt.PyJWKClientError as error:
@@ -62,4 +63,5 @@ def _signing_key(token: str) -> jwt.PyJWK:
 
 @cache
 def _key_set(url: str) -> jwt.PyJWKClient:
-    return jwt.PyJWKClient(url, lifespan=3600)
+    # The gateway gives an authorizer ten seconds.
+    return jwt.PyJWKClient(url, lifespan=3600, timeout=5)

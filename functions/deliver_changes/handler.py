@@ -51,6 +51,7 @@ def _deliver(record: SQSRecord, until_ms: int) -> None:
         seconds = delay_s(attempt, error.retry_after_s, random.random())
         logger.warning("delivery postponed", extra={"attempt": attempt, "seconds": seconds, "reason": str(error)})
         settings = wiring.settings()
+        metrics.add_metric("DeliveriesPostponed", MetricUnit.Count, 1)
         postpone(settings["WAKE_UPS_QUEUE_URL"], record.receipt_handle, seconds, settings.region)
         raise
     metrics.add_metric("MembersForwarded", MetricUnit.Count, told.forwarded)

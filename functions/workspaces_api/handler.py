@@ -159,8 +159,7 @@ def delete_input(workspace_id: str, input_id: str, if_match: IfMatch = None) -> 
 
 
 def explain(error: Exception) -> Response[str]:
-    is_from_validation = isinstance(error, RequestValidationError | RequestUnsupportedContentType)
-    field_errors = error.errors() if is_from_validation else ()
+    field_errors = error.errors() if isinstance(error, RequestValidationError | RequestUnsupportedContentType) else ()
     problem = edge.explanation(error, field_errors, app.current_event.raw_event)
     return Response(problem.status, CONTENT_TYPE, problem.body, problem.headers)
 

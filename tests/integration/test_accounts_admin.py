@@ -13,8 +13,9 @@ from audience_core.domain.ids import AccountId
 from audience_core.errors import ConflictError, NotFoundError
 from audience_core.persistence.accounts import DynamoAccountStore
 from functions.accounts_admin import handler
+from tests.support.control import an_account
 from tests.support.control_stack import REGION, create_table
-from tests.support.http_api import Context
+from tests.support.http_api import a_context, a_sample
 
 TOKEN_URL = "https://example.com/oauth2/token"
 
@@ -29,7 +30,7 @@ def store(aws: str, monkeypatch: pytest.MonkeyPatch) -> DynamoAccountStore:
 
 
 def invoke(**event: Any) -> dict[str, Any]:
-    return handler.lambda_handler(event, Context())
+    return handler.lambda_handler(event, a_context())
 
 
 def test_an_account_comes_with_an_admin_client(store: DynamoAccountStore) -> None:
@@ -44,14 +45,13 @@ def test_an_account_comes_with_an_admin_client(store: DynamoAccountStore) -> Non
     assert answer["client_secret"]
 
 
-def test_the_client_may_use_client_credentials_and_nothing_else(store: DynamoAccountStore) -> None:
+def test_the_client_uses_client_credentials_for_the_scope_of_the_api(store: DynamoAccountStore) -> None:
     answer = invoke(action="create_account", name="Acme")
 
     client = boto3.client("cognito-idp", region_name=REGION)
     pool = wiring.settings()["USER_POOL_ID"]
     app = client.describe_user_pool_client(UserPoolId=pool, ClientId=answer["client_id"])["UserPoolClient"]
     assert (app["AllowedOAuthFlows"], app["AllowedOAuthScopes"]) == (["client_credentials"], ["audiences/api"])
-    assert app["ExplicitAuthFlows"] == []
 
 
 def test_an_account_without_an_id_gets_a_positive_int32(store: DynamoAccountStore) -> None:
@@ -94,6 +94,13 @@ def test_there_are_no_clients_without_accounts(store: DynamoAccountStore) -> Non
 def test_a_wrong_command_is_refused(store: DynamoAccountStore, event: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         invoke(**event)
+
+
+def test_sample_events_are_understood(store: DynamoAccountStore) -> None:
+    store.create(an_account())
+
+    assert invoke(**a_sample("accounts_admin_create_account"))["account_id"]
+    assert invoke(**a_sample("accounts_admin_create_client"))["account_id"] == 7
 
 
 def _user_pool() -> str:

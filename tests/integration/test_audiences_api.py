@@ -13,7 +13,7 @@ from audience_core.domain.membership import Membership
 from functions.audiences_api import handler
 from tests.support.control import ACCOUNT, INPUT, OTHER_ACCOUNT, WORKSPACE, a_connection, a_workspace, an_input
 from tests.support.control_stack import control_stack, emptied, runs
-from tests.support.http_api import Caller
+from tests.support.http_api import Caller, a_context, a_sample
 
 PLAYED = {"root": {"type": "event", "event": {"kind": "custom_event", "name": "Play Video"}}}
 PAID = {"root": {"type": "event", "event": {"kind": "commerce_event", "name": "purchase"}}}
@@ -158,7 +158,7 @@ def test_the_list_is_paged_and_filtered(call: Caller, stack: SimpleNamespace) ->
     first = call("GET", "/v1/audiences", limit=2).body
     rest = call("GET", "/v1/audiences", limit=2, next=first["next"]).body
 
-    def found(**query: str) -> list[int]:
+    def found(**query: Any) -> list[int]:
         return [row["id"] for row in call("GET", "/v1/audiences", **query).body["items"]]
 
     assert [row["id"] for row in first["items"] + rest["items"]] == [1, 2, 3]
@@ -318,3 +318,8 @@ def test_readers_read_and_audience_makers_make(stack: SimpleNamespace) -> None:
     assert reader("POST", "/v1/audiences", new()).status == 403
     assert maker("POST", "/v1/audiences", new()).status == 201
     assert reader("GET", "/v1/audiences/1").status == 200
+
+
+@pytest.mark.parametrize(("sample", "status"), [("audiences_api_create", 201), ("audiences_api_list", 200)])
+def test_sample_events_are_understood(stack: SimpleNamespace, sample: str, status: int) -> None:
+    assert handler.lambda_handler(a_sample(sample), a_context())["statusCode"] == status

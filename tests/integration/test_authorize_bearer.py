@@ -2,7 +2,9 @@
 
 import json
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +18,7 @@ from audience_core.domain.account import Client, Role
 from audience_core.persistence.memory.control import MemoryAccountStore
 from functions.authorize_bearer import handler
 from tests.support.control import ACCOUNT
-from tests.support.http_api import Context
+from tests.support.http_api import a_context, a_sample
 
 ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_pool"
 REFUSED = {"isAuthorized": False}
@@ -27,15 +29,33 @@ def key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-@pytest.fixture(autouse=True)
-def accounts(key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MemoryAccountStore:
-    key_set = tmp_path / "jwks.json"
+@pytest.fixture(scope="module")
+def issuer(key: rsa.RSAPrivateKey) -> Iterator[str]:
+    """Base URL of a server that publishes the key."""
     public = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
-    key_set.write_text(json.dumps({"keys": [{**public, "kid": "k1", "use": "sig", "alg": "RS256"}]}))
+    key_set = json.dumps({"keys": [{**public, "kid": "k1", "use": "sig", "alg": "RS256"}]}).encode()
+
+    class Publisher(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/jwks.json" else 404)
+            self.end_headers()
+            self.wfile.write(key_set)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Keeps the tests' output clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Publisher) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def accounts(issuer: str, monkeypatch: pytest.MonkeyPatch) -> MemoryAccountStore:
     store = MemoryAccountStore()
     store.save_client(Client(client_id="client-1", account_id=ACCOUNT, role=Role.USER, name="Console"))
     monkeypatch.setattr(wiring, "stores", lambda: SimpleNamespace(accounts=store))
-    monkeypatch.setattr(wiring, "settings", lambda: {"TOKEN_ISSUER": ISSUER, "JWKS_URL": key_set.as_uri()})
+    monkeypatch.setattr(wiring, "settings", lambda: {"TOKEN_ISSUER": ISSUER, "JWKS_URL": f"{issuer}/jwks.json"})
     return store
 
 
@@ -53,7 +73,7 @@ def a_token(key: rsa.RSAPrivateKey, kid: str = "k1", algorithm: str = "RS256", *
 
 def authorize(token: str, scheme: str = "Bearer") -> dict[str, Any]:
     event = {"version": "2.0", "type": "REQUEST", "headers": {"authorization": f"{scheme} {token}"}}
-    return handler.lambda_handler(event, Context())
+    return handler.lambda_handler(event, a_context())
 
 
 def test_a_good_token_tells_the_account_and_the_role(key: rsa.RSAPrivateKey) -> None:
@@ -92,7 +112,7 @@ def test_a_token_of_another_signer_is_refused(key: rsa.RSAPrivateKey) -> None:
 
 def test_the_algorithm_is_not_the_token_s_to_choose(key: rsa.RSAPrivateKey) -> None:
     assert authorize(a_token(key, algorithm="RS512")) == REFUSED
-    assert authorize(jwt.encode({"client_id": "client-1"}, None, "none", {"kid": "k1"})) == REFUSED
+    assert authorize(jwt.encode({"client_id": "client-1"}, "", "none", {"kid": "k1"})) == REFUSED
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c"])
@@ -105,10 +125,14 @@ def test_another_scheme_is_refused(key: rsa.RSAPrivateKey) -> None:
 
 
 def test_keys_out_of_reach_are_an_error_and_not_a_refusal(
-    key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    key: rsa.RSAPrivateKey, issuer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    missing = (tmp_path / "missing.json").as_uri()
-    monkeypatch.setattr(wiring, "settings", lambda: {"TOKEN_ISSUER": ISSUER, "JWKS_URL": missing})
+    settings = {"TOKEN_ISSUER": ISSUER, "JWKS_URL": f"{issuer}/missing.json"}
+    monkeypatch.setattr(wiring, "settings", lambda: settings)
 
     with pytest.raises(jwt.PyJWKClientConnectionError):
         authorize(a_token(key))
+
+
+def test_the_sample_event_is_understood() -> None:
+    assert handler.lambda_handler(a_sample("authorize_bearer"), a_context()) == REFUSED

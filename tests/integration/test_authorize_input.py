@@ -13,7 +13,7 @@ from audience_core import wiring
 from audience_core.persistence.memory.control import MemoryWorkspaceStore
 from functions.authorize_input import handler
 from tests.support.control import an_input
-from tests.support.http_api import Context
+from tests.support.http_api import a_context
 
 KEY = "us1-00000000000000000001"
 SECRET = "s:cret"
@@ -35,7 +35,7 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 def decide(header: str | None, name: str = "authorization") -> Any:
     event = {"version": "2.0", "type": "REQUEST", "headers": {} if header is None else {name: header}}
-    return handler.lambda_handler(event, Context())
+    return handler.lambda_handler(event, a_context())
 
 
 def test_a_key_and_its_secret_tell_whose_data_comes() -> None:
@@ -82,7 +82,7 @@ def test_a_rotated_secret_no_longer_works(stores: SimpleNamespace) -> None:
 def test_the_sample_event_is_decided() -> None:
     event = json.loads(SAMPLE.read_text())
 
-    assert handler.lambda_handler(event, Context())["isAuthorized"]
+    assert handler.lambda_handler(event, a_context())["isAuthorized"]
 
 
 def test_secrets_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:

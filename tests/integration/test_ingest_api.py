@@ -26,7 +26,7 @@ from audience_core.pipeline.wire.batch import read_batch
 from functions.authorize_input import handler as authorizer
 from functions.ingest_api import handler
 from tests.support.control import ACCOUNT, INPUT, WORKSPACE, an_account, an_input
-from tests.support.http_api import Context
+from tests.support.http_api import a_context
 from tests.support.http_gateway import Gateway, http_event, serving
 
 REGION = "us-east-1"
@@ -90,7 +90,7 @@ def _create_table(name: str) -> None:
 
 def post(path: str, body: Any) -> Any:
     raw = body if isinstance(body, str | bytes) else json.dumps(body)
-    return handler.lambda_handler(http_event("POST", path, raw, authorizer=WHO), Context())
+    return handler.lambda_handler(http_event("POST", path, raw, authorizer=WHO), a_context())
 
 
 def errors(answer: Any) -> Any:
@@ -223,7 +223,7 @@ def test_the_sample_requests_are_accepted(world: World, name: str) -> None:
     world.open_account()
     event = json.loads((EVENTS / f"{name}.json").read_text())
 
-    assert handler.lambda_handler(event, Context())["statusCode"] == 202
+    assert handler.lambda_handler(event, a_context())["statusCode"] == 202
     assert world.queued()
 
 

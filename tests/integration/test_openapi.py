@@ -22,7 +22,7 @@ def test_every_reference_leads_somewhere() -> None:
 def test_operation_ids_are_unique() -> None:
     operations = [each for path in build_openapi.build()["paths"].values() for each in path.values()]
 
-    assert len({each["operationId"] for each in operations}) == len(operations) == 30
+    assert len({each["operationId"] for each in operations}) == len(operations)
 
 
 def _references(value: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from audience_core.outputs.http import HttpRequest, HttpResponse
 from functions.outputs_api import handler
 from tests.support.control import ACCOUNT, NOW, OTHER_ACCOUNT, an_audience
 from tests.support.control_stack import control_stack, emptied, runs
-from tests.support.http_api import Caller
+from tests.support.http_api import Caller, a_context, a_sample
 
 ANY = {"If-Match": "*"}
 FAULT = Fault(kind=FaultKind.AUTHENTICATION, message="401 Unauthorized", at=NOW)
@@ -273,3 +273,8 @@ def test_audience_makers_connect_to_outputs_that_users_create(stack: SimpleNames
     created = user("POST", "/v1/outputs", new())
     assert created.status == 201
     assert maker("POST", "/v1/audiences/1/connections", {"output_id": created.body["id"]}).status == 201
+
+
+@pytest.mark.parametrize(("sample", "status"), [("outputs_api_create", 201), ("outputs_api_connect", 422)])
+def test_sample_events_are_understood(stack: SimpleNamespace, sample: str, status: int) -> None:
+    assert handler.lambda_handler(a_sample(sample), a_context())["statusCode"] == status

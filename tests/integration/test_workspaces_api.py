@@ -11,7 +11,7 @@ from audience_core.domain.account import Role
 from functions.workspaces_api import handler
 from tests.support.control import ACCOUNT, OTHER_ACCOUNT, an_audience
 from tests.support.control_stack import control_stack, emptied
-from tests.support.http_api import Caller, Context, an_event
+from tests.support.http_api import Caller, a_context, a_sample, an_event
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def test_only_admins_change_workspaces(stack: SimpleNamespace) -> None:
 
 
 def test_a_request_without_a_principal_is_refused(stack: SimpleNamespace) -> None:
-    answer = handler.lambda_handler(an_event("GET", "/v1/workspaces", None, {}, {}, None), Context())
+    answer = handler.lambda_handler(an_event("GET", "/v1/workspaces", None, {}, {}, None), a_context())
 
     assert answer["statusCode"] == 401
 
@@ -201,3 +201,8 @@ def test_an_unforeseen_error_tells_only_its_correlation_id(
     assert answer.status == 500
     assert answer.body["correlation_id"] == "request-1"
     assert "division" not in str(answer.body)
+
+
+@pytest.mark.parametrize(("sample", "status"), [("workspaces_api_create", 201), ("workspaces_api_create_input", 404)])
+def test_sample_events_are_understood(stack: SimpleNamespace, sample: str, status: int) -> None:
+    assert handler.lambda_handler(a_sample(sample), a_context())["statusCode"] == status

@@ -3,23 +3,28 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core.domain.account import Role
 from audience_core.domain.ids import AccountId
 
-type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+_EVENTS = Path(__file__).parents[2] / "events"
+
+type Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Context:
+def a_context() -> LambdaContext:
     """What handlers read of the Lambda context."""
-
-    function_name: str = "function"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
-    aws_request_id: str = "00000000-0000-0000-0000-000000000000"
+    context = LambdaContext()
+    context._function_name = "function"
+    context._memory_limit_in_mb = 512
+    context._invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
+    context._aws_request_id = "00000000-0000-0000-0000-000000000000"
+    return context
 
 
 @dataclass(frozen=True)
@@ -50,10 +55,16 @@ class Caller:
         claims = {"account_id": str(self.account_id), "role": self.role.value, "client_id": self.client_id}
         text = body if isinstance(body, str) or body is None else json.dumps(body)
         event = an_event(method, path, text, {**self.defaults, **(headers or {})}, query, claims)
-        response = self.handler(event, Context())
+        response = self.handler(event, a_context())
         content = response.get("body")
         assert response["statusCode"] == 204 or content, response
         return Answer(response["statusCode"], response["headers"], json.loads(content) if content else None)
+
+
+def a_sample(name: str) -> dict[str, Any]:
+    """A file of `events/`."""
+    sample: dict[str, Any] = json.loads((_EVENTS / f"{name}.json").read_text())
+    return sample
 
 
 def an_event(

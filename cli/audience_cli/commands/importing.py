@@ -66,7 +66,7 @@ def import_files(
     with _bar("looking for the latest time", rows) as advance:
         state = known or _new_state(identity, files, read, shift_to, historical, advance)
     with _bar("reading" if dry_run else "importing", rows) as advance:
-        plan = Plan(files, read, state.shift_ms, state.cutoff_ms, advance)
+        plan = Plan(files, read, state.shift_ms, state.cutoff_ms, progress=advance)
         if dry_run:
             summary = rehearse(plan, state, _Sample().show)
         else:

@@ -58,9 +58,8 @@ def groups(rows: Iterable[Row], window: int = WINDOW_GROUPS) -> Iterator[tuple[G
                 yield done, next((each.first for each in pending.values()), row.number)
             group = pending[row.key] = Group(row.number, row.number, row.at, row.is_negative, row.head())
         group.add(row)
-    remaining = list(pending.values())
-    for done, after in zip(remaining, [*remaining[1:], None], strict=True):
-        yield done, after.first if after else None
+    starts = [group.first for group in pending.values()][1:]
+    yield from zip(pending.values(), [*starts, None], strict=False)
 
 
 def chunks(

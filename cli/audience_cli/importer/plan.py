@@ -7,7 +7,7 @@ from pathlib import Path
 
 from audience_cli.errors import UsageError
 from audience_cli.importer.batching import Request, batches, requests, users
-from audience_cli.importer.grouping import Chunk, chunks, groups
+from audience_cli.importer.grouping import CHUNK_GROUPS, Chunk, chunks, groups
 from audience_cli.importer.mapping import Mapping
 from audience_cli.importer.resume import START, Position
 from audience_cli.importer.rows import Row, RowReader, columns_of
@@ -50,6 +50,7 @@ class Plan:
     Args:
         shift_ms: added to every time.
         latest: UTC ms; later rows are left out.
+        chunk_groups: events gathered by user before they are sent; a resumed import needs the same number.
         progress: called with the number of rows of each block that was read.
     """
 
@@ -57,6 +58,7 @@ class Plan:
     mapping: Mapping
     shift_ms: int = 0
     latest: int | None = None
+    chunk_groups: int = CHUNK_GROUPS
     progress: Callable[[int], None] = lambda _: None
     seen: Seen = field(default_factory=Seen)
 
@@ -72,7 +74,7 @@ class Plan:
     def _steps_of_file(self, number: int, start: Position) -> Iterator[Step]:
         sent = 0
         base = start.row
-        for chunk in chunks(groups(self.rows(self.files[number], base))):
+        for chunk in chunks(groups(self.rows(self.files[number], base)), max_groups=self.chunk_groups):
             found = list(self._requests(chunk))
             for index, request in enumerate(found, 1):
                 sent += 1

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from audience_cli.main import app
 from typer.testing import CliRunner, Result
 
+from audience_cli.main import app
 from tests.unit.cli.fake_api import CLIENT, FakeApi, fake_api
 
 type Run = Callable[..., Result]

@@ -2,88 +2,98 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from tests.unit.cli.conftest import Run
+from tests.unit.cli.fake_sqs import FakeSqs, fake_sqs
 
-
-class Stack:
-    """Queues as CloudFormation would have named them."""
-
-    def __init__(self) -> None:
-        self.sqs = boto3.client("sqs")
-        self.dead = self._create("audiences-EventsDeadLetterQueue-AB12CD34EF56")
-        arn = self.sqs.get_queue_attributes(QueueUrl=self.dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3})
-        self.live = self._create("audiences-EventsQueue-GH12CD34EF56", RedrivePolicy=policy)
-        self._create("other-EventsQueue-GH12CD34EF56", RedrivePolicy=policy)
-
-    def fail(self, *bodies: str) -> None:
-        for body in bodies:
-            self.sqs.send_message(QueueUrl=self.dead, MessageBody=body)
-
-    def bodies(self, url: str) -> list[str]:
-        found = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
-        return sorted(each["Body"] for each in found.get("Messages", []))
-
-    def _create(self, name: str, **attributes: str) -> str:
-        url: str = self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-        return url
+EVENTS, EVENTS_DEAD = "audiences-EventsQueue-AB12CD34EF56", "audiences-EventsDeadLetterQueue-AB12CD34EF56"
+WAKE, WAKE_DEAD = "audiences-WakeUpsQueue-AB12CD34EF56.fifo", "audiences-WakeUpsDeadLetterQueue-AB12CD34EF56.fifo"
 
 
 @pytest.fixture
-def stack(home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        yield Stack()
+def sqs(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSqs]:
+    with fake_sqs() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        server.add(EVENTS, EVENTS_DEAD)
+        server.add(WAKE, WAKE_DEAD)
+        server.add("other-EventsQueue-AB12CD34EF56", "other-EventsDeadLetterQueue-AB12CD34EF56")
+        yield server
 
 
-def test_dead_letters_are_counted(run: Run, stack: Stack) -> None:
-    stack.fail("a", "b")
+def test_dead_letters_of_the_stack_are_counted(run: Run, sqs: FakeSqs) -> None:
+    sqs.put(EVENTS_DEAD, "a")
 
-    assert json.loads(run("redrive", "--json").stdout) == [{"queue": "EventsQueue", "dead_letters": 2}]
+    result = run("redrive", "--json")
+
+    assert json.loads(result.stdout) == [
+        {"queue": "EventsQueue", "dead_letters": 1},
+        {"queue": "WakeUpsQueue", "dead_letters": 0},
+    ]
 
 
-def test_a_preview_changes_nothing(run: Run, stack: Stack) -> None:
-    stack.fail("a")
+def test_a_preview_changes_nothing(run: Run, sqs: FakeSqs) -> None:
+    sqs.put(EVENTS_DEAD, "a")
 
     result = run("redrive", "eventsqueue", "--preview", "5")
 
     assert [each["body"] for each in json.loads(result.stdout)] == ["a"]
-    assert stack.bodies(stack.dead) == ["a"]
+    assert sqs.bodies(EVENTS_DEAD) == ["a"]
 
 
-def test_nothing_moves_without_consent(run: Run, stack: Stack) -> None:
-    stack.fail("a")
+def test_nothing_moves_without_consent(run: Run, sqs: FakeSqs) -> None:
+    sqs.put(EVENTS_DEAD, "a")
 
     run("redrive", "EventsQueue", stdin="n\n")
 
-    assert stack.bodies(stack.dead) == ["a"]
+    assert sqs.tasks == []
 
 
-def test_messages_go_back_to_their_queue(run: Run, stack: Stack) -> None:
-    stack.fail("a", "b")
+def test_the_service_moves_the_messages(run: Run, sqs: FakeSqs) -> None:
+    sqs.put(EVENTS_DEAD, "a")
+
+    result = run("redrive", "EventsQueue", stdin="y\n")
+
+    assert result.exit_code == 0, result.output
+    assert [each["DestinationArn"].rpartition(":")[2] for each in sqs.tasks] == [EVENTS]
+
+
+def test_without_tasks_messages_are_sent_and_then_deleted(run: Run, sqs: FakeSqs) -> None:
+    sqs.has_tasks = False
+    for number in range(13):
+        sqs.put(EVENTS_DEAD, f"m{number}")
 
     result = run("redrive", "--all", "--yes")
 
-    assert result.exit_code == 0, result.output
-    assert stack.bodies(stack.dead) == []
-    assert stack.bodies(stack.live) == ["a", "b"]
+    assert "13 messages sent back" in result.output
+    assert sqs.bodies(EVENTS_DEAD) == []
+    assert sorted(sqs.bodies(EVENTS)) == sorted(f"m{number}" for number in range(13))
 
 
-def test_an_unknown_queue_is_named_with_those_there_are(run: Run, stack: Stack) -> None:
+def test_a_fifo_message_keeps_its_group_and_gets_an_id_of_its_own(run: Run, sqs: FakeSqs) -> None:
+    sqs.has_tasks = False
+    sqs.put(WAKE_DEAD, "a", MessageGroupId="c-1#3", MessageDeduplicationId="seen")
+
+    run("redrive", "WakeUpsQueue", "--yes")
+
+    [sent] = sqs.queues[WAKE]
+    assert sent["Attributes"]["MessageGroupId"] == "c-1#3"
+    assert sent["Attributes"]["MessageDeduplicationId"] != "seen"
+
+
+def test_an_unknown_queue_is_named_with_those_there_are(run: Run, sqs: FakeSqs) -> None:
     result = run("redrive", "Nothing")
 
     assert result.exit_code == 2
-    assert "EventsQueue" in result.output
+    assert "EventsQueue, WakeUpsQueue" in result.output
 
 
-def test_a_stack_without_queues_is_an_error(run: Run, stack: Stack) -> None:
+def test_a_stack_without_queues_is_an_error(run: Run, sqs: FakeSqs) -> None:
     result = run("redrive", "--stack-name", "absent")
 
     assert result.exit_code == 2

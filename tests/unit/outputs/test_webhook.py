@@ -146,6 +146,10 @@ def test_what_may_have_been_said_before_is_said_again_whole() -> None:
     assert message["user_profiles"][0]["audiences"][0]["user_attributes"]
 
 
+def test_no_changes_make_a_ping_without_profiles() -> None:
+    assert "user_profiles" not in forwarded()
+
+
 @pytest.mark.parametrize("encoding", [Encoding.MD5, Encoding.SHA1, Encoding.SHA256])
 def test_hashes_are_of_the_lower_case_value(encoding: Encoding) -> None:
     message = forwarded(Forward(MPID, None, Target((EMAIL,))), encoding=encoding)

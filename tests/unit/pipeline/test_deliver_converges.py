@@ -2,6 +2,7 @@
 
 import json
 from enum import Enum, auto
+from functools import partial
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,7 +96,7 @@ def test_the_partner_ends_up_with_what_is_desired(steps: list, during: list) -> 
     for step in steps:
         if isinstance(step, Outcome):
             # Memberships change while the partner is being told, too.
-            meanwhile = [lambda change=during.pop(): desire(*change)] if during else []
+            meanwhile = [partial(desire, *during.pop())] if during else []
             run(world, book, step, meanwhile)
         else:
             desire(*step)

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from audience_core.domain.definition import (
     Compare,
     EventCriterion,
+    Frequency,
     NumberOperator,
     Occurrence,
     OccurrenceCriterion,
 )
 from audience_core.domain.event import Event
 from audience_core.domain.ids import NEVER
+from audience_core.evaluation.logic import negation
 from audience_core.evaluation.predicates import Intervals, frequency_test, intersection
 from audience_core.evaluation.series import Series
 from audience_core.evaluation.view import Leaf, View
@@ -29,19 +31,26 @@ def count_leaf(criterion: EventCriterion, series: Series, look_back_ms: int) -> 
     span, passes = event_span(criterion.window, look_back_ms), frequency_test(criterion.frequency)
     if series.when is not None:
         return moving_leaf(series, span, lambda events: passes(len(events)))
-    at_least = _threshold(criterion)
-    if at_least is not None and span.newer == 0 and span.first == -NEVER and span.last == NEVER:
-        return _recent_at_least_leaf(series, span.older, at_least)
+    if span.newer == 0 and span.first == -NEVER and span.last == NEVER:
+        match _threshold(criterion.frequency):
+            case (n, True):
+                return _recent_at_least_leaf(series, span.older, n)
+            case (n, False):
+                return negation(_recent_at_least_leaf(series, span.older, n))
     return range_leaf(series, span, lambda _: lambda low, high, _now: (passes(high - low), NEVER))
 
 
-def _threshold(criterion: EventCriterion) -> int | None:
-    """`n` when the frequency means "at least n"."""
-    match criterion.frequency:
+def _threshold(frequency: Frequency) -> tuple[int, bool] | None:
+    """(n, True) when the frequency means "at least n", (n, False) when it means "fewer than n", for n above 0."""
+    match frequency:
         case Compare(operator=NumberOperator.GREATER_THAN, value=value):
-            return value + 1
+            return value + 1, True
         case Compare(operator=NumberOperator.GREATER_OR_EQUAL, value=value) if value > 0:
-            return value
+            return value, True
+        case Compare(operator=NumberOperator.LESS_THAN, value=value) if value > 0:
+            return value, False
+        case Compare(operator=NumberOperator.LESS_OR_EQUAL, value=value):
+            return value + 1, False
         case _:
             return None
 

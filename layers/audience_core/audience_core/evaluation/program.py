@@ -136,6 +136,17 @@ def _is_moving(criterion: Criterion) -> bool:
             return True
 
 
+def _cost(criterion: Criterion) -> int:
+    """What time cannot change comes first: when it decides, it decides for good. Then the cheap before the dear."""
+    match criterion:
+        case AllOf() | AnyOf() | Not() | AudienceMembershipCriterion():
+            return 3
+        case EventCriterion() | FirstSeenCriterion() | LastSeenCriterion():
+            return 1
+        case _:
+            return 2 if _is_moving(criterion) else 0
+
+
 def _scope(audience: Audience) -> Scope:
     return Scope(frozenset(audience.workspaces), frozenset(audience.inputs))
 
@@ -191,9 +202,9 @@ class _Compiler:
     def _criterion(self, criterion: Criterion, scope: Scope) -> Leaf:
         match criterion:
             case AllOf(criteria=criteria):
-                return all_of([self._criterion(each, scope) for each in criteria])
+                return all_of([self._criterion(each, scope) for each in sorted(criteria, key=_cost)])
             case AnyOf(criteria=criteria):
-                return any_of([self._criterion(each, scope) for each in criteria])
+                return any_of([self._criterion(each, scope) for each in sorted(criteria, key=_cost)])
             case Not(criterion=inner):
                 return negation(self._criterion(inner, scope))
             case AudienceMembershipCriterion(audience_id=audience_id):

@@ -78,7 +78,7 @@ class Connector(Protocol):
         """Say that the audience comes no more, after its last member was removed."""
 
     def forward(self, subscription: Subscription, changes: Sequence[Forward], now_ms: int) -> Receipt:
-        """Tell the partner about at most `batch_size` members."""
+        """Tell the partner about at most `batch_size` members; none: see whether it would listen."""
 
 
 def raise_for_status(response: HttpResponse) -> None:

@@ -70,10 +70,15 @@ def subscription_request(
 def membership_request(
     subscription: Subscription, changes: Sequence[Forward], encoding: Encoding, now_ms: int
 ) -> bytes:
-    """An `audience_membership_change_request`: deletes first, so that an identity that moved to another user stays."""
+    """An `audience_membership_change_request`: deletes first, so that an identity that moved to another user stays.
+
+    Without changes it is the verification ping, which holds no profiles.
+    """
     deletes = [_entry(subscription, c, encoding, "delete", gone) for c in changes if (gone := _gone(c))]
     sets = [_set_entry(subscription, c, c.after, encoding) for c in changes if c.after is not None]
-    content = {"account": _account(subscription), "user_profiles": [*deletes, *sets]}
+    content: dict[str, Any] = {"account": _account(subscription)}
+    if changes:
+        content["user_profiles"] = [*deletes, *sets]
     versions = ",".join(str(change.version) for change in changes)
     return _message("audience_membership_change_request", content, f"{subscription.revision}/{versions}", now_ms)
 
