@@ -36,10 +36,12 @@ def test_asking_for_nothing_gives_nothing(store: IdentityStore) -> None:
 
 
 def test_written_rows_are_read_back_with_the_next_version(store: IdentityStore) -> None:
-    store.write(ACCOUNT, PRODUCTION, [IdentityRow(EMAIL, {NELL: 10, BO: 20}), IdentityRow(CUSTOMER, {NELL: 10})])
+    email = IdentityRow(EMAIL, {NELL: 10, BO: 20}, known=frozenset({BO}))
+
+    store.write(ACCOUNT, PRODUCTION, [email, IdentityRow(CUSTOMER, {NELL: 10})])
 
     assert store.rows(ACCOUNT, PRODUCTION, [EMAIL, CUSTOMER]) == {
-        EMAIL: IdentityRow(EMAIL, {NELL: 10, BO: 20}, 1),
+        EMAIL: IdentityRow(EMAIL, {NELL: 10, BO: 20}, 1, frozenset({BO})),
         CUSTOMER: IdentityRow(CUSTOMER, {NELL: 10}, 1),
     }
 
@@ -86,7 +88,7 @@ def test_writing_nothing_is_harmless(store: IdentityStore) -> None:
 
 
 def test_a_forgotten_holder_leaves_the_others(store: IdentityStore) -> None:
-    store.write(ACCOUNT, PRODUCTION, [IdentityRow(EMAIL, {NELL: 10, BO: 20})])
+    store.write(ACCOUNT, PRODUCTION, [IdentityRow(EMAIL, {NELL: 10, BO: 20}, known=frozenset({NELL}))])
 
     store.forget(ACCOUNT, PRODUCTION, EMAIL, NELL, 10)
     store.forget(ACCOUNT, PRODUCTION, EMAIL, NELL, 10)

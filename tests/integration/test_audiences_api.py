@@ -266,6 +266,17 @@ def test_problems_point_into_the_definition(call: Caller) -> None:
     ]
 
 
+@pytest.mark.parametrize("levels", [20, 3000, 100_000])
+def test_a_bottomless_definition_is_refused(call: Caller, levels: int) -> None:
+    root = '{"type":"not","criterion":' * levels + "{}" + "}" * levels
+
+    answer = call(
+        "POST", "/v1/audiences", f'{{"name":"x","workspaces":["w"],"inputs":["i"],"definition":{{"root":{root}}}}}'
+    )
+
+    assert answer.status == 422
+
+
 def test_an_unsound_edit_is_refused(call: Caller) -> None:
     path = call("POST", "/v1/audiences", new()).headers["Location"]
     window = {

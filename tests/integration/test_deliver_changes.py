@@ -57,7 +57,7 @@ class Stack:
             recreate_table(region, table)
         self.sqs = boto3.client("sqs", region_name=region)
         self.queue_url = self.sqs.create_queue(
-            QueueName=f"wake-ups-{time.monotonic_ns()}.fifo", Attributes={"FifoQueue": "true"}
+            QueueName=f"wake-ups-{time.monotonic_ns()}.fifo", Attributes={"FifoQueue": "true", "VisibilityTimeout": "0"}
         )["QueueUrl"]
         self.stores = SimpleNamespace(
             outputs=DynamoOutputStore("outputs", region),

@@ -44,7 +44,7 @@ class Population:
 
     def pipeline(self, **replaced: Any) -> Pipeline:
         """A worker of its own, with nothing cached."""
-        given = {"identities": self.identities, "profiles": self.profiles, "events": self.events}
+        given: dict[str, Any] = {"identities": self.identities, "profiles": self.profiles, "events": self.events}
         programs = Programs(self.accounts, self.audiences)
         return Pipeline(programs=programs, archive=self.archive, **given | replaced)
 

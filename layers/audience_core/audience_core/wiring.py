@@ -37,6 +37,7 @@ from audience_core.persistence.requests import DynamoRateStore, DynamoRequestSto
 from audience_core.persistence.secrets import SecretsManagerStore
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
+from audience_core.pipeline.fan_out import FanOut
 from audience_core.pipeline.process import Pipeline
 from audience_core.pipeline.programs import Programs
 
@@ -111,6 +112,13 @@ def pipeline() -> Pipeline:
     """What `pipeline.process` works with; its compiled programs live as long as the process."""
     of = stores()
     return Pipeline(Programs(of.accounts, of.audiences), of.identities, of.profiles, of.events, of.archive)
+
+
+@cache
+def fan_out() -> FanOut:
+    """What `pipeline.fan_out` works with."""
+    of = stores()
+    return FanOut(of.audiences, of.outputs, of.memberships, of.ledger, of.events, of.wake_ups)
 
 
 @cache

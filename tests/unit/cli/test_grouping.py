@@ -77,4 +77,5 @@ def test_a_plan_goes_on_from_every_position_it_gives(tmp_path: Path) -> None:
     for number, step in enumerate(steps):
         rest = Plan(files, mapping, chunk_groups=20).steps(step.after)
         assert [each.body for each in rest] == [each.body for each in steps[number + 1 :]]
+    assert any(step.after.row for step in steps)
     assert len({step.after for step in steps}) > 40

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from audience_core.domain.audience import Audience
 from audience_core.domain.event import Event, by_time
 from audience_core.domain.ids import NEVER, AudienceId
+from audience_core.domain.membership import MembershipChange
 from audience_core.domain.profile import Delta, Profile, Seen
 from audience_core.evaluation.incremental import evaluate
 from audience_core.evaluation.program import Program, compile_program
@@ -100,7 +101,7 @@ def test_time_passed_at_once_or_step_by_step_leaves_the_same_history(
     store(stepped, program, Delta(), NOW)
 
     store(profile, program, Delta(), NOW + pause)
-    history = []
+    history: list[MembershipChange] = []
     while stepped.due_at <= NOW + pause:
         store(stepped, program, Delta(), stepped.due_at)
         history += stepped.changes

@@ -29,6 +29,7 @@ PRIVATE = (
     "::1",
     "fe80::1",
     "fe80::1%eth0",
+    "2606:2800::1%eth0",
     "fec0::1",
     "fc00::1",
     "fd00:ec2::254",  # metadata over IPv6
@@ -39,6 +40,7 @@ PRIVATE = (
     "64:ff9b::7f00:1",
     "64:ff9b:1::a00:1",
     "2002:7f00:1::",
+    "2002:0808:0808::",
     "2001:0:7f00:1::1",
     "2001:db8::1",
     "100::1",
@@ -69,6 +71,7 @@ HOSTILE = (
     "https://example.com/\tpath",
     "\thttps://example.com/",
     "https://example.com\\@127.0.0.1/",
+    "https://example.com\\.evil.example/",
     "https://exämple.com/",
     "https://①②⑦.0.0.1/",
     "https://127.1/",

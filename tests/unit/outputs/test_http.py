@@ -83,9 +83,10 @@ def test_the_connection_goes_to_the_checked_address_with_the_name_in_host() -> N
     assert b"Host: partner.example:%d" % port in heard[0]
 
 
-def test_the_next_address_is_tried_when_one_refuses() -> None:
+@pytest.mark.parametrize("addresses", [("127.0.0.2", "127.0.0.1"), ("127.0.0.1", "127.0.0.2")])
+def test_addresses_are_tried_in_order_until_one_answers(addresses: tuple[str, ...]) -> None:
     with a_server(answering(OK)) as port:
-        send = HttpSend(allow_private=True, resolve=lambda host, at: ("127.0.0.2", "127.0.0.1"))
+        send = HttpSend(allow_private=True, resolve=lambda host, at: addresses)
 
         assert send(HttpRequest("POST", f"http://partner.example:{port}/")).status == 200
 

@@ -94,6 +94,23 @@ def test_losses_are_counted_and_never_told(caplog: pytest.LogCaptureFixture) -> 
     assert "secret" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("attributes", "losses"),
+    [
+        ({f"a{number}": 1 for number in range(103)}, 3),
+        ({"parks": ["x"] * 1004}, 4),
+        ({"parks": ["x", {}, []]}, 2),
+        ({"parks": ["x" * 513]}, 1),
+        ({"n" * 257: 1}, 1),
+    ],
+)
+def test_every_loss_counts(caplog: pytest.LogCaptureFixture, attributes: dict[str, Any], losses: int) -> None:
+    with caplog.at_level(logging.INFO, logger="audience_core"):
+        read({"user_attributes": attributes})
+
+    assert [record.__dict__["count"] for record in caplog.records] == [losses]
+
+
 def test_a_user_is_seen_from_the_first_sign_to_the_last() -> None:
     body = {
         "timestamp_unixtime_ms": RECEIVED_AT - HOUR,
@@ -133,6 +150,16 @@ def test_a_device_is_its_known_fields() -> None:
 
     assert batch.device == {"platform": "iOS", "os_version": "18.1", "is_tablet": False, "timezone_offset": -8}
     assert batch.device_key == "das-1"
+
+
+def test_every_field_of_a_device_that_criteria_may_use_is_kept() -> None:
+    fields = """
+        platform brand product device device_manufacturer device_model os_version network_carrier network_country
+        locale_language locale_country timezone_offset is_tablet limit_ad_tracking att_authorization_status
+    """
+    device = {field: f"a {field}" for field in fields.split()}
+
+    assert read({"device_info": device}).device == device
 
 
 @pytest.mark.parametrize(
@@ -210,9 +237,10 @@ def test_the_latest_opt_out_counts() -> None:
 
 
 def test_install_attribution_is_publisher_and_campaign() -> None:
-    info = {"service_provider": "x", "publisher": "Acme Ads", "campaign": None}
+    info = {"service_provider": "x", "publisher": "Acme Ads", "campaign": "Spring"}
 
-    assert read({"attribution_info": info}).attribution == {"publisher": "Acme Ads"}
+    assert read({"attribution_info": info}).attribution == {"publisher": "Acme Ads", "campaign": "Spring"}
+    assert read({"attribution_info": info | {"campaign": None}}).attribution == {"publisher": "Acme Ads"}
 
 
 def test_the_nulls_of_the_web_client_say_nothing() -> None:

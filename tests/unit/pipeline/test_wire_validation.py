@@ -215,6 +215,8 @@ def test_json_nested_too_deeply_is_refused() -> None:
     assert parse(b"[" * 32 + b"]" * 32)
     with pytest.raises(MalformedBatchError, match="nested"):
         parse(b"[" * 33 + b"]" * 33)
+    with pytest.raises(MalformedBatchError, match="nested"):
+        parse(b'{"a":' * 33 + b"1" + b"}" * 33)
 
 
 def test_a_byte_order_mark_is_no_fault() -> None:

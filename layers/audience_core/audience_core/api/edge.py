@@ -29,6 +29,8 @@ def explanation(error: Exception, field_errors: Sequence[Mapping[str, Any]], eve
     """Args:
     field_errors: of the framework's validation of the request, in pydantic's form; none for all other errors.
     """
+    if isinstance(error, RecursionError):
+        error = InvalidInputError("the body is nested too deeply to be read")
     return problem_of(_readable(field_errors, event) if field_errors else error, _request_id(event))
 
 

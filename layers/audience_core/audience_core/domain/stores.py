@@ -193,11 +193,16 @@ class Archive(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IdentityRow:
-    """Who holds an identity: holder -> receive time (UTC ms) of the batch that said so. `version` 0: no row yet."""
+    """Who holds an identity: holder -> receive time (UTC ms) of the batch that said so. `version` 0: no row yet.
+
+    Args:
+        known: those of the holders that claimed it together with a login identity.
+    """
 
     identity: Identity
     holders: Mapping[Mpid, int]
     version: int = 0
+    known: frozenset[Mpid] = frozenset()
 
 
 class IdentityStore(Protocol):
@@ -231,6 +236,21 @@ class ProfileStore(Protocol):
         """Production profiles of an index shard (of `DUE_SHARDS`) with `due_at` at or before now, earliest first."""
 
 
+@dataclass(frozen=True, slots=True)
+class CountStep:
+    """What one stream record adds to the counts of one audience.
+
+    Args:
+        sequence: the record's sequence number, decimal; within a bucket later records have greater ones.
+        at: when the record was written (UTC ms).
+    """
+
+    sequence: str
+    at: int
+    adds: int
+    drops: int
+
+
 class MembershipStore(Protocol):
     def apply(
         self,
@@ -244,10 +264,12 @@ class MembershipStore(Protocol):
         self, account_id: AccountId, audience_id: AudienceId, cursor: str | None, limit: int
     ) -> Page[Membership]: ...
 
-    def count(
-        self, account_id: AccountId, audience_id: AudienceId, bucket: int, sequence: str, adds: int, drops: int, at: int
-    ) -> None:
-        """Count joins and leaves of one bucket up to a stream sequence number; one already counted is a no-op."""
+    def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
+        """Count joins and leaves of one bucket of profiles.
+
+        Args:
+            steps: ascending by sequence; those counted before, in whatever company, are not counted again.
+        """
 
     def counts(self, account_id: AccountId, audience_id: AudienceId, now_ms: int) -> AudienceCounts: ...
 

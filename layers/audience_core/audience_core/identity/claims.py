@@ -62,12 +62,15 @@ class Claims:
                 if is_known:
                     return None
                 del kept[min(kept, key=lambda m: (not self.is_known(m), kept[m], m))]
-        return IdentityRow(identity, {**kept, mpid: at}, row.version)
+        known = (row.known & kept.keys()) | ({mpid} if is_known else set())
+        return IdentityRow(identity, {**kept, mpid: at}, row.version, known)
 
     def is_known(self, mpid: Mpid) -> bool:
-        """Whether the profile holds an identity that keeps it from those who do not bring one of these along."""
+        """Whether the profile holds, or is about to, what keeps it from those who do not bring a login identity."""
         profile = self._profiles.get(mpid)
-        return profile is not None and holds_login(profile.identities, self._strategy)
+        if profile is not None and holds_login(profile.identities, self._strategy):
+            return True
+        return any(mpid in row.known and not self._holds(mpid, identity) for identity, row in self._rows.items())
 
     def _told_at(self, identity: Identity, mpid: Mpid) -> int | None:
         """None for a claim that has lapsed.

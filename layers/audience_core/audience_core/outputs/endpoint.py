@@ -16,8 +16,9 @@ _HTTPS_PORT = 443
 _FIRST_UNPRIVILEGED_PORT = 1024
 _PRINTABLE = re.compile(r"[!-~]+")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
-# Prefixes that look public and lead elsewhere: 6to4, Teredo, and both NAT64 prefixes hold an IPv4 address.
-_TRANSLATED = tuple(ipaddress.IPv6Network(n) for n in ("2002::/16", "2001::/32", "64:ff9b::/96", "64:ff9b:1::/48"))
+# All public IPv6 addresses are in the first; those in the second embed an IPv4 address, which may be private.
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_6TO4 = ipaddress.IPv6Network("2002::/16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def endpoint_of(url: str, *, allow_private: bool = False) -> Endpoint:
     Raises:
         TerminalDeliveryError: requests may not go there; says why without repeating the URL.
     """
-    if not _PRINTABLE.fullmatch(url) or "\\" in url:
+    if not _PRINTABLE.fullmatch(url):
         raise _refused("the URL has characters that must be percent-encoded")
     try:
         parts = urlsplit(url)
@@ -83,14 +84,9 @@ def is_public(address: str) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
-    if not ip.is_global or ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_link_local:
+    if ip.version == 6 and (ip not in _UNICAST or ip in _6TO4 or "%" in address):
         return False
-    return ip.version == 4 or _is_public_v6(ip)
-
-
-def _is_public_v6(ip: ipaddress.IPv6Address) -> bool:
-    mapped = ip.ipv4_mapped is not None or any(ip in network for network in _TRANSLATED)
-    return not (mapped or ip.is_site_local or ip.scope_id is not None)
+    return ip.is_global and not ip.is_multicast
 
 
 def resolve_host(host: str, port: int) -> Sequence[str]:

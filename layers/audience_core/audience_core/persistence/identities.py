@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.connection import Connection
 from pynamodb.constants import MAP, NUMBER
 from pynamodb.exceptions import PynamoDBException, UpdateError
@@ -44,6 +44,7 @@ class IdentityItem(Model):
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     holders = HoldersAttribute()
+    known = UnicodeSetAttribute(null=True)
     version = NumberAttribute()
 
 
@@ -59,7 +60,8 @@ class DynamoIdentityStore:
         rows = {identity: IdentityRow(identity, {}) for identity in by_key.values()}
         for item in self._items.batch_get([(key, _SORT_KEY) for key in by_key], consistent_read=True):
             identity = by_key[item.pk]
-            rows[identity] = IdentityRow(identity, item.holders, int(item.version))
+            known = frozenset(Mpid(int(mpid)) for mpid in item.known or ()) & item.holders.keys()
+            rows[identity] = IdentityRow(identity, item.holders, int(item.version), known)
         return rows
 
     def write(self, account_id: AccountId, environment: Environment, rows: Sequence[IdentityRow]) -> None:
@@ -87,7 +89,8 @@ class DynamoIdentityStore:
 
     def _item(self, account_id: AccountId, environment: Environment, row: IdentityRow) -> IdentityItem:
         key = _partition(account_id, environment, row.identity)
-        return self._items(key, _SORT_KEY, holders=dict(row.holders), version=row.version + 1)
+        known = {str(mpid) for mpid in row.known} or None  # DynamoDB has no empty sets
+        return self._items(key, _SORT_KEY, holders=dict(row.holders), known=known, version=row.version + 1)
 
 
 def _unchanged(row: IdentityRow) -> Condition:

@@ -1,5 +1,6 @@
 """Profiles in DynamoDB: one item each, put under a condition on its version; heavy timelines overflow into chunks."""
 
+import base64
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
@@ -139,13 +140,14 @@ def _due_index() -> DueIndex:
 
 
 def profile_from_image(image: Mapping[str, Any]) -> Profile:
-    """A profile from a stream record's image (attribute values in DynamoDB's JSON), without its timeline.
+    """A profile from a stream record's image, without its timeline.
 
     Args:
-        image: binary values as bytes, as Lambda's decoded records and boto3's deserializer give them.
+        image: attribute values in DynamoDB's JSON, binary ones as base64 text, as Lambda hands them over.
     """
+    values = {name: image[name] for name in ("pk", "sk", "version", "program")}
     item = ProfileItem()
-    item.deserialize({name: image[name] for name in ("pk", "sk", "version", "program", "state") if name in image})
+    item.deserialize({**values, "state": {"B": base64.b64decode(image["state"]["B"])}})
     return _profile(item)
 
 
@@ -163,7 +165,7 @@ def _profile(item: ProfileItem) -> Profile:
         program_version=int(item.program),
     )
     unpack_state(item.state, profile)
-    if item.timeline:
+    if item.timeline is not None:
         profile.timeline = unpack_timeline(item.timeline)
     return profile
 

@@ -1,6 +1,6 @@
 """Identity rows in memory."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AccountId, Mpid
@@ -24,16 +24,17 @@ class MemoryIdentityStore:
         if stale:
             raise StaleVersionError("an identity was claimed in between")
         for row in rows:
-            self._put((account_id, environment, row.identity), dict(row.holders), row.version + 1)
+            self._put((account_id, environment, row.identity), row.holders, row.version + 1, row.known)
 
     def forget(self, account_id: AccountId, environment: Environment, identity: Identity, mpid: Mpid, at: int) -> None:
         key = (account_id, environment, identity)
         row = self._row(key)
         if mpid in row.holders and row.holders[mpid] <= at:
-            self._put(key, {m: told for m, told in row.holders.items() if m != mpid}, row.version + 1)
+            left = {m: told for m, told in row.holders.items() if m != mpid}
+            self._put(key, left, row.version + 1, row.known - {mpid})
 
     def _row(self, key: _Key) -> IdentityRow:
         return self._stored.get(key) or IdentityRow(key[2], {})
 
-    def _put(self, key: _Key, holders: dict[Mpid, int], version: int) -> None:
-        self._stored[key] = IdentityRow(key[2], holders, version)
+    def _put(self, key: _Key, holders: Mapping[Mpid, int], version: int, known: frozenset[Mpid]) -> None:
+        self._stored[key] = IdentityRow(key[2], dict(holders), version, known)

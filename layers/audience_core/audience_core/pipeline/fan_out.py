@@ -1,0 +1,172 @@
+"""From changed profiles to what is derived from them: member lists, counts, the delivery ledger, wake-ups.
+
+The profiles table's stream is the outbox: each record holds a profile before and after one write. Records of one profile
+come in order; any record may come again, and everything here is harmless to repeat.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from audience_core.domain.event import Environment
+from audience_core.domain.ids import AccountId, AudienceId
+from audience_core.domain.membership import Membership
+from audience_core.domain.messages import Reevaluation, WakeUp
+from audience_core.domain.output import Connection, Target, delivery_bucket_of
+from audience_core.domain.profile import Profile, bucket_of
+from audience_core.domain.stores import (
+    AudienceStore,
+    CountStep,
+    EventQueue,
+    LedgerStore,
+    MembershipStore,
+    OutputStore,
+    WakeUpQueue,
+)
+from audience_core.outputs.projection import Acceptance, project
+from audience_core.outputs.registry import acceptance_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChange:
+    """One stream record.
+
+    Args:
+        old, new: the profile before and after, without its timeline; None when there was or is none.
+        sequence: the record's number, decimal; grows along the stream.
+        at: when it was written (UTC ms).
+    """
+
+    old: Profile | None
+    new: Profile | None
+    sequence: str
+    at: int
+
+    @property
+    def profile(self) -> Profile:
+        found = self.new or self.old
+        if found is None:
+            raise ValueError("a change of nothing")
+        return found
+
+    def joined(self) -> frozenset[AudienceId]:
+        return _memberships(self.new) - _memberships(self.old)
+
+    def left(self) -> frozenset[AudienceId]:
+        return _memberships(self.old) - _memberships(self.new)
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """What fanning out needs of the outside world."""
+
+    audiences: AudienceStore
+    outputs: OutputStore
+    memberships: MembershipStore
+    ledger: LedgerStore
+    events: EventQueue
+    wake_ups: WakeUpQueue
+
+
+def fan_out(stores: FanOut, changes: Sequence[ProfileChange], now_ms: int) -> None:
+    """Bring everything derived up to the given records, which are in stream order."""
+    by_account: dict[AccountId, list[ProfileChange]] = defaultdict(list)
+    for change in changes:
+        if change.profile.environment is Environment.PRODUCTION:
+            by_account[change.profile.account_id].append(change)
+    for account_id, mine in by_account.items():
+        _update_members(stores.memberships, account_id, mine)
+        _count(stores.memberships, account_id, mine)
+        _update_ledger(stores, account_id, mine, now_ms)
+        _heal(stores, account_id, mine)
+
+
+def _memberships(profile: Profile | None) -> frozenset[AudienceId]:
+    return profile.memberships if profile else frozenset()
+
+
+def _update_members(store: MembershipStore, account_id: AccountId, changes: Iterable[ProfileChange]) -> None:
+    """Only the last of several changes of one row is written, since a batch of writes has no order."""
+    rows: dict[tuple[AudienceId, int], Membership | None] = {}
+    for change in changes:
+        mpid, since = change.profile.mpid, _since(change)
+        rows |= {(each, mpid): Membership(each, mpid, since.get(each, change.at)) for each in change.joined()}
+        rows |= {(each, mpid): None for each in change.left()}
+    store.apply(
+        account_id,
+        [row for row in rows.values() if row],
+        [(audience_id, mpid) for (audience_id, mpid), row in rows.items() if row is None],
+    )
+
+
+def _since(change: ProfileChange) -> dict[AudienceId, int]:
+    """The exact instants of the joins that this write recorded."""
+    return {each.audience_id: each.at for each in change.new.changes if each.is_member} if change.new else {}
+
+
+def _count(store: MembershipStore, account_id: AccountId, changes: Iterable[ProfileChange]) -> None:
+    steps: dict[tuple[AudienceId, int], list[CountStep]] = defaultdict(list)
+    for change in changes:
+        bucket, joined, left = bucket_of(change.profile.mpid), change.joined(), change.left()
+        for audience_id in joined | left:
+            step = CountStep(change.sequence, change.at, int(audience_id in joined), int(audience_id in left))
+            steps[audience_id, bucket].append(step)
+    for (audience_id, bucket), of_bucket in steps.items():
+        store.count(account_id, audience_id, bucket, of_bucket)
+
+
+def _update_ledger(stores: FanOut, account_id: AccountId, changes: Iterable[ProfileChange], now_ms: int) -> None:
+    connections = _Connections(stores.outputs, account_id)
+    wake_ups: set[WakeUp] = set()
+    for change in changes:
+        mpid, version = change.profile.mpid, (change.new or change.profile).version + (change.new is None)
+        for connection, target in connections.differences(change):
+            if stores.ledger.desire(account_id, connection.connection_id, mpid, target, version, now_ms):
+                wake_ups.add(WakeUp(account_id, connection.connection_id, delivery_bucket_of(mpid)))
+    if wake_ups:
+        stores.wake_ups.send(wake_ups, now_ms)
+
+
+class _Connections:
+    """An account's connections by audience, read when the first member changes."""
+
+    def __init__(self, outputs: OutputStore, account_id: AccountId) -> None:
+        self._outputs, self._account_id = outputs, account_id
+        self._by_audience: dict[AudienceId, list[tuple[Connection, Acceptance]]] | None = None
+
+    def differences(self, change: ProfileChange) -> Iterable[tuple[Connection, Target | None]]:
+        """Connections whose partner should now know something else of the profile, and what."""
+        for audience_id in _memberships(change.old) | _memberships(change.new):
+            for connection, acceptance in self._of(audience_id):
+                before, after = (
+                    project(profile, audience_id, connection, acceptance) if profile else None
+                    for profile in (change.old, change.new)
+                )
+                if before != after:
+                    yield connection, after
+
+    def _of(self, audience_id: AudienceId) -> list[tuple[Connection, Acceptance]]:
+        if self._by_audience is None:
+            self._by_audience = defaultdict(list)
+            acceptances = {each.output_id: acceptance_of(each) for each in self._outputs.list(self._account_id)}
+            for connection in self._outputs.list_connections(self._account_id):
+                known = connection, acceptances[connection.output_id]
+                self._by_audience[connection.audience_id].append(known)
+        return self._by_audience.get(audience_id, [])
+
+
+def _heal(stores: FanOut, account_id: AccountId, changes: Iterable[ProfileChange]) -> None:
+    """Send round again whoever was evaluated with outdated definitions.
+
+    A worker may read the definitions, be overtaken by a new version and its whole backfill, and then write: a profile
+    that did not exist when the backfill passed. Every write passes here, so none escapes.
+    """
+    version = stores.audiences.program_version(account_id)
+    latest = {change.new.mpid: change.new for change in changes if change.new}
+    outdated = [profile.mpid for profile in latest.values() if profile.program_version < version]
+    if outdated:
+        stores.events.send([Reevaluation(account_id, mpid) for mpid in outdated])
+        logger.info("outdated profiles sent round again", extra={"count": len(outdated)})
