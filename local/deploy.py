@@ -17,7 +17,7 @@ from local.emulator import Emulator
 from local.expand import Omission, without_unhosted
 from local.http_apis import with_explicit_routes
 from local.package import Folders, Upload, upload_files
-from local.templates import Template
+from local.templates import Template, read_template
 
 STACK = "audiences"
 BUCKET = "local-artifacts"
@@ -28,7 +28,7 @@ Outputs = dict[str, str]
 
 def deploy(app: App, emulator: Emulator, parameters: dict[str, str] | None = None) -> tuple[Outputs, list[Omission]]:
     """Create or update the stack; its outputs are also written to `outputs.json` in the emulator's folder."""
-    given = parameters or {}
+    given = _of_this_machine(app, emulator) | (parameters or {})
     template, omissions = without_unhosted(translate(app, emulator.directory, given))
     template = with_explicit_routes(template)
     upload = uploader(emulator)
@@ -38,6 +38,13 @@ def deploy(app: App, emulator: Emulator, parameters: dict[str, str] | None = Non
     outputs = read_outputs(emulator)
     (emulator.directory / "outputs.json").write_text(json.dumps(outputs, indent=2) + "\n")
     return outputs, omissions
+
+
+def _of_this_machine(app: App, emulator: Emulator) -> dict[str, str]:
+    """The parameters by which a template says where it runs, as far as this one has them."""
+    here = {"IdentityEndpoint": emulator.endpoint, "AllowPrivateEndpoints": "true"}
+    declared = read_template(app.template).get("Parameters", {})
+    return {name: value for name, value in here.items() if name in declared}
 
 
 def translate(app: App, directory: Path, parameters: dict[str, str]) -> Template:

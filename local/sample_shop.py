@@ -38,14 +38,15 @@ def batches(now_ms: int, customers: int = CUSTOMERS, seed: int = SEED) -> list[S
 
 def _of_customer(customer: Customer, seed: int, now_ms: int) -> Iterator[ShopBatch]:
     draw = Random(f"{seed}/life/{customer.number}")
-    told: list[Event] = []
-    coming = visits(draw, customer)
-    for visit in coming:
+    known: list[Event] = []
+    for visit in visits(draw, customer):
         key = f"{seed}/{customer.number}/{visit.index}"
         events = of_visit(draw, customer, visit, now_ms, key)
-        told += events
+        if _is_signed_up(customer, visit, 1):
+            known += events
         yield from _of_visit(draw, customer, visit, events, key)
-    yield from _of_back_office(draw, customer, told, coming[-1], seed, now_ms)
+    if known:
+        yield from _of_back_office(draw, customer, known, seed, now_ms)
 
 
 def _of_visit(draw: Random, customer: Customer, visit: Visit, events: list[Event], key: str) -> Iterator[ShopBatch]:
@@ -75,7 +76,7 @@ def _body(customer: Customer, visit: Visit, events: list[Event], *, is_signed_up
     if is_signed_up:
         body["user_identities"] = _identities(customer)
         body["user_attributes"] = {"$country": customer.place.country, **customer.attributes}
-        body |= _consent(customer, events[0]["data"]["timestamp_unixtime_ms"])
+        body |= _consent(customer, _time(events[0]))
     return body
 
 
@@ -96,19 +97,21 @@ def _consent(customer: Customer, at: int) -> dict[str, Any]:
 
 
 def _of_back_office(
-    draw: Random, customer: Customer, told: list[Event], last: Visit, seed: int, now_ms: int
+    draw: Random, customer: Customer, known: list[Event], seed: int, now_ms: int
 ) -> Iterator[ShopBatch]:
-    """What the customer database adds some hours after the last visit, and the refunds."""
-    if customer.signs_up_at_visit is None or last.index < customer.signs_up_at_visit:
-        return
+    """What the customer database adds after the last visit, and refunds.
+
+    Args:
+        known: events of the visits since the sign-up: the office knows no others.
+    """
     key = f"{seed}/{customer.number}/office"
-    known_at = now_ms - last.ago_ms // 2
     identities: dict[str, Any] = {"user_identities": _identities(customer)}
+    known_at = (_time(known[-1]) + now_ms) // 2
     if customer.tier:
         body = {**identities, "user_attributes": {"tier": customer.tier}}
         yield _batch(BACK_OFFICE, body, stable_id(key, "tier"), known_at)
-    for purchase in filter(_is_purchase, told):
-        at = purchase["data"]["timestamp_unixtime_ms"] + int(draw.uniform(1, 9) * DAY_MS)
+    for purchase in filter(_is_purchase, known):
+        at = _time(purchase) + int(draw.uniform(1, 9) * DAY_MS)
         if draw.random() < 0.08 and at < now_ms:
             refund_key = f"{key}/{purchase['data']['source_message_id']}"
             body = {**identities, "events": [refund_of(purchase, at, refund_key)]}
@@ -119,6 +122,11 @@ def _of_back_office(
         yield _batch(BACK_OFFICE, body, stable_id(key, "gone"))
 
 
+def _time(event: Event) -> int:
+    at: int = event["data"]["timestamp_unixtime_ms"]
+    return at
+
+
 def _is_purchase(event: Event) -> bool:
     return bool(event["data"].get("product_action", {}).get("action") == "purchase")
 
@@ -126,6 +134,6 @@ def _is_purchase(event: Event) -> bool:
 def _batch(input_name: str, body: dict[str, Any], request_id: str, at: int = 0) -> ShopBatch:
     """Sent with its last event; without events, at the time given."""
     events = body.get("events")
-    sent_at: int = events[-1]["data"]["timestamp_unixtime_ms"] if events else at
+    sent_at = _time(events[-1]) if events else at
     whole = {"environment": "production", "source_request_id": request_id, "timestamp_unixtime_ms": sent_at, **body}
     return ShopBatch(input_name, sent_at, whole)

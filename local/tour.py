@@ -17,9 +17,9 @@ from local.deploy import Outputs
 from local.sample_shop import CUSTOMERS, ShopBatch, batches
 from local.shop import partner_process
 from local.shop.audiences import AUDIENCES
-from local.shop.play import play
+from local.shop.play import phases, play
 from local.shop.provision import Credentials, account, provision, settings_of
-from local.shop.settle import queued, settle, sizes
+from local.shop.settle import DRAINED_SECONDS, queued, settle, sizes
 
 NEXT = (
     ("the audiences", ".venv/bin/audiences list --local"),
@@ -55,7 +55,8 @@ def _run(outputs: Outputs, directory: Path, customers: int, console: Console) ->
         _start_partner(credentials, directory, parts.port or 0, is_known=is_known)
         provisioned = provision(api, credentials, credentials["partner_url"])
         file.write(credentials)
-        _play(batches(time.time_ns() // 1_000_000, customers), credentials["url"], provisioned.inputs, console)
+        shop = phases(batches(time.time_ns() // 1_000_000, customers))
+        _play(shop, credentials["url"], provisioned.inputs, lambda: queued(outputs, endpoint), console)
         _wait(lambda: _look(outputs, endpoint, api, credentials["partner_url"]), console)
         _show(api, credentials, provisioned.audiences, console)
 
@@ -67,11 +68,19 @@ def _start_partner(credentials: Json, directory: Path, aws_port: int, *, is_know
     credentials["partner_url"] = partner_process.start(directory, aws_port, secret, keep_log=is_known)
 
 
-def _play(found: list[ShopBatch], url: str, inputs: dict[str, tuple[str, str]], console: Console) -> None:
+def _play(
+    shop: tuple[list[ShopBatch], ...],
+    url: str,
+    inputs: dict[str, tuple[str, str]],
+    queued_now: Callable[[], int],
+    console: Console,
+) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("playing the sample shop", total=len(found))
-        play(found, url, inputs, lambda accepted: progress.advance(task, accepted))
+        task = progress.add_task("playing the sample shop", total=sum(map(len, shop)))
+        for phase in shop:
+            play(phase, url, inputs, lambda accepted: progress.advance(task, accepted))
+            settle(lambda: (queued_now(), None), quiet_seconds=DRAINED_SECONDS)
 
 
 def _look(outputs: Outputs, endpoint: str, api: Api, partner_url: str) -> tuple[int, Any]:
@@ -96,6 +105,7 @@ def _show(api: Api, credentials: Json, audiences: tuple[int, ...], console: Cons
         figures = [f"{each or 0:,}" for each in (found["size"], found["adds_24h"], forwarded)]
         table.add_row(f"{sample.name} ({audience_id})", sample.says, *figures)
     console.print(table)
+    console.print("Forwarded are those of whom the partner can be told an identity.")
     _show_next(credentials, audiences[0], console)
 
 

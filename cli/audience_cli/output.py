@@ -37,12 +37,12 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[str] = ()) -> None:
-    table = Table(*[], box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+        table.add_column(name, justify="right" if name in numeric else "left", overflow="fold", no_wrap=name in numeric)
     for row in rows:
         table.add_row(*(_escaped(shown(each)) for each in row))
-    Console(width=None).print(table)
+    Console().print(table)
 
 
 def shown(value: Any) -> str:

@@ -14,7 +14,7 @@ from audience_core.management import accounts
 from audience_core.persistence.identity_provider import CognitoIdentityProvider
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 
 
 class Limits(BaseModel):

@@ -1,5 +1,6 @@
 """HTTP API of audiences."""
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -30,12 +31,17 @@ from audience_core.api.views import (
     member_view,
 )
 from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.ids import AccountId, AudienceId, WorkspaceId
+from audience_core.domain.ids import AccountId, AudienceId, Mpid, WorkspaceId
+from audience_core.errors import InvalidInputError
+from audience_core.evaluation.explanation import Explanation
 from audience_core.management import audiences, listings
+from audience_core.management import explain as explaining
+from audience_core.management import preview as previewing
 from audience_core.management.audiences import AudienceEdit, NewAudience
+from audience_core.management.preview import Draft, Preview
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 app = APIGatewayHttpResolver(
     enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
 )
@@ -44,6 +50,7 @@ IfMatch = Annotated[str | None, Header(alias="If-Match", description="ETag of th
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", max_length=255, description="Makes a repeat give the first answer")
 ]
+MPID = r"^-?[0-9]{1,19}$"
 Next = Annotated[str | None, Query(alias="next", description="`next` of the page before")]
 
 
@@ -142,6 +149,45 @@ def list_members(
     listing = f"members {audience_id}"
     page = stores.memberships.members(account_id, audience.audience_id, cursor.decode(listing, after), limit)
     return Listing(items=tuple(map(member_view, page.items)), next=cursor.encode(listing, page.next))
+
+
+@app.post("/v1/audiences/preview", summary="Measure a definition that is not stored", tags=["audiences"])
+def preview_audience(body: Draft) -> Preview:
+    """Its size with a 95 % interval, some members, whom outputs could be told of, and warnings."""
+    of, account_id = wiring.stores(), _account_id()
+    return previewing.preview(
+        of.accounts, of.audiences, of.workspaces, of.outputs, of.profiles, account_id, body, edge.now()
+    )
+
+
+@app.get("/v1/audiences/<audience_id>/estimate", summary="Measure an audience by its definition", tags=["audiences"])
+def estimate_audience(audience_id: int) -> Preview:
+    """As a preview does; a draft has no members, but this tells how many it would have."""
+    of, audience = wiring.stores(), (_account_id(), AudienceId(audience_id))
+    return previewing.estimate(of.accounts, of.audiences, of.outputs, of.profiles, *audience, edge.now())
+
+
+@app.get("/v1/audiences/<audience_id>/explain", summary="Say why a user is in an audience or not", tags=["audiences"])
+def explain_membership(
+    audience_id: int,
+    mpid: Annotated[str | None, Query(pattern=MPID, description="The user's profile")] = None,
+    customer_id: Annotated[str | None, Query(max_length=256, description="In place of the mpid")] = None,
+    at: Annotated[
+        datetime | None, Query(description="As of this instant (UTC if it has no zone); now by default")
+    ] = None,
+) -> Explanation:
+    """By what is known of the user now, whatever was known then."""
+    of, account_id, now = wiring.stores(), _account_id(), edge.now()
+    if (mpid is None) is (customer_id is None):
+        raise InvalidInputError("whose membership?", (("/query/mpid", "give either an mpid or a customer_id"),))
+    user = (
+        Mpid(int(mpid))
+        if mpid is not None
+        else explaining.customer(of.accounts, of.identities, of.profiles, account_id, customer_id or "")
+    )
+    instant = now if at is None else at if at.tzinfo else at.replace(tzinfo=UTC)
+    audience = (account_id, AudienceId(audience_id))
+    return explaining.explain(of.accounts, of.audiences, of.profiles, *audience, user, instant, now)
 
 
 def explain(error: Exception) -> Response[str]:

@@ -15,7 +15,7 @@ SCOPE = "audiences/api"
 _REQUIRED = ["exp", "iss", "client_id", "token_use"]
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 
 
 @logger.inject_lambda_context

@@ -12,7 +12,7 @@ from audience_core.errors import UnauthenticatedError
 from audience_core.pipeline.authorize_input import authorize_input
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 metrics = Metrics()
 
 

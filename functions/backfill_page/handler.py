@@ -14,7 +14,7 @@ from audience_core.pipeline.reevaluate import backfill_page
 PROFILES_PER_PAGE = 200
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 
 
 @logger.inject_lambda_context

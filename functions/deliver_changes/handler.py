@@ -22,7 +22,7 @@ from audience_core.pipeline.deliver import MAX_ATTEMPTS, delay_s, deliver
 RESERVE_MS = 30_000
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 metrics = Metrics()
 
 

@@ -13,23 +13,36 @@ from audience_core.persistence.profiles import profile_from_image
 from audience_core.pipeline.fan_out import ProfileChange, fan_out
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 metrics = Metrics()
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """All records or none: on an error the stream starts again at the first, which repeats nothing that counts."""
+    """All records together; should that fail, one by one up to the first that fails: there the stream starts again."""
     records = event["Records"]
-    changes = [_change(record["dynamodb"]) for record in records]
-    metrics.add_metric("ProfileChanges", MetricUnit.Count, len(changes))
+    metrics.add_metric("ProfileChanges", MetricUnit.Count, len(records))
     try:
-        fan_out(wiring.fan_out(), changes, time.time_ns() // 1_000_000)
+        _apply(records)
+        failed = None
     except Exception:
-        logger.exception("fan-out failed", extra={"records": len(records)})
-        return {"batchItemFailures": [{"itemIdentifier": records[0]["dynamodb"]["SequenceNumber"]}]}
-    return {"batchItemFailures": []}
+        logger.exception("fan-out of a batch failed", extra={"records": len(records)})
+        failed = next((record for record in records if not _succeeds(record)), None)
+    return {"batchItemFailures": [{"itemIdentifier": failed["dynamodb"]["SequenceNumber"]}] if failed else []}
+
+
+def _apply(records: list[dict[str, Any]]) -> None:
+    fan_out(wiring.fan_out(), [_change(record["dynamodb"]) for record in records], time.time_ns() // 1_000_000)
+
+
+def _succeeds(record: dict[str, Any]) -> bool:
+    try:
+        _apply([record])
+    except Exception:
+        logger.exception("fan-out failed", extra={"sequence": record["dynamodb"]["SequenceNumber"]})
+        return False
+    return True
 
 
 def _change(record: dict[str, Any]) -> ProfileChange:

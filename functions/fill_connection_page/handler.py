@@ -16,7 +16,7 @@ RESERVE_MS = 20_000
 WORK = {"fill": fill_bucket, "withdraw": withdraw_bucket}
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 
 
 @logger.inject_lambda_context

@@ -20,7 +20,7 @@ from audience_core.errors import MalformedBatchError, QuotaExceededError, Reques
 from audience_core.pipeline.ingest import Acceptance, RequestKind, accept_batches
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 metrics = Metrics()
 app = APIGatewayHttpResolver()
 

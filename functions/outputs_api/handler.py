@@ -41,7 +41,7 @@ from audience_core.management.outputs import NewOutput, OutputEdit
 from audience_core.outputs.registry import CONNECTORS
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 app = APIGatewayHttpResolver(
     enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
 )

@@ -10,32 +10,33 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
 from audience_core.domain.messages import PipelineMessage
-from audience_core.persistence.queues import decode
+from audience_core.persistence.queues import unpack
 from audience_core.pipeline.process import process
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 metrics = Metrics()
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """All messages as one group; should that fail, each by itself, so that one bad message holds up no other."""
-    messages = {record["messageId"]: decode(record["body"]) for record in event["Records"]}
-    metrics.add_metric("MessagesProcessed", MetricUnit.Count, len(messages))
+    """All as one group; should that fail, each queue message by itself, so that a bad one holds up no other."""
+    messages = {record["messageId"]: unpack(record["body"]) for record in event["Records"]}
+    group = [message for packed in messages.values() for message in packed]
+    metrics.add_metric("MessagesProcessed", MetricUnit.Count, len(group))
     try:
-        process(wiring.pipeline(), list(messages.values()), _now_ms())
+        process(wiring.pipeline(), group, _now_ms())
         failed: list[str] = []
     except Exception:
         logger.exception("message group failed", extra={"messages": len(messages)})
-        failed = [message_id for message_id, message in messages.items() if not _succeeds(message)]
+        failed = [message_id for message_id, packed in messages.items() if not _succeeds(packed)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _succeeds(message: PipelineMessage) -> bool:
+def _succeeds(messages: list[PipelineMessage]) -> bool:
     try:
-        process(wiring.pipeline(), [message], _now_ms())
+        process(wiring.pipeline(), messages, _now_ms())
     except Exception:
         logger.exception("message failed")
         return False

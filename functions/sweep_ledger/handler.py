@@ -12,7 +12,7 @@ from audience_core import wiring
 from audience_core.pipeline.sweep_ledger import sweep_ledger
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 metrics = Metrics()
 
 

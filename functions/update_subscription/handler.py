@@ -14,7 +14,7 @@ from audience_core.pipeline.partner_link import record_fault
 from audience_core.pipeline.update_subscription import finish_deletion, update_subscription
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 
 
 @logger.inject_lambda_context

@@ -36,7 +36,7 @@ from audience_core.domain.ids import AccountId, InputId, WorkspaceId
 from audience_core.management import workspaces
 
 logger = Logger()
-copy_config_to_registered_loggers(logger)
+copy_config_to_registered_loggers(logger, include={"audience_core"})
 app = APIGatewayHttpResolver(
     enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
 )

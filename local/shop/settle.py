@@ -9,15 +9,18 @@ from local import aws
 from local.deploy import Outputs
 
 QUEUES = ("EventsQueueUrl", "WakeUpsQueueUrl")
+PATIENCE_SECONDS = 600.0
 COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
 # As long as this nothing may change: longer than a wake-up of the partner's lane is put off.
 QUIET_SECONDS = 8.0
-PATIENCE_SECONDS = 300.0
+# A queue that is empty for as long has no message on its way to a function.
+DRAINED_SECONDS = 2.0
 
 
 def settle(
     look: Callable[[], tuple[int, Any]],
     tell: Callable[[int], None] = lambda _: None,
+    quiet_seconds: float = QUIET_SECONDS,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
@@ -26,6 +29,7 @@ def settle(
     Args:
         look: messages still queued, and whatever else must stop changing.
         tell: hears how many messages are queued.
+        quiet_seconds: for how long nothing may have changed.
     """
     end = clock() + PATIENCE_SECONDS
     before, since = look(), clock()
@@ -35,7 +39,7 @@ def settle(
         tell(now[0])
         if now != before or now[0]:
             before, since = now, clock()
-        elif clock() - since >= QUIET_SECONDS:
+        elif clock() - since >= quiet_seconds:
             return True
     return False
 

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -24,8 +25,8 @@ SECOND = accepted({"mpid": 6}, batch_id="r-2", received_at=NOVEMBER_23)
 
 
 @pytest.fixture
-def bucket(aws: str, request: pytest.FixtureRequest) -> str:
-    name = f"archive-{abs(hash(request.node.name))}"
+def bucket(aws: str) -> str:
+    name = f"archive-{uuid4()}"
     boto3.client("s3", region_name=aws).create_bucket(Bucket=name)
     return name
 

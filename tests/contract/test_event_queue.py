@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -13,7 +14,15 @@ from audience_core.domain.messages import PipelineMessage, Reevaluation, Release
 from audience_core.domain.stores import EventQueue
 from audience_core.errors import UnavailableError
 from audience_core.persistence.memory.ingest import MemoryEventQueue
-from audience_core.persistence.queues import MAX_ATTEMPTS, MAX_BYTES, SqsEventQueue, decode, encode
+from audience_core.persistence.queues import (
+    BILLED_BYTES,
+    MAX_ATTEMPTS,
+    MAX_BYTES,
+    SqsEventQueue,
+    decode,
+    encode,
+    unpack,
+)
 from tests.support.batches import accepted
 
 type Take = Callable[[], list[PipelineMessage]]
@@ -27,8 +36,8 @@ RELEASE = Release(
 
 
 @pytest.fixture
-def queue_url(aws: str, request: pytest.FixtureRequest) -> str:
-    name = f"events-{abs(hash(request.node.name))}"
+def queue_url(aws: str) -> str:
+    name = f"events-{uuid4()}"
     url: str = boto3.client("sqs", region_name=aws).create_queue(QueueName=name)["QueueUrl"]
     return url
 
@@ -39,7 +48,7 @@ def queue_and_take(request: pytest.FixtureRequest) -> tuple[EventQueue, Take]:
         memory = MemoryEventQueue()
         return memory, memory.take
     url, region = request.getfixturevalue("queue_url"), request.getfixturevalue("aws")
-    return SqsEventQueue(url, region), lambda: [decode(body) for body in received(url, region)]
+    return SqsEventQueue(url, region), lambda: [each for body in received(url, region) for each in unpack(body)]
 
 
 def received(url: str, region: str) -> list[str]:
@@ -116,14 +125,24 @@ def a_queue(monkeypatch: pytest.MonkeyPatch, client: Any) -> SqsEventQueue:
 
 def test_only_what_sqs_refused_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     client = FlakySqs(refusals=2)
+    big = accepted({"user_attributes": {"a": "x" * BILLED_BYTES}})
 
-    a_queue(monkeypatch, client).send([REEVALUATION, RELEASE])
+    a_queue(monkeypatch, client).send([big, RELEASE])
 
     assert [[entry["MessageBody"] for entry in call] for call in client.calls] == [
-        [encode(REEVALUATION), encode(RELEASE)],
+        [encode(big), encode(RELEASE)],
         [encode(RELEASE)],
         [encode(RELEASE)],
     ]
+
+
+def test_small_messages_share_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = FlakySqs(refusals=0)
+
+    a_queue(monkeypatch, client).send([REEVALUATION, RELEASE])
+
+    ((entry,),) = client.calls
+    assert unpack(entry["MessageBody"]) == [REEVALUATION, RELEASE]
 
 
 def test_what_sqs_keeps_refusing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

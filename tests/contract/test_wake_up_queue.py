@@ -1,6 +1,7 @@
 """What every wake-up queue promises."""
 
 from collections.abc import Callable
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -29,7 +30,7 @@ def queue_and_take(request: pytest.FixtureRequest) -> tuple[WakeUpQueue, Take]:
         return memory, memory.take
     region = request.getfixturevalue("aws")
     client = boto3.client("sqs", region_name=region)
-    name = f"wake-ups-{abs(hash(request.node.name))}.fifo"
+    name = f"wake-ups-{uuid4()}.fifo"
     url = client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
 
     def take() -> list[WakeUp]:

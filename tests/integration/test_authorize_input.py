@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from audience_core import wiring
+from audience_core.domain.ids import InputId
 from audience_core.persistence.memory.control import MemoryWorkspaceStore
 from functions.authorize_input import handler
 from tests.support.control import an_input
@@ -69,6 +70,15 @@ def test_the_case_of_a_header_does_not_matter(name: str) -> None:
 )
 def test_anything_else_is_refused(header: str | None) -> None:
     assert decide(header) == {"isAuthorized": False}
+
+
+def test_no_secret_opens_nothing_even_to_an_input_without_one(stores: SimpleNamespace) -> None:
+    stores.workspaces.save_input(
+        an_input(input_id=InputId("i-2"), key="us1-open", secret_sha256=sha256(b"").hexdigest())
+    )
+
+    assert not decide(authorization("us1-open:"))["isAuthorized"]
+    assert not decide(authorization("us1-open"))["isAuthorized"]
 
 
 def test_a_rotated_secret_no_longer_works(stores: SimpleNamespace) -> None:

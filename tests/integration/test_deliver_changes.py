@@ -44,7 +44,7 @@ class Context(SimpleNamespace):
         return 60_000
 
 
-CONTEXT = Context(
+CONTEXT: Any = Context(
     function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:us-east-1:1:f", aws_request_id="r"
 )
 

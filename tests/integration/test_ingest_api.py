@@ -9,17 +9,17 @@ from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from audience_core import wiring
 from audience_core.domain.definition import EventKind
 from audience_core.domain.event import EventBatch, Identity
 from audience_core.domain.messages import AcceptedBatch, PipelineMessage
 from audience_core.persistence.accounts import DynamoAccountStore
-from audience_core.persistence.queues import SqsEventQueue, decode
+from audience_core.persistence.queues import SqsEventQueue, decode, unpack
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from audience_core.pipeline.wire.batch import read_batch
@@ -29,7 +29,6 @@ from tests.support.control import ACCOUNT, INPUT, WORKSPACE, an_account, an_inpu
 from tests.support.http_api import a_context
 from tests.support.http_gateway import Gateway, http_event, serving
 
-REGION = "us-east-1"
 KEY, SECRET = "us1-00000000000000000001", "secret"
 WHO = {"account_id": str(ACCOUNT), "workspace_id": WORKSPACE, "input_id": INPUT}
 EVENTS = Path("events")
@@ -39,16 +38,17 @@ CLIENT = Path("tests/support/published_client.py")
 class World:
     """The parts of AWS that ingest uses, in memory, and one input that may call it."""
 
-    def __init__(self) -> None:
-        for table in ("accounts", "workspaces", "requests"):
-            _create_table(table)
-        self.queue_url = boto3.client("sqs", region_name=REGION).create_queue(QueueName="events")["QueueUrl"]
+    def __init__(self, region: str) -> None:
+        self._sqs = boto3.client("sqs", region_name=region)
+        # Tests share the AWS in memory.
+        self.queue_url = self._sqs.create_queue(QueueName=f"events-{uuid4()}")["QueueUrl"]
+        requests = _new_table(region)
         self.stores = SimpleNamespace(
-            accounts=DynamoAccountStore("accounts", REGION),
-            workspaces=DynamoWorkspaceStore("workspaces", REGION),
-            requests=DynamoRequestStore("requests", REGION),
-            rates=DynamoRateStore("requests", REGION),
-            events=SqsEventQueue(self.queue_url, REGION),
+            accounts=DynamoAccountStore(_new_table(region), region),
+            workspaces=DynamoWorkspaceStore(_new_table(region), region),
+            requests=DynamoRequestStore(requests, region),
+            rates=DynamoRateStore(requests, region),
+            events=SqsEventQueue(self.queue_url, region),
         )
         self.stores.workspaces.save_input(an_input(key=KEY, secret_sha256=sha256(SECRET.encode()).hexdigest()))
 
@@ -56,10 +56,9 @@ class World:
         self.stores.accounts.create(an_account(batches_per_second=batches_per_second))
 
     def queued(self) -> list[PipelineMessage]:
-        client = boto3.client("sqs", region_name=REGION)
         messages: list[PipelineMessage] = []
-        while received := client.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
-            messages += [decode(message["Body"]) for message in received]
+        while received := self._sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
+            messages += [each for message in received for each in unpack(message["Body"])]
         return messages
 
     def batches(self) -> list[EventBatch]:
@@ -67,25 +66,23 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        world = World()
-        monkeypatch.setattr(wiring, "stores", lambda: world.stores)
-        # The function keeps accounts for a minute; every test has its own.
-        handler.account_of.cache_clear()
-        yield world
+def world(aws: str, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(aws)
+    monkeypatch.setattr(wiring, "stores", lambda: world.stores)
+    # The function keeps accounts for a minute; every test has its own.
+    handler.account_of.cache_clear()
+    return world
 
 
-def _create_table(name: str) -> None:
-    boto3.client("dynamodb", region_name=REGION).create_table(
+def _new_table(region: str) -> str:
+    name = f"table-{uuid4()}"
+    boto3.client("dynamodb", region_name=region).create_table(
         TableName=name,
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
         BillingMode="PAY_PER_REQUEST",
     )
+    return name
 
 
 def post(path: str, body: Any) -> Any:
@@ -193,7 +190,7 @@ def test_an_account_over_its_rate_is_told_to_wait(world: World) -> None:
 def test_when_the_queue_fails_the_client_is_asked_to_send_again(world: World) -> None:
     world.open_account()
     queue = world.stores.events
-    world.stores.events = SqsEventQueue("https://sqs.us-east-1.amazonaws.com/123456789012/gone", REGION)
+    world.stores.events = SqsEventQueue(f"{world.queue_url}-gone")
 
     refused = post("/v2/events", {"source_request_id": "r-1"})
     world.stores.events = queue

@@ -10,10 +10,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.support.http_api import Context
-
 type Headers = Mapping[str, str]
 type LambdaHandler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What handlers may ask of the Lambda runtime."""
+
+    function_name: str = "function"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
+    aws_request_id: str = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True)

@@ -321,7 +321,7 @@ def as_number(value: Any) -> Decimal | None:
         return None
     else:
         number = Decimal(repr(value))
-    return None if abs(number) > LIMIT else number.quantize(Decimal("0.000001"), ROUND_HALF_EVEN)
+    return None if not -LIMIT <= number <= LIMIT else number.quantize(Decimal("0.000001"), ROUND_HALF_EVEN)
 
 
 def as_truth(value: Any) -> bool | None:

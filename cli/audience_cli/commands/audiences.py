@@ -14,8 +14,8 @@ from audience_cli.errors import UsageError
 from audience_cli.output import UNKNOWN, AsJson, Local, messages, print_json, print_table
 
 AudienceId = Annotated[int, typer.Argument(help="The audience's number, as `audiences list` shows it.")]
-COLUMNS = ("Id", "Name", "Status", "Size", "Adds 24 h", "Drops 24 h", "Volatility", "Outputs", "Updated (UTC)")
-NUMBERS = ("Id", "Size", "Adds 24 h", "Drops 24 h", "Volatility", "Outputs")
+COLUMNS = ("Id", "Name", "Status", "Size", "Adds", "Drops", "Volatility", "Outputs", "Updated (UTC)")
+NUMBERS = ("Id", "Size", "Adds", "Drops", "Volatility", "Outputs")
 
 
 def list_audiences(
@@ -23,7 +23,7 @@ def list_audiences(
     as_json: AsJson = False,
     local: Local = False,
 ) -> None:
-    """List the account's audiences with their sizes."""
+    """List the account's audiences; adds, drops and volatility are those of the last 24 hours."""
     with Api(settings.load(local=local)) as api:
         found = list(api.pages("audiences", **({"q": query} if query else {})))
     if as_json:

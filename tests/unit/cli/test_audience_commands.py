@@ -8,7 +8,7 @@ from tests.unit.cli.fake_api import CLIENT, FakeApi
 
 AUDIENCE = {
     "id": 7,
-    "name": "Left a cart [3 days]",
+    "name": "Left a [red] cart",
     "status": "active",
     "size": 1234,
     "adds_24h": 5,
@@ -61,7 +61,7 @@ def test_list_shows_a_row_per_audience(run: Run, logged_in: FakeApi) -> None:
     result = run("list")
 
     assert result.exit_code == 0, result.output
-    assert "Left a cart [3 days]" in result.output
+    assert "Left a [red] cart" in result.output
     assert "1,234" in result.output
     assert "0.6%" in result.output
     assert "--" in result.output.splitlines()[2]

@@ -21,7 +21,7 @@ schedules = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 11)), max_size=
 
 
 @given(st.lists(contents, max_size=3), st.lists(contents, min_size=2, max_size=2), schedules, st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_two_batches_at_once_end_as_one_after_the_other(
     past: list[set[str]], present: list[set[str]], schedule: list[tuple[int, int]], crashes: bool
 ) -> None:
@@ -35,7 +35,7 @@ def test_two_batches_at_once_end_as_one_after_the_other(
 
 
 @given(st.lists(contents, min_size=2, max_size=5), schedules, st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_customer_never_has_two_profiles(
     present: list[set[str]], schedule: list[tuple[int, int]], crashes: bool
 ) -> None:

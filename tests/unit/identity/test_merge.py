@@ -73,6 +73,12 @@ def test_a_device_older_than_a_full_set_is_not_taken() -> None:
     assert changed == set()
 
 
+def test_of_devices_told_at_one_instant_the_same_are_kept_in_any_order() -> None:
+    told = [(Identity("push_token", f"t{number:03d}"), 10) for number in range(MAX_DEVICE_IDENTITIES + 20)]
+
+    assert _merged(told) == _merged(told[::-1])
+
+
 def test_a_released_identity_is_gone() -> None:
     held, changed = release({Identity("email", "e"): 10, Identity("ios_idfv", "a"): 10}, Identity("email", "e"), 10)
 

@@ -1,7 +1,8 @@
 """Stories of who is who (docs/identity.md)."""
 
+from dataclasses import replace
+
 from audience_core.domain.account import LoginStrategy
-from audience_core.domain.event import Identity
 from audience_core.domain.ids import Mpid
 from audience_core.domain.stores import IdentityRow
 from audience_core.identity.claims import MAX_HOLDERS
@@ -70,6 +71,7 @@ def test_a_changed_email_leads_to_the_profile_and_the_old_one_no_longer() -> Non
     users.receive("customer_id=john email=new@x", 20)
 
     assert users.held(john) == {"customer_id=john", "email=new@x"}
+    assert _row(users, "email=old@x").holders == {}
     assert users.receive("email=new@x", 30) == john
     assert users.receive("email=old@x", 40) != john
 
@@ -81,6 +83,8 @@ def test_an_email_from_a_late_batch_leads_nowhere() -> None:
     users.receive("customer_id=john email=old@x", 10)
 
     assert users.held(john) == {"customer_id=john", "email=new@x"}
+    assert users.last is not None
+    assert users.last.writes == ()
     assert users.receive("email=old@x", 30) != john
 
 
@@ -91,6 +95,20 @@ def test_an_old_claim_does_not_outlive_the_value_that_replaced_it() -> None:
     users.identities.write(ACCOUNT, ENVIRONMENT, [_claim(users, "email=old@x", {john: 10})])
 
     assert users.receive("email=old@x", 30) != john
+
+
+def test_a_lapsed_claim_is_swept_out_with_the_next_one() -> None:
+    users = Population(BEST_MATCH)
+    john = users.receive("customer_id=john email=old@x", 10)
+    users.receive("customer_id=john email=new@x", 20)
+    users.identities.write(ACCOUNT, ENVIRONMENT, [_claim(users, "email=old@x", {john: 10})])
+
+    mary = users.receive("customer_id=mary email=old@x", 30)
+
+    assert (
+        _claim(users, "email=old@x", {mary: 30})
+        == users.identities.rows(ACCOUNT, ENVIRONMENT, ids("email=old@x"))[ids("email=old@x")[0]]
+    )
 
 
 def test_a_value_told_again_survives_the_late_forgetting_of_its_first_telling() -> None:
@@ -109,27 +127,31 @@ def test_a_value_told_again_survives_the_late_forgetting_of_its_first_telling() 
 
 def test_lower_identities_decide_between_several_holders_of_a_higher_one() -> None:
     users = Population(BEST_MATCH)
-    users.receive("customer_id=a mobile_number=1 email=shared@x", 10)
-    second = users.receive("customer_id=b mobile_number=2 email=shared@x ios_idfv=d", 20)
+    first, second = users.receive("customer_id=a", 10), users.receive("customer_id=b", 20)
+    users.receive("customer_id=a email=shared@x", 30)
+    users.receive("customer_id=b email=shared@x ios_idfv=d", 40)
 
-    assert users.receive("email=shared@x ios_idfv=d", 30) == second
+    assert users.receive("email=shared@x ios_idfv=d", 50) == second != first
 
 
 def test_a_lower_identity_held_by_somebody_else_does_not_decide() -> None:
     users = Population(BEST_MATCH)
-    first = users.receive("customer_id=a email=shared@x", 10)
-    users.receive("customer_id=b email=shared@x", 20)
-    users.receive("customer_id=c ios_idfv=d", 30)
+    first, second = users.receive("customer_id=a", 10), users.receive("customer_id=b", 20)
+    users.receive("customer_id=a email=shared@x", 30)
+    users.receive("customer_id=b email=shared@x", 40)
+    third = users.receive("customer_id=c ios_idfv=d", 50)
 
-    assert users.receive("email=shared@x ios_idfv=d", 40) == first
+    assert users.receive("email=shared@x ios_idfv=d", 60) == first
+    assert len({first, second, third}) == 3
 
 
 def test_of_several_candidates_the_one_seen_first_is_taken() -> None:
     users = Population(BEST_MATCH)
-    users.receive("customer_id=a email=shared@x", 50)
-    early = users.receive("customer_id=b email=shared@x", 20)
+    late, early = users.receive("customer_id=a", 50), users.receive("customer_id=b", 20)
+    users.receive("customer_id=a email=shared@x", 60)
+    users.receive("customer_id=b email=shared@x", 70)
 
-    assert users.receive("email=shared@x", 60) == early
+    assert users.receive("email=shared@x", 80) == early != late
 
 
 def test_a_unique_email_moves_to_whoever_told_it_last() -> None:
@@ -186,6 +208,21 @@ def test_a_crash_before_the_former_holder_was_told_is_made_good_by_the_repeat() 
     assert users.held(mary) == {"customer_id=mary", "email=j@x"}
 
 
+def test_a_profile_overtaken_while_it_takes_a_unique_email_lets_go_of_it() -> None:
+    users = Population(UNIQUE_EMAIL)
+    john = users.receive("customer_id=john", 5)
+    taking = users.processing(a_batch("customer_id=john email=j@x", 10))
+    for _ in range(3):
+        next(taking)
+    mary = finish(users.processing(a_batch("customer_id=mary email=j@x", 20)))
+
+    finish(taking)
+    users.let_go()
+
+    assert users.held(john) == {"customer_id=john"}
+    assert users.held(mary) == {"customer_id=mary", "email=j@x"}
+
+
 def test_a_profile_that_let_go_gets_a_unique_email_back_by_telling_it_again() -> None:
     users = Population(UNIQUE_EMAIL)
     john = users.receive("customer_id=john email=j@x", 10)
@@ -195,6 +232,15 @@ def test_a_profile_that_let_go_gets_a_unique_email_back_by_telling_it_again() ->
 
     assert users.held(john) == {"customer_id=john", "email=j@x"}
     assert users.held(mary) == {"customer_id=mary"}
+
+
+def test_a_unique_email_leads_to_whoever_told_it_last_before_the_others_let_go() -> None:
+    users = Population(LoginStrategy(login=frozenset(), unique=frozenset({"email"}), immutable=frozenset()))
+    john, mary = users.receive("customer_id=john", 1), users.receive("customer_id=mary", 2)
+    for text, at in (("customer_id=john", 10), ("customer_id=mary", 20), ("customer_id=john", 30)):
+        finish(users.processing(a_batch(f"{text} email=j@x", at)))
+
+    assert mary > john == users.receive("email=j@x", 40)
 
 
 def test_nobody_is_told_twice_to_let_go() -> None:
@@ -272,6 +318,14 @@ def test_a_batch_without_identities_has_the_same_profile_on_every_delivery() -> 
     assert users.receive("", 20) != anonymous
 
 
+def test_mpids_of_batches_without_identities_spread_over_all_64_bits() -> None:
+    mpids = {nobody(a_batch("", at)) for at in range(200)}
+
+    assert len(mpids) == 200
+    assert min(mpids) < -(2**60) < 2**60 < max(mpids)
+    assert all(-(2**63) <= mpid < 2**63 for mpid in mpids)
+
+
 def test_nothing_is_written_when_nothing_changes() -> None:
     users = Population()
     users.receive("customer_id=john email=j@x ios_idfv=d", 10)
@@ -296,11 +350,22 @@ def test_a_repeat_after_a_crash_finds_the_claimed_mpid() -> None:
     assert users.last.is_new
 
 
+def test_a_profile_about_to_become_known_is_not_given_away() -> None:
+    users = Population()
+    anonymous = users.receive("mp_deviceid=d", 10)
+    converting = users.processing(a_batch("mp_deviceid=d customer_id=john email=j@x", 20))
+    for _ in range(3):  # the rows are written, the profile is not
+        next(converting)
+
+    somebody = users.receive("email=j@x", 30)
+
+    assert somebody != anonymous == finish(converting)
+    assert users.held(somebody) == {"email=j@x"}
+
+
 def test_candidates_are_all_whom_a_resolution_may_look_at() -> None:
     batch = a_batch("customer_id=john email=j@x", 10, mpid=5)
-    rows = {
-        each: IdentityRow(each, {Mpid(n): 1}) for n, each in enumerate(batch.identities, 1)
-    }
+    rows = {each: IdentityRow(each, {Mpid(n): 1}) for n, each in enumerate(batch.identities, 1)}
 
     assert candidates(batch, rows) == {1, 2, 5}
     assert candidates(a_batch("", 10), {}) == {nobody(a_batch("", 10))}
@@ -314,8 +379,19 @@ def test_a_device_of_many_customers_keeps_a_short_row_and_finds_its_anonymous_us
 
     assert users.receive("mp_deviceid=kiosk", 110) == anonymous
     assert users.receive("mp_deviceid=kiosk customer_id=c3", 120) == customers[2]
-    kiosk = Identity("mp_deviceid", "kiosk")
-    assert len(users.identities.rows(ACCOUNT, ENVIRONMENT, [kiosk])[kiosk].holders) == MAX_HOLDERS
+    assert len(_row(users, "mp_deviceid=kiosk").holders) == MAX_HOLDERS
+
+
+def test_a_full_row_makes_room_at_the_cost_of_known_users() -> None:
+    users = Population()
+    for n in range(1, MAX_HOLDERS + 1):
+        users.receive(f"mp_deviceid=kiosk customer_id=c{n}", 10 + n)
+    anonymous, other = users.receive("mp_deviceid=kiosk", 1), users.receive("email=o@x", 100)
+
+    users.receive("mp_deviceid=kiosk email=o@x", 110)
+
+    assert users.receive("mp_deviceid=kiosk", 120) == anonymous
+    assert users.held(other) == {"email=o@x", "mp_deviceid=kiosk"}
 
 
 def test_a_full_row_costs_known_users_no_writes() -> None:
@@ -345,10 +421,13 @@ def test_resolving_leaves_its_arguments_alone() -> None:
     resolution = resolve(batch, rows, {}, LoginStrategy(), lambda: Mpid(9))
 
     assert rows == {each: IdentityRow(each, {}) for each in batch.identities}
-    assert resolution.writes == (IdentityRow(batch.identities[0], {Mpid(9): 10}),)
+    assert resolution.writes == (IdentityRow(batch.identities[0], {Mpid(9): 10}, known=frozenset({Mpid(9)})),)
+
+
+def _row(users: Population, text: str) -> IdentityRow:
+    (identity,) = ids(text)
+    return users.identities.rows(ACCOUNT, ENVIRONMENT, [identity])[identity]
 
 
 def _claim(users: Population, text: str, holders: dict[Mpid, int]) -> IdentityRow:
-    (identity,) = ids(text)
-    row = users.identities.rows(ACCOUNT, ENVIRONMENT, [identity])[identity]
-    return IdentityRow(identity, holders, row.version)
+    return replace(_row(users, text), holders=holders)

@@ -8,7 +8,7 @@ import pytest
 from local.sample_shop import INPUTS, ShopBatch, batches
 from local.shop.audiences import AUDIENCES
 from local.shop.people import DAY_MS
-from local.shop.play import BATCHES_PER_REQUEST, bulk_requests
+from local.shop.play import BATCHES_PER_REQUEST, bulk_requests, phases
 
 NOW = 1_795_487_928_000
 
@@ -162,3 +162,15 @@ def test_requests_hold_every_batch_once_within_their_limits(shop: list[ShopBatch
     assert sum(len(each.batches) for each in requests) == len(shop)
     assert max(len(each.batches) for each in requests) <= BATCHES_PER_REQUEST
     assert max(len(each.body) for each in requests) < 256_000
+
+
+def test_phases_keep_what_identity_depends_on(shop: list[ShopBatch]) -> None:
+    unknown, sign_ups, rest = phases(shop)
+
+    assert len(unknown) + len(sign_ups) + len(rest) == len(shop)
+    assert all("user_identities" not in each.body for each in unknown)
+    signed_up = {each.body["user_identities"]["customer_id"]: each for each in sign_ups}
+    assert all(each.at >= signed_up[each.body["user_identities"]["customer_id"]].at for each in rest)
+    # On the device of their first visit: only so do the visits before become theirs.
+    first_devices = {own[0].body["mp_deviceid"] for own in profiles(shop)}
+    assert {each.body["mp_deviceid"] for each in sign_ups} <= first_devices

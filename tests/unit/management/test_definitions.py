@@ -143,6 +143,10 @@ def test_a_range_that_is_upside_down_is_named(root: dict[str, Any], pointer: str
     "root",
     [
         {"type": "first_seen", "window": {"type": "between_ago", "older": days(1), "newer": days(1)}},
+        {
+            "type": "first_seen",
+            "window": {"type": "between_ago", "older": days(3), "newer": {"amount": 50, "unit": "hours"}},
+        },
         {"type": "last_seen", "window": {"type": "between_dates", "start": "2026-02-01", "end": "2026-02-01"}},
         {
             "type": "aggregate",
@@ -153,7 +157,7 @@ def test_a_range_that_is_upside_down_is_named(root: dict[str, Any], pointer: str
         },
     ],
 )
-def test_a_range_of_one_point_is_sound(root: dict[str, Any]) -> None:
+def test_a_range_that_is_upright_or_one_point_is_sound(root: dict[str, Any]) -> None:
     require_sound(parse({"root": root}), {})
 
 

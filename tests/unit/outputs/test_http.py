@@ -4,7 +4,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,11 +25,14 @@ type Serve = Callable[[socket.socket], None]
 def a_server(serve: Serve) -> Iterator[int]:
     """Port of a server on loopback that lets `serve` speak on its only connection."""
     listener = socket.create_server(("127.0.0.1", 0))
+    # Nobody may come: then the test must fail, and not wait for ever.
+    listener.settimeout(3)
 
     def run() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            serve(connection)
+        with suppress(TimeoutError):
+            connection, _ = listener.accept()
+            with connection:
+                serve(connection)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -40,9 +43,21 @@ def a_server(serve: Serve) -> Iterator[int]:
         listener.close()
 
 
+def request_of(connection: socket.socket) -> bytes:
+    """Head and body, however many pieces they come in."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65_536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    (length,) = (int(line.split(b":")[1]) for line in head.splitlines() if line.startswith(b"Content-Length:"))
+    while len(body) < length:
+        body += connection.recv(65_536)
+    return head + b"\r\n\r\n" + body
+
+
 def answering(answer: bytes, heard: list[bytes] | None = None) -> Serve:
     def serve(connection: socket.socket) -> None:
-        data = connection.recv(65_536)
+        data = request_of(connection)
         if heard is not None:
             heard.append(data)
         connection.sendall(answer)

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,15 @@ from audience_core.outputs.http import HttpRequest, HttpResponse, HttpSend, Time
 from audience_core.pipeline.deliver import MAX_ATTEMPTS, Delivered, delay_s, deliver
 from tests.support.control import AUDIENCE
 from tests.support.delivery import ANN, BOB, EVE, LANE, LATER, World, email
-from tests.support.partners import FaultyPartner, a_partner, dropping, obeying_then_dropping, refusing, suspending
+from tests.support.partners import (
+    Fault,
+    FaultyPartner,
+    a_partner,
+    dropping,
+    obeying_then_dropping,
+    refusing,
+    suspending,
+)
 
 SEND = HttpSend(allow_private=True, limits=TimeLimits(2, 2, 4))
 
@@ -127,7 +136,7 @@ def test_many_members_go_in_batches_of_the_partners_size(world: World, partner: 
     ],
     ids=["429", "500s", "resets", "lost answer", "mixed"],
 )
-def test_passing_failures_leave_the_partner_right(world: World, partner: FaultyPartner, faults: list) -> None:
+def test_passing_failures_leave_the_partner_right(world: World, partner: FaultyPartner, faults: list[Fault]) -> None:
     partner.faults.extend(faults)
     world.desire(ANN, email("ann"))
     world.desire(BOB, email("bob"))
@@ -257,7 +266,9 @@ def test_a_faulted_connection_is_silent_and_resume_sends_exactly_the_difference(
     [{"status": ConnectionStatus.INACTIVE}, {"subscription": SubscriptionState.NONE}],
     ids=["inactive", "not announced"],
 )
-def test_a_connection_that_is_not_sending_sends_nothing(world: World, partner: FaultyPartner, changes: dict) -> None:
+def test_a_connection_that_is_not_sending_sends_nothing(
+    world: World, partner: FaultyPartner, changes: dict[str, Any]
+) -> None:
     world.change(**changes)
     world.desire(ANN, email("ann"))
 

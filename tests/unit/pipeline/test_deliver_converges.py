@@ -3,6 +3,7 @@
 import json
 from enum import Enum, auto
 from functools import partial
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,7 +52,7 @@ desires = st.tuples(st.sampled_from(MPIDS), st.sampled_from(TARGETS))
 steps = st.lists(st.one_of(desires, st.sampled_from(Outcome)), max_size=30)
 
 
-def partner_of(book: Book, outcome: Outcome, meanwhile: list):
+def partner_of(book: Book, outcome: Outcome, meanwhile: list[Any]):
     def send(request: HttpRequest) -> HttpResponse:
         if outcome is Outcome.CRASH_BEFORE:
             raise Crash
@@ -69,7 +70,7 @@ def partner_of(book: Book, outcome: Outcome, meanwhile: list):
     return send
 
 
-def run(world: World, book: Book, outcome: Outcome, meanwhile: list) -> None:
+def run(world: World, book: Book, outcome: Outcome, meanwhile: list[Any]) -> None:
     world.ledger.crashes = outcome is Outcome.CRASH_AFTER  # type: ignore[attr-defined]  # a CrashingLedger
     try:
         deliver(world, partner_of(book, outcome, meanwhile), LANE, 1, lambda: T, LATER, MAX_ATTEMPTS)
@@ -85,7 +86,7 @@ def known(book: Book) -> dict[int, set[str]]:
 
 @settings(deadline=None, max_examples=300)
 @given(steps=steps, during=st.lists(desires, max_size=4))
-def test_the_partner_ends_up_with_what_is_desired(steps: list, during: list) -> None:
+def test_the_partner_ends_up_with_what_is_desired(steps: list[Any], during: list[Any]) -> None:
     world, book = World(ledger=CrashingLedger()), Book()
     wanted: dict[Mpid, Target | None] = {}
 

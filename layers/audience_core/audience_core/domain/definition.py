@@ -1,10 +1,11 @@
 """The definition of an audience: a typed, frozen tree of criteria, which is also its stored and wire form."""
 
+import re
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_DEPTH = 8
 MAX_CRITERIA = 100
@@ -14,7 +15,18 @@ MAX_TEXT_CHARS = 4096
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS)]
 # Numbers are decimals with six fractional digits (docs/semantics.md).
-Number = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
+Number = Annotated[float, Field(strict=True, ge=-1e12, le=1e12, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _only_a_day(value: Any) -> Any:
+    if isinstance(value, date) or (isinstance(value, str) and _DAY.fullmatch(value)):
+        return value
+    raise ValueError("Input should be a date like 2018-09-09")
+
+
+Day = Annotated[date, BeforeValidator(_only_a_day)]
 
 
 class Node(BaseModel):
@@ -27,6 +39,8 @@ class Node(BaseModel):
 
 
 class Unit(StrEnum):
+    """Of time; no months or years, because they have no fixed length."""
+
     MINUTES = "minutes"
     HOURS = "hours"
     DAYS = "days"
@@ -36,7 +50,7 @@ class Unit(StrEnum):
 class Duration(Node):
     """A length of time; a day is 24 hours."""
 
-    amount: Annotated[int, Field(ge=0, le=1_000_000)]
+    amount: Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
     unit: Unit
 
 
@@ -59,30 +73,30 @@ class BeforeDate(Node):
     """Up to the last instant of the UTC day before `date`."""
 
     type: Literal["before"] = "before"
-    date: date
+    date: Day
 
 
 class AfterDate(Node):
     """From the first instant of the UTC day after `date`, or of `date` itself when inclusive."""
 
     type: Literal["after"] = "after"
-    date: date
-    inclusive: bool = False
+    date: Day
+    inclusive: Flag = False
 
 
 class OnDate(Node):
     """The whole UTC day."""
 
     type: Literal["on"] = "on"
-    date: date
+    date: Day
 
 
 class BetweenDates(Node):
     """From the first instant of the UTC day `start` to the last of `end`."""
 
     type: Literal["between_dates"] = "between_dates"
-    start: date
-    end: date
+    start: Day
+    end: Day
 
 
 Window = Annotated[
@@ -96,6 +110,8 @@ LAST_30_DAYS = WithinLast(duration=Duration(amount=30, unit=Unit.DAYS))
 
 
 class PresenceOperator(StrEnum):
+    """Whether an attribute is there at all, and whether what is there says nothing."""
+
     EXISTS = "exists"
     NOT_EXISTS = "not_exists"
     EMPTY = "empty"
@@ -103,6 +119,8 @@ class PresenceOperator(StrEnum):
 
 
 class StringOperator(StrEnum):
+    """How to compare texts; each `not_` is the opposite for a value that is there."""
+
     EQUALS = "equals"
     NOT_EQUALS = "not_equals"
     CONTAINS = "contains"
@@ -116,11 +134,15 @@ class StringOperator(StrEnum):
 
 
 class MembershipOperator(StrEnum):
+    """One of the given values, or none of them."""
+
     IN_LIST = "in_list"
     NOT_IN_LIST = "not_in_list"
 
 
 class NumberOperator(StrEnum):
+    """How to compare numbers."""
+
     EQUALS = "equals"
     NOT_EQUALS = "not_equals"
     GREATER_THAN = "greater_than"
@@ -130,6 +152,8 @@ class NumberOperator(StrEnum):
 
 
 class ListOperator(StrEnum):
+    """Whether an element is, or contains, a text."""
+
     INCLUDES = "includes"
     NOT_INCLUDES = "not_includes"
     PARTIAL_MATCH = "partial_match"
@@ -187,7 +211,7 @@ class BooleanTest(Node):
     """The value is that truth value; the texts "true" and "false" count as such."""
 
     type: Literal["boolean"] = "boolean"
-    value: bool
+    value: Flag
 
 
 class DateTest(Node):
@@ -266,15 +290,15 @@ class Compare(Node):
 
     type: Literal["compare"] = "compare"
     operator: NumberOperator
-    value: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    value: Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
 
 
 class CountBetween(Node):
     """min <= count <= max."""
 
     type: Literal["between"] = "between"
-    min: Annotated[int, Field(ge=0, le=1_000_000_000)]
-    max: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    min: Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
+    max: Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
 
 
 Frequency = Annotated[Compare | CountBetween, Field(discriminator="type")]
@@ -291,6 +315,8 @@ class EventCriterion(Node):
 
 
 class AggregateFunction(StrEnum):
+    """What is made of the values of the matching events; sum and distinct count of nothing are 0."""
+
     SUM = "sum"
     MIN = "min"
     MAX = "max"
@@ -317,6 +343,8 @@ class AggregateCriterion(Node):
 
 
 class Occurrence(StrEnum):
+    """Which of the matching events."""
+
     FIRST = "first"
     LAST = "last"
 
@@ -366,6 +394,8 @@ class AttributeLevel(StrEnum):
 
 
 class UserAttributeCriterion(Node):
+    """A test of a user attribute's latest value."""
+
     type: Literal["user_attribute"] = "user_attribute"
     attribute: Name
     level: AttributeLevel = AttributeLevel.WORKSPACE
@@ -373,7 +403,7 @@ class UserAttributeCriterion(Node):
 
 
 class IdentityCriterion(Node):
-    """One of the profile's identities of that type passes; `not_exists` means it has none."""
+    """One of the profile's identities of that type passes; of a negative test, all do; `not_exists`: it has none."""
 
     type: Literal["identity"] = "identity"
     identity_type: Name
@@ -381,17 +411,21 @@ class IdentityCriterion(Node):
 
 
 class FirstSeenCriterion(Node):
+    """The first sign of the user in the audience's workspaces lies in the window."""
+
     type: Literal["first_seen"] = "first_seen"
     window: Window
 
 
 class LastSeenCriterion(Node):
+    """The latest sign of the user in the audience's workspaces lies in the window."""
+
     type: Literal["last_seen"] = "last_seen"
     window: Window
 
 
 class DeviceCriterion(Node):
-    """One of the profile's devices passes (platform, os_version, device_model, network_carrier, ...)."""
+    """One of the profile's devices passes; of a negative test, all do (platform, os_version, device_model, ...)."""
 
     type: Literal["device"] = "device"
     field: Name
@@ -399,6 +433,8 @@ class DeviceCriterion(Node):
 
 
 class LocationField(StrEnum):
+    """A part of a place."""
+
     COUNTRY = "country"
     REGION = "region"
     CITY = "city"
@@ -418,12 +454,14 @@ class LocationWithinCriterion(Node):
     """The latest known coordinates lie within a great-circle distance of a point."""
 
     type: Literal["location_within"] = "location_within"
-    latitude: Annotated[float, Field(ge=-90, le=90)]
-    longitude: Annotated[float, Field(ge=-180, le=180)]
-    distance_km: Annotated[float, Field(gt=0, le=20_038)]
+    latitude: Annotated[float, Field(strict=True, ge=-90, le=90)]
+    longitude: Annotated[float, Field(strict=True, ge=-180, le=180)]
+    distance_km: Annotated[float, Field(strict=True, gt=0, le=20_038)]
 
 
 class Consent(StrEnum):
+    """What is asked about a purpose."""
+
     PRESENT = "present"
     NOT_PRESENT = "not_present"
 
@@ -449,18 +487,22 @@ class AudienceMembershipCriterion(Node):
     """The profile is in another audience of the account, which itself contains no such criterion."""
 
     type: Literal["audience_membership"] = "audience_membership"
-    audience_id: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    audience_id: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 
 
 # Logic --------------------------------------------------------------------------------------------------------------
 
 
 class AllOf(Node):
+    """Every criterion holds."""
+
     type: Literal["all_of"] = "all_of"
     criteria: Annotated[tuple["Criterion", ...], Field(min_length=1)]
 
 
 class AnyOf(Node):
+    """At least one criterion holds."""
+
     type: Literal["any_of"] = "any_of"
     criteria: Annotated[tuple["Criterion", ...], Field(min_length=1)]
 

@@ -230,7 +230,8 @@ class ProfileStore(Protocol):
 
     def page(
         self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
-    ) -> Page[Profile]: ...
+    ) -> Page[Profile]:
+        """Profiles of a bucket, ascending by the text of their mpids."""
 
     def due(self, shard: int, now_ms: int) -> Iterator[tuple[AccountId, Mpid]]:
         """Production profiles of an index shard (of `DUE_SHARDS`) with `due_at` at or before now, earliest first."""

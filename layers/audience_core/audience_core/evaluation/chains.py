@@ -73,12 +73,20 @@ def cart_abandonment_leaf(
     span, after = event_span(criterion.window, look_back_ms), milliseconds(criterion.after)
 
     def leaf(view: View, now: int) -> tuple[bool, int]:
-        purchases, parts = view.instants(purchased), []
-        for at in view.instants(added):
-            inside, following = instants_inside(span, at), bisect_left(purchases, at)
-            is_bought = following < len(purchases) and purchases[following] <= at + after
-            if inside and not is_bought and at + after <= inside[1]:
-                parts.append((max(inside[0], at + after), inside[1]))
-        return inside_at(union(parts), now)
+        purchases = view.instants(purchased)
+        return inside_at(union([p for at in view.instants(added) if (p := abandoned(at, purchases, span, after))]), now)
 
     return leaf
+
+
+def abandoned(added_at: int, purchases: Sequence[int], span: Span, after: int) -> tuple[int, int] | None:
+    """The closed interval of `now` in which what was added then counts as abandoned; None if it never does.
+
+    Args:
+        purchases: instants, ascending.
+    """
+    inside, following = instants_inside(span, added_at), bisect_left(purchases, added_at)
+    is_bought = following < len(purchases) and purchases[following] <= added_at + after
+    if inside is None or is_bought or added_at + after > inside[1]:
+        return None
+    return max(inside[0], added_at + after), inside[1]

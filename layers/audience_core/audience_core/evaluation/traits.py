@@ -26,6 +26,8 @@ from audience_core.evaluation.values import MISSING
 from audience_core.evaluation.view import Leaf, View
 from audience_core.evaluation.windows import instants_inside, span_of
 
+type Sighting = Callable[[Collection[Seen]], int]
+
 _EARTH_RADIUS_KM = 6371.0088
 
 
@@ -41,13 +43,15 @@ def value_leaf(test: Test, read: Callable[[View], AttributeValue | object]) -> L
 
 
 def attribute_leaf(criterion: UserAttributeCriterion, scope: Scope) -> Leaf:
-    name = criterion.attribute
+    return value_leaf(criterion.test, attribute_reader(criterion, scope))
+
+
+def attribute_reader(criterion: UserAttributeCriterion, scope: Scope) -> Callable[[View], AttributeValue | object]:
+    """The attribute's value as the criterion's level reads it; MISSING if there is none."""
+    name, workspaces = criterion.attribute, scope.workspaces
     if criterion.level is AttributeLevel.ACCOUNT:
-        return value_leaf(
-            criterion.test, lambda view: view.register(view.profile.seen.keys(), RegisterKind.ATTRIBUTE, name)
-        )
-    workspaces = scope.workspaces
-    return value_leaf(criterion.test, lambda view: view.register(workspaces, RegisterKind.ATTRIBUTE, name))
+        return lambda view: view.register(view.profile.seen.keys(), RegisterKind.ATTRIBUTE, name)
+    return lambda view: view.register(workspaces, RegisterKind.ATTRIBUTE, name)
 
 
 def identity_leaf(criterion: IdentityCriterion) -> Leaf:
@@ -71,14 +75,19 @@ def place_of(view: View) -> Mapping[str, AttributeValue]:
 
 def location_within_leaf(criterion: LocationWithinCriterion) -> Leaf:
     def leaf(view: View, _now: int) -> tuple[bool, int]:
-        place = place_of(view)
-        latitude, longitude = place.get("latitude"), place.get("longitude")
-        if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
-            return False, NEVER
-        distance = distance_km(criterion.latitude, criterion.longitude, latitude, longitude)
-        return distance <= criterion.distance_km, NEVER
+        distance = distance_to_place(view, criterion)
+        return distance is not None and distance <= criterion.distance_km, NEVER
 
     return leaf
+
+
+def distance_to_place(view: View, criterion: LocationWithinCriterion) -> float | None:
+    """From the criterion's point to the latest known place, in km; None when no coordinates are known."""
+    place = place_of(view)
+    latitude, longitude = place.get("latitude"), place.get("longitude")
+    if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
+        return None
+    return distance_km(criterion.latitude, criterion.longitude, latitude, longitude)
 
 
 def distance_km(latitude_1: float, longitude_1: float, latitude_2: float, longitude_2: float) -> float:
@@ -100,7 +109,7 @@ def install_attribution_leaf(criterion: InstallAttributionCriterion, scope: Scop
     return value_leaf(criterion.test, lambda view: view.register(workspaces, RegisterKind.ATTRIBUTION, name))
 
 
-def seen_leaf(window: Window, scope: Scope, read: Callable[[Collection[Seen]], int]) -> Leaf:
+def seen_leaf(window: Window, scope: Scope, read: Sighting) -> Leaf:
     """First or last seen, over the audience's workspaces; a profile not seen there is false."""
     span, workspaces = span_of(window), scope.workspaces
 

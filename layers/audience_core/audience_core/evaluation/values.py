@@ -14,6 +14,8 @@ MAX_MICROS = 10**12 * MICROS
 MISSING = object()
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_LIMIT = Decimal(MAX_MICROS // MICROS)
+_MILLIONTH = Decimal("0.000001")
 _MIN_DIGITS_OF_MS = 11
 _DIGITS_OF_INT64 = 19
 _EXACT_AS_FLOAT = 2.0**53
@@ -62,9 +64,10 @@ def _micros_of_text(text: str) -> int | None:
 
 
 def _scaled(number: Decimal) -> int | None:
-    if abs(number) > MAX_MICROS // MICROS:
+    # Arithmetic on a decimal of more than 28 digits would round it a first time; comparing and quantizing do not.
+    if not -_LIMIT <= number <= _LIMIT:
         return None
-    return int((number * MICROS).to_integral_value(ROUND_HALF_EVEN))
+    return int(number.quantize(_MILLIONTH, ROUND_HALF_EVEN) * MICROS)
 
 
 def truth_of(value: AttributeValue) -> bool | None:

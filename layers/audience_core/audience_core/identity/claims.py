@@ -62,7 +62,7 @@ class Claims:
                 if is_known:
                     return None
                 del kept[min(kept, key=lambda m: (not self.is_known(m), kept[m], m))]
-        known = (row.known & kept.keys()) | ({mpid} if is_known else set())
+        known = row.known.intersection(kept) | ({mpid} if is_known else frozenset())
         return IdentityRow(identity, {**kept, mpid: at}, row.version, known)
 
     def is_known(self, mpid: Mpid) -> bool:
@@ -70,7 +70,8 @@ class Claims:
         profile = self._profiles.get(mpid)
         if profile is not None and holds_login(profile.identities, self._strategy):
             return True
-        return any(mpid in row.known and not self._holds(mpid, identity) for identity, row in self._rows.items())
+        pending = (i for i, row in self._rows.items() if mpid in row.known and not self._holds(mpid, i))
+        return any(mpid in self.holders(identity) for identity in pending)
 
     def _told_at(self, identity: Identity, mpid: Mpid) -> int | None:
         """None for a claim that has lapsed.

@@ -89,8 +89,6 @@ def _walk(identities: Iterable[Identity], claims: Claims) -> set[Mpid]:
     for _, same_type in groupby(sorted(identities, key=_order), key=_type):
         holders = {mpid for identity in same_type for mpid in claims.holders(identity)}
         found = (found & holders or found) if found else holders
-        if len(found) == 1:
-            break
     return found
 
 

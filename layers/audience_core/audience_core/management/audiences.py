@@ -63,7 +63,7 @@ def create(
     now: datetime,
 ) -> Audience:
     """A draft, or an active audience; raise `InvalidInputError` when its inputs or definition cannot be used."""
-    _require_sound(store, workspaces, account_id, new, None)
+    require_sound(store, workspaces, account_id, new, None)
     if new.activate:
         _require_room(accounts, store, account_id)
         _require_active_parts(store, account_id, new.definition)
@@ -101,7 +101,7 @@ def edit(
     edited = audience.model_copy(update={**changes, "updated_at": now})
     if not changes.keys() & _MEANING:
         return store.save(edited)
-    _require_sound(store, workspaces, account_id, edited, audience_id)
+    require_sound(store, workspaces, account_id, edited, audience_id)
     if edited.status is not AudienceStatus.ACTIVE:
         return store.save(edited)
     _require_active_parts(store, account_id, edited.definition)
@@ -123,7 +123,7 @@ def activate(
         workflows.start_backfill(account_id, audience.program_version)
         return audience
     _require_room(accounts, store, account_id)
-    _require_sound(store, workspaces, account_id, audience, audience_id)
+    require_sound(store, workspaces, account_id, audience, audience_id)
     _require_active_parts(store, account_id, audience.definition)
     changes = {"status": AudienceStatus.ACTIVE, "activated_at": now, "updated_at": now}
     return _publish(store, workflows, audience.model_copy(update=changes))
@@ -174,13 +174,18 @@ def _publish(store: AudienceStore, workflows: Workflows, audience: Audience) -> 
     return published
 
 
-def _require_sound(
+def require_sound(
     store: AudienceStore,
     workspaces: WorkspaceStore,
     account_id: AccountId,
     audience: Audience | NewAudience,
     audience_id: AudienceId | None,
 ) -> None:
+    """Raise `InvalidInputError` when its workspaces, inputs or definition cannot be used.
+
+    Args:
+        audience_id: None for one that is not stored yet.
+    """
     problems = tuple(_source_problems(workspaces, account_id, audience))
     if problems:
         raise InvalidInputError("the audience cannot be drawn from these workspaces and inputs", problems)

@@ -16,9 +16,8 @@ _HTTPS_PORT = 443
 _FIRST_UNPRIVILEGED_PORT = 1024
 _PRINTABLE = re.compile(r"[!-~]+")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
-# All public IPv6 addresses are in the first; those in the second embed an IPv4 address, which may be private.
+# Every public IPv6 address is in here; mapped and translated IPv4 addresses, which may be private, are not.
 _UNICAST = ipaddress.IPv6Network("2000::/3")
-_6TO4 = ipaddress.IPv6Network("2002::/16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def is_public(address: str) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
-    if ip.version == 6 and (ip not in _UNICAST or ip in _6TO4 or "%" in address):
+    if ip.version == 6 and (ip not in _UNICAST or "%" in address):
         return False
     return ip.is_global and not ip.is_multicast
 

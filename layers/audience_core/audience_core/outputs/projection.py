@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from audience_core.domain.event import Identity
 from audience_core.domain.ids import AudienceId
 from audience_core.domain.output import Connection, Target
 from audience_core.domain.profile import Profile
@@ -22,10 +23,12 @@ def project(profile: Profile, audience_id: AudienceId, connection: Connection, c
 
     That is: not a member, no accepted identity, or none of the required types.
     """
-    if audience_id not in profile.memberships:
-        return None
+    forwarded = identities_for(profile, connector) if audience_id in profile.memberships else ()
+    return Target(forwarded) if forwarded else None
+
+
+def identities_for(profile: Profile, connector: Acceptance) -> tuple[Identity, ...]:
+    """By which a member of any audience would be forwarded, in order; none when the partner cannot be told of them."""
     accepted = tuple(sorted(i for i in profile.identities if i.type in connector.accepted_identities))
     required = connector.required_identities
-    if not accepted or (required and not any(i.type in required for i in accepted)):
-        return None
-    return Target(accepted)
+    return accepted if not required or any(i.type in required for i in accepted) else ()

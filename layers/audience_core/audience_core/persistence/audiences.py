@@ -4,7 +4,6 @@ import zlib
 from datetime import datetime
 
 from pynamodb.attributes import BinaryAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist, TransactWriteError
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
@@ -15,7 +14,7 @@ from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
 from audience_core.domain.stores import Answer
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
 from audience_core.persistence.answers import Answers
-from audience_core.persistence.tables import bind
+from audience_core.persistence.tables import bind, connection
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, is_condition_failure, unchanged
 
 _PROGRAM = "PROGRAM"
@@ -149,7 +148,7 @@ class DynamoAudienceStore:
         )
 
     def _transaction(self) -> TransactWrite:
-        return TransactWrite(connection=Connection(region=self._region))
+        return TransactWrite(connection=connection(self._region))
 
 
 def _partition(account_id: AccountId) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
-from pynamodb.connection import Connection
 from pynamodb.constants import MAP, NUMBER
 from pynamodb.exceptions import PynamoDBException, UpdateError
 from pynamodb.expressions.condition import Condition
@@ -14,7 +13,7 @@ from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AccountId, Mpid
 from audience_core.domain.stores import IdentityRow
 from audience_core.errors import StaleVersionError
-from audience_core.persistence.tables import bind
+from audience_core.persistence.tables import bind, connection
 from audience_core.persistence.versions import is_condition_failure
 
 _LETTERS = {Environment.PRODUCTION: "p", Environment.DEVELOPMENT: "d"}
@@ -70,7 +69,7 @@ class DynamoIdentityStore:
             if len(puts) == 1:  # a transaction of one costs twice as much
                 puts[0][0].save(condition=puts[0][1])
             elif puts:
-                with TransactWrite(connection=Connection(region=self._region)) as transaction:
+                with TransactWrite(connection=connection(self._region)) as transaction:
                     for item, condition in puts:
                         transaction.save(item, condition=condition)
         except PynamoDBException as error:

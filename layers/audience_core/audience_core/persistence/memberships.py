@@ -5,6 +5,7 @@ from itertools import groupby
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
 from audience_core.domain.audience import AudienceCounts
@@ -98,7 +99,7 @@ class DynamoMembershipStore:
         item, left = self._counts(pk, sk), steps
         while left:
             first, last = (_padded(left[end].sequence) for end in (0, -1))
-            actions = [
+            actions: list[Action] = [
                 CountItem.adds.add(sum(step.adds for step in left)),
                 CountItem.drops.add(sum(step.drops for step in left)),
                 CountItem.sequence.set(last),

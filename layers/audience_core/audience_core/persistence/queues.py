@@ -16,6 +16,7 @@ from audience_core.errors import UnavailableError
 MAX_ENTRIES = 10
 MAX_BYTES = 256 * 1024
 MAX_ATTEMPTS = 4
+BILLED_BYTES = 64_000
 
 # SQS refuses these, escaped JSON may hold them; everything else stays as it is, which is shorter.
 _NOT_FOR_SQS = re.compile("[\ud800-\udfff\ufffe\uffff]")
@@ -29,7 +30,7 @@ class SqsEventQueue:
 
     def send(self, messages: Sequence[PipelineMessage]) -> None:
         """Raise `UnavailableError` when some may not be queued."""
-        self._queue.send([{"MessageBody": encode(message)} for message in messages])
+        self._queue.send([{"MessageBody": body} for body in pack(messages)])
 
 
 class SqsWakeUpQueue:
@@ -92,6 +93,26 @@ def _calls(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
         room -= size
     if call:
         yield call
+
+
+def pack(messages: Sequence[PipelineMessage]) -> Iterator[str]:
+    """Bodies of one message a line, in order; a body is about as large as SQS bills for one."""
+    lines: list[str] = []
+    room = BILLED_BYTES
+    for message in messages:
+        line = encode(message)
+        if lines and len(line) >= room:
+            yield "\n".join(lines)
+            lines, room = [], BILLED_BYTES
+        lines.append(line)
+        room -= len(line) + 1
+    if lines:
+        yield "\n".join(lines)
+
+
+def unpack(body: str) -> list[PipelineMessage]:
+    """What `pack` put into one body."""
+    return [decode(line) for line in body.split("\n")]
 
 
 def encode(message: PipelineMessage) -> str:

@@ -1,8 +1,16 @@
 """Binds a pynamodb model to the table that the environment names, so that importing a model needs no environment."""
 
+from functools import cache
 from typing import Any, cast
 
+from pynamodb.connection import Connection
 from pynamodb.models import Model
+
+
+@cache
+def connection(region: str | None) -> Connection:
+    """What transactions run on; kept, because making its client reads megabytes of API descriptions."""
+    return Connection(region=region)
 
 
 def bind[M: Model](model: type[M], table_name: str, region: str | None, **indexes: Any) -> type[M]:

@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
-from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.models import Model
@@ -12,7 +11,7 @@ from pynamodb.transactions import TransactWrite
 from audience_core.domain.account import Input, InputKind, Workspace
 from audience_core.domain.ids import AccountId, InputId, WorkspaceId
 from audience_core.errors import NotFoundError
-from audience_core.persistence.tables import bind
+from audience_core.persistence.tables import bind, connection
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, unchanged
 
 _KEY = "KEY"
@@ -138,7 +137,7 @@ class DynamoWorkspaceStore:
         )
 
     def _transaction(self) -> TransactWrite:
-        return TransactWrite(connection=Connection(region=self._region))
+        return TransactWrite(connection=connection(self._region))
 
 
 def _partition(account_id: AccountId) -> str:

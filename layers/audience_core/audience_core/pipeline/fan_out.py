@@ -1,7 +1,7 @@
 """From changed profiles to what is derived from them: member lists, counts, the delivery ledger, wake-ups.
 
-The profiles table's stream is the outbox: each record holds a profile before and after one write. Records of one profile
-come in order; any record may come again, and everything here is harmless to repeat.
+The profiles table's stream is the outbox: each record holds a profile before and after one write. Records of one
+profile come in order; any record may come again, and everything here is harmless to repeat.
 """
 
 import logging
@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from audience_core.domain.event import Environment
-from audience_core.domain.ids import AccountId, AudienceId
+from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership
 from audience_core.domain.messages import Reevaluation, WakeUp
-from audience_core.domain.output import Connection, Target, delivery_bucket_of
+from audience_core.domain.output import Connection, ConnectionStatus, Target, delivery_bucket_of
 from audience_core.domain.profile import Profile, bucket_of
 from audience_core.domain.stores import (
     AudienceStore,
@@ -90,7 +90,7 @@ def _memberships(profile: Profile | None) -> frozenset[AudienceId]:
 
 def _update_members(store: MembershipStore, account_id: AccountId, changes: Iterable[ProfileChange]) -> None:
     """Only the last of several changes of one row is written, since a batch of writes has no order."""
-    rows: dict[tuple[AudienceId, int], Membership | None] = {}
+    rows: dict[tuple[AudienceId, Mpid], Membership | None] = {}
     for change in changes:
         mpid, since = change.profile.mpid, _since(change)
         rows |= {(each, mpid): Membership(each, mpid, since.get(each, change.at)) for each in change.joined()}
@@ -131,7 +131,7 @@ def _update_ledger(stores: FanOut, account_id: AccountId, changes: Iterable[Prof
 
 
 class _Connections:
-    """An account's connections by audience, read when the first member changes."""
+    """An account's active connections by audience, read when the first record of a member comes."""
 
     def __init__(self, outputs: OutputStore, account_id: AccountId) -> None:
         self._outputs, self._account_id = outputs, account_id
@@ -153,8 +153,10 @@ class _Connections:
             self._by_audience = defaultdict(list)
             acceptances = {each.output_id: acceptance_of(each) for each in self._outputs.list(self._account_id)}
             for connection in self._outputs.list_connections(self._account_id):
-                known = connection, acceptances[connection.output_id]
-                self._by_audience[connection.audience_id].append(known)
+                # Ledgers of the others are withdrawn as a whole, and filled as a whole when they become active.
+                if connection.status is ConnectionStatus.ACTIVE and connection.output_id in acceptances:
+                    known = connection, acceptances[connection.output_id]
+                    self._by_audience[connection.audience_id].append(known)
         return self._by_audience.get(audience_id, [])
 
 

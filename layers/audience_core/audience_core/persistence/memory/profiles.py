@@ -37,10 +37,10 @@ class MemoryProfileStore:
     def page(
         self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
     ) -> Page[Profile]:
-        keys = sorted(k for k in self._stored if k[:2] == (account_id, environment) and bucket_of(k[2]) == bucket)
-        rest = [key for key in keys if cursor is None or key[2] > int(cursor)]
+        here = (k for k in self._stored if k[:2] == (account_id, environment) and bucket_of(k[2]) == bucket)
+        rest = [key for key in sorted(here, key=_text_of_mpid) if cursor is None or _text_of_mpid(key) > cursor]
         items = tuple(self._profile(key) for key in rest[:limit])
-        return Page(items, str(rest[limit - 1][2]) if len(rest) > limit else None)
+        return Page(items, _text_of_mpid(rest[limit - 1]) if len(rest) > limit else None)
 
     def due(self, shard: int, now_ms: int) -> Iterator[tuple[AccountId, Mpid]]:
         due = sorted((row[2], key) for key, row in self._stored.items() if row[2] <= now_ms)
@@ -52,3 +52,7 @@ class MemoryProfileStore:
         unpack_state(state, profile)
         profile.timeline = unpack_timeline(timeline)
         return profile
+
+
+def _text_of_mpid(key: _Key) -> str:
+    return str(key[2])

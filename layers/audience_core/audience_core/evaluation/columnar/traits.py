@@ -1,0 +1,202 @@
+"""Criteria over what a user is rather than did, for all users of a shard at once."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import reduce
+
+import numpy as np
+
+from audience_core.domain.definition import (
+    AttributeLevel,
+    Consent,
+    ConsentCriterion,
+    DeviceCriterion,
+    FirstSeenCriterion,
+    IdentityCriterion,
+    InstallAttributionCriterion,
+    LastSeenCriterion,
+    LocationCriterion,
+    LocationWithinCriterion,
+    Test,
+    UserAttributeCriterion,
+    Window,
+)
+from audience_core.domain.event import AttributeValue
+from audience_core.domain.profile import RegisterKind
+from audience_core.evaluation.columnar.arrays import Bits, Bools, Integers, constant, runs_of, scattered
+from audience_core.evaluation.columnar.columns import Codes, Column, as_codes, holds, of_values, passing, take
+from audience_core.evaluation.columnar.shard import (
+    IDENTITY,
+    SEEN,
+    VALUE,
+    EventRange,
+    Group,
+    Key,
+    Shard,
+    moving_range,
+)
+from audience_core.evaluation.predicates import holds_when_missing
+from audience_core.evaluation.series import Scope
+from audience_core.evaluation.traits import distance_km
+from audience_core.evaluation.windows import span_of
+
+type TraitCriterion = (
+    UserAttributeCriterion
+    | IdentityCriterion
+    | FirstSeenCriterion
+    | LastSeenCriterion
+    | DeviceCriterion
+    | LocationCriterion
+    | LocationWithinCriterion
+    | ConsentCriterion
+    | InstallAttributionCriterion
+)
+
+_NOBODY = Group(
+    0,
+    {name: np.zeros(0, np.int64) for name in ("user", "first", "last")},
+    {"workspace": Codes(np.zeros(0, np.int32), ())},
+)
+_COORDINATES = ("latitude", "longitude")
+
+
+@dataclass(slots=True)
+class Users:
+    """The users of a shard as of `now` (UTC ms); groups are read once."""
+
+    shard: Shard
+    now: int
+    _groups: dict[tuple[Key, tuple[str, ...]], Group] = field(default_factory=dict)
+    _winners: dict[tuple[Key, frozenset[str] | None], Integers] = field(default_factory=dict)
+
+    def truth(self, criterion: TraitCriterion, scope: Scope) -> Bits:
+        match criterion:
+            case FirstSeenCriterion(window=window):
+                return self._seen(window, scope, np.minimum, "first")
+            case LastSeenCriterion(window=window):
+                return self._seen(window, scope, np.maximum, "last")
+            case IdentityCriterion(identity_type=identity_type, test=test):
+                return self._any(self._group((IDENTITY, identity_type), ("user",), (VALUE,)), test)
+            case DeviceCriterion(field=name, test=test):
+                return self._any(self._group((RegisterKind.DEVICE, name), ("user",), (VALUE,)), test)
+            case LocationWithinCriterion():
+                return self._near(criterion)
+            case _:
+                return self._register(criterion, scope)
+
+    def _register(
+        self,
+        criterion: UserAttributeCriterion | LocationCriterion | ConsentCriterion | InstallAttributionCriterion,
+        scope: Scope,
+    ) -> Bits:
+        match criterion:
+            case UserAttributeCriterion(attribute=name, level=level, test=test):
+                workspaces = None if level is AttributeLevel.ACCOUNT else scope.workspaces
+                return self._value((RegisterKind.ATTRIBUTE, name), workspaces, VALUE, test)
+            case LocationCriterion(field=place_field, test=test):
+                return self._value((RegisterKind.LOCATION, ""), None, place_field.value, test)
+            case ConsentCriterion():
+                return self._consent(criterion, scope)
+            case InstallAttributionCriterion(field=name, test=test):
+                return self._value((RegisterKind.ATTRIBUTION, name), scope.workspaces, VALUE, test)
+
+    def population(self, workspaces: Collection[str]) -> Bits:
+        """Who was seen in one of the workspaces; no bit is set after the last user's."""
+        found = [scattered(self.shard.size, self._sightings(each).integers["user"], True, False) for each in workspaces]
+        return reduce(np.bitwise_or, found, constant(self.shard.size, False))
+
+    def _value(self, key: Key, workspaces: frozenset[str] | None, name: str, test: Test) -> Bits:
+        """The winning registers' test; workspaces None: all in which the user was seen."""
+        user, column = self._winning(key, workspaces, name)
+        when_missing = holds_when_missing(test)
+        truths: Bools | bool = when_missing if column is None else passing(column, test, self.now)
+        return scattered(self.shard.size, user, truths, when_missing)
+
+    def _consent(self, criterion: ConsentCriterion, scope: Scope) -> Bits:
+        key = (RegisterKind.CONSENT, f"{criterion.regulation}/{criterion.purpose}")
+        user, column = self._winning(key, scope.workspaces, VALUE)
+        is_given = of_values(as_codes(column), lambda value: value is True, False) if column is not None else False
+        bits = scattered(self.shard.size, user, is_given, False)
+        return bits if criterion.state is Consent.PRESENT else ~bits
+
+    def _near(self, criterion: LocationWithinCriterion) -> Bits:
+        key = (RegisterKind.LOCATION, "")
+        user, latitude = self._winning(key, None, _COORDINATES[0])
+        _, longitude = self._winning(key, None, _COORDINATES[1])
+        if latitude is None or longitude is None:
+            return constant(self.shard.size, False)
+        pairs, inverse = np.unique(
+            np.stack([as_codes(latitude).codes, as_codes(longitude).codes]), axis=1, return_inverse=True
+        )
+        values = (*as_codes(latitude).values, None), (*as_codes(longitude).values, None)
+        truths = [_is_near(criterion, values[0][each[0]], values[1][each[1]]) for each in pairs.T.tolist()]
+        return scattered(self.shard.size, user, np.array(truths, bool)[inverse.reshape(-1)], False)
+
+    def _any(self, group: Group, test: Test) -> Bits:
+        """A test of the list of each user's values: some pass, or for a negative test all do; no values: missing."""
+        runs = runs_of(group.integers["user"])
+        if not len(runs.users):
+            return constant(self.shard.size, holds_when_missing(test))
+        passes = holds(test, self.now)
+        alone = of_values(as_codes(group.values[VALUE]), lambda value: passes([value]), False)  # type: ignore[list-item]  # devices hold scalars
+        is_negative = str(getattr(test, "operator", "")).startswith("not_")
+        combined = (np.logical_and if is_negative else np.logical_or).reduceat(alone, runs.starts)
+        return scattered(self.shard.size, runs.users, combined, holds_when_missing(test))
+
+    def _seen(self, window: Window, scope: Scope, choose: np.ufunc, name: str) -> Bits:
+        groups = [self._sightings(each) for each in sorted(scope.workspaces)]
+        user = np.concatenate([group.integers["user"] for group in groups])
+        at = np.concatenate([group.integers[name] for group in groups])
+        order = np.argsort(user, kind="stable")
+        runs = runs_of(user[order])
+        if not len(runs.users):
+            return constant(self.shard.size, False)
+        chosen, span = choose.reduceat(at[order], runs.starts), span_of(window)
+        # A date is a date: it does not matter whether it is already past.
+        inside = moving_range(span, self.now) if span.is_moving else EventRange(span.first, span.last)
+        return scattered(self.shard.size, runs.users, (chosen >= inside.first) & (chosen <= inside.last), False)
+
+    def _winning(self, key: Key, workspaces: frozenset[str] | None, name: str) -> tuple[Integers, Column | None]:
+        """(users, values) of the registers that win; None when no user has a value of that name."""
+        group = self._group(key, ("user",), (name,))
+        rows = self._winners.get((key, workspaces))
+        if rows is None:
+            rows = self._winners[key, workspaces] = self._winning_rows(group, workspaces)
+        column = group.values.get(name)
+        return group.integers["user"][rows], None if column is None else take(column, rows)
+
+    def _winning_rows(self, group: Group, workspaces: frozenset[str] | None) -> Integers:
+        labels = group.labels["workspace"]
+        if workspaces is None:
+            allowed = self._was_seen(labels.values)[labels.codes, group.integers["user"]]
+        else:
+            allowed = of_values(labels, lambda each: each in workspaces, False)
+        rows = np.flatnonzero(allowed)
+        runs = runs_of(group.integers["user"][rows])
+        winners: Integers = rows[runs.starts + runs.counts - 1]
+        return winners
+
+    def _was_seen(self, workspaces: Collection[AttributeValue]) -> Bools:
+        """bool[workspace, user]."""
+        table = np.zeros((len(workspaces), self.shard.size), bool)
+        for row, workspace in enumerate(workspaces):
+            table[row, self._sightings(str(workspace)).integers["user"]] = True
+        return table
+
+    def _sightings(self, workspace: str) -> Group:
+        return self._group((SEEN, workspace), ("user", "first", "last"), ())
+
+    def _group(self, key: Key, integers: tuple[str, ...], values: tuple[str, ...]) -> Group:
+        found = self._groups.get((key, values))
+        if found is None:
+            labels = () if key[0] in (SEEN, IDENTITY, RegisterKind.DEVICE) else ("workspace",)
+            is_there = key in self.shard.users.sizes
+            found = self.shard.users.read(key, integers, labels, values) if is_there else _NOBODY
+            self._groups[key, values] = found
+        return found
+
+
+def _is_near(criterion: LocationWithinCriterion, latitude: AttributeValue, longitude: AttributeValue) -> bool:
+    if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
+        return False
+    return distance_km(criterion.latitude, criterion.longitude, latitude, longitude) <= criterion.distance_km

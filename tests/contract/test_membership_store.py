@@ -1,0 +1,188 @@
+"""What every store of member lists and counts promises."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from audience_core.domain.audience import AudienceCounts
+from audience_core.domain.ids import AccountId, AudienceId, Mpid
+from audience_core.domain.membership import Membership
+from audience_core.domain.stores import CountStep, MembershipStore
+from audience_core.persistence.memberships import DynamoMembershipStore
+from audience_core.persistence.memory.memberships import MemoryMembershipStore
+from tests.contract.conftest import CreateTable
+
+ACCOUNT, OTHER_ACCOUNT = AccountId(7), AccountId(8)
+PLAYERS, BUYERS = AudienceId(1), AudienceId(2)
+HOUR = 3_600_000
+NOW = 1_795_521_600_000
+BUCKET = 5
+# As DynamoDB numbers records: of different lengths, so that they do not compare as text.
+FIRST = 99_999_999_999_999_999_998
+
+
+@pytest.fixture(params=["dynamo", "memory"])
+def store(request: pytest.FixtureRequest) -> MembershipStore:
+    if request.param == "memory":
+        return MemoryMembershipStore()
+    store: MembershipStore = request.getfixturevalue("dynamo")
+    return store
+
+
+@pytest.fixture
+def dynamo(create_table: CreateTable, aws: str, request: pytest.FixtureRequest) -> DynamoMembershipStore:
+    name = request.node.name
+    return DynamoMembershipStore(create_table(f"memberships-{name}"), create_table(f"counts-{name}"), aws)
+
+
+def test_who_joined_is_listed_and_who_left_is_not(store: MembershipStore) -> None:
+    ann, bo = Membership(PLAYERS, Mpid(-(2**63)), 10), Membership(PLAYERS, Mpid(2**63 - 1), 20)
+    store.apply(ACCOUNT, [ann, bo, Membership(BUYERS, ann.mpid, 30)], [])
+
+    store.apply(ACCOUNT, [], [(PLAYERS, ann.mpid), (BUYERS, bo.mpid)])
+
+    assert _all(store, PLAYERS) == [bo]
+    assert _all(store, BUYERS) == [Membership(BUYERS, ann.mpid, 30)]
+
+
+def test_repeats_are_harmless(store: MembershipStore) -> None:
+    ann = Membership(PLAYERS, Mpid(1), 10)
+
+    for _ in range(2):
+        store.apply(ACCOUNT, [ann], [(PLAYERS, Mpid(2))])
+
+    assert _all(store, PLAYERS) == [ann]
+
+
+def test_accounts_share_no_members(store: MembershipStore) -> None:
+    store.apply(ACCOUNT, [Membership(PLAYERS, Mpid(1), 10)], [])
+
+    assert store.members(OTHER_ACCOUNT, PLAYERS, None, 10).items == ()
+
+
+def test_pages_hold_every_member_once_over_all_buckets(store: MembershipStore) -> None:
+    members = {Membership(PLAYERS, Mpid(number * 7 - 400), number) for number in range(150)}
+    store.apply(ACCOUNT, members, [])
+
+    pages = list(_pages(store, PLAYERS, 40))
+
+    assert [len(page) for page in pages if page] == [40, 40, 40, 30]
+    assert sorted(each.mpid for page in pages for each in page) == sorted(each.mpid for each in members)
+    assert {each for page in pages for each in page} == members
+
+
+def test_many_members_of_one_bucket_are_paged_in_order(store: MembershipStore) -> None:
+    store.apply(ACCOUNT, [Membership(PLAYERS, Mpid(64 * number), 1) for number in range(1, 31)], [])
+
+    found = [each.mpid for page in _pages(store, PLAYERS, 7) for each in page]
+
+    assert len(found) == len(set(found)) == 30
+
+
+def test_an_audience_nobody_joined_counts_nothing(store: MembershipStore) -> None:
+    assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(0, 0, 0)
+    assert store.members(ACCOUNT, PLAYERS, None, 10).next is None
+
+
+def test_joins_and_leaves_of_all_buckets_add_up(store: MembershipStore) -> None:
+    store.count(ACCOUNT, PLAYERS, 0, _steps("++-"))
+    store.count(ACCOUNT, PLAYERS, 63, _steps("+"))
+    store.count(ACCOUNT, BUYERS, 0, _steps("++"))
+    store.count(OTHER_ACCOUNT, PLAYERS, 0, _steps("+++"))
+
+    assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(2, 3, 1)
+    assert store.counts(ACCOUNT, BUYERS, NOW) == _counts(2, 2, 0)
+
+
+@pytest.mark.parametrize(
+    "cuts",
+    [
+        ["0:6", "0:6"],  # the batch comes again
+        ["0:6", "0:3", "3:6"],  # bisected after it was counted
+        ["0:3", "0:6"],  # bisected, and whole again
+        ["0:4", "2:6"],  # from a checkpoint inside
+        ["0:1", "0:2", "1:4", "0:6", "5:6"],
+    ],
+)
+def test_records_count_once_however_they_are_cut(store: MembershipStore, cuts: Sequence[str]) -> None:
+    steps = _steps("++-+-+")
+
+    for cut in cuts:
+        start, end = map(int, cut.split(":"))
+        store.count(ACCOUNT, PLAYERS, BUCKET, steps[start:end])
+
+    assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(2, 4, 2)
+
+
+def test_records_of_several_hours_count_once_in_each(store: MembershipStore) -> None:
+    steps = _steps("+-+-+-", at=[NOW - each * HOUR for each in (30, 30, 2, 1, 1, 0)])
+
+    for start in (0, 3, 1):
+        store.count(ACCOUNT, PLAYERS, BUCKET, steps[start:])
+
+    assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(0, 2, 2)
+
+
+def test_changes_fade_after_twenty_four_hours_and_members_stay(store: MembershipStore) -> None:
+    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("+"))
+
+    assert store.counts(ACCOUNT, PLAYERS, NOW + 23 * HOUR) == _counts(1, 1, 0)
+    assert store.counts(ACCOUNT, PLAYERS, NOW + 24 * HOUR) == _counts(1, 0, 0)
+
+
+def test_a_crash_between_two_writes_of_one_count_is_made_good_by_the_repeat(dynamo: DynamoMembershipStore) -> None:
+    steps = _steps("++")
+    with _failing(dynamo, after=1), pytest.raises(ConnectionError):
+        dynamo.count(ACCOUNT, PLAYERS, BUCKET, steps)
+    assert dynamo.counts(ACCOUNT, PLAYERS, NOW) == _counts(2, 0, 0)
+
+    dynamo.count(ACCOUNT, PLAYERS, BUCKET, steps)
+
+    assert dynamo.counts(ACCOUNT, PLAYERS, NOW) == _counts(2, 2, 0)
+
+
+def _steps(moves: str, at: Sequence[int] | None = None) -> list[CountStep]:
+    """One step for each + (join) and - (leave)."""
+    instants = at or [NOW] * len(moves)
+    return [
+        CountStep(str(FIRST + number), instant, int(move == "+"), int(move == "-"))
+        for number, (move, instant) in enumerate(zip(moves, instants, strict=True))
+    ]
+
+
+def _counts(size: int, adds: int, drops: int) -> AudienceCounts:
+    return AudienceCounts(size=size, adds_24h=adds, drops_24h=drops)
+
+
+def _pages(store: MembershipStore, audience_id: AudienceId, limit: int) -> Iterator[tuple[Membership, ...]]:
+    cursor = None
+    while True:
+        page = store.members(ACCOUNT, audience_id, cursor, limit)
+        yield page.items
+        cursor = page.next
+        if cursor is None:
+            return
+
+
+def _all(store: MembershipStore, audience_id: AudienceId) -> list[Membership]:
+    return [each for page in _pages(store, audience_id, 100) for each in page]
+
+
+@contextmanager
+def _failing(store: DynamoMembershipStore, after: int) -> Iterator[None]:
+    """Make a store's updates fail after some have succeeded."""
+    left = [None] * after
+
+    def fail(**_: Any) -> None:
+        if not left:
+            raise ConnectionError("the function ran out of time")
+        left.pop()
+
+    events = store._counts._get_connection().connection.client.meta.events
+    events.register("before-call.dynamodb.UpdateItem", fail)
+    try:
+        yield
+    finally:
+        events.unregister("before-call.dynamodb.UpdateItem", fail)

@@ -1,0 +1,297 @@
+"""What fanning out promises: member lists, counts and the ledger follow the profiles, however records are delivered."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import count, pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.event import Environment, Identity
+from audience_core.domain.ids import AudienceId, ConnectionId, Mpid, OutputId
+from audience_core.domain.membership import Membership, MembershipChange, Reason
+from audience_core.domain.messages import Reevaluation, WakeUp
+from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, Target, delivery_bucket_of
+from audience_core.domain.profile import Profile, bucket_of
+from audience_core.persistence.memory.control import MemoryAudienceStore, MemoryOutputStore
+from audience_core.persistence.memory.ingest import MemoryEventQueue, MemoryWakeUpQueue
+from audience_core.persistence.memory.ledger import MemoryLedgerStore
+from audience_core.persistence.memory.memberships import MemoryMembershipStore
+from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
+from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, OTHER_ACCOUNT, a_connection, an_audience, an_output
+
+NOW = 1_795_521_600_000
+ANN, BO = Mpid(-7), Mpid(66)
+OTHER_AUDIENCE = AudienceId(2)
+EMAIL = Identity("email", "ann@example.com")
+_sequences = count(1)
+
+
+class World:
+    """An account whose audience 1 is connected to an output, and records that go through it."""
+
+    def __init__(self) -> None:
+        self.audiences, self.outputs = MemoryAudienceStore(), MemoryOutputStore()
+        self.memberships, self.ledger = MemoryMembershipStore(), MemoryLedgerStore()
+        self.events, self.wake_ups = MemoryEventQueue(), MemoryWakeUpQueue()
+        self.outputs.save(an_output())
+        self.outputs.save_connection(a_connection())
+
+    def stores(self, calls_until_crash: int | None = None) -> FanOut:
+        calls = None if calls_until_crash is None else iter(range(calls_until_crash))
+        stores: list[Any] = [
+            self.audiences, self.outputs, self.memberships, self.ledger, self.events, self.wake_ups
+        ]  # fmt: skip
+        return FanOut(*(stores if calls is None else [Failing(store, calls) for store in stores]))
+
+    def take(self, *changes: ProfileChange, now: int = NOW) -> None:
+        fan_out(self.stores(), changes, now)
+
+    def members(self, audience_id: AudienceId = AUDIENCE) -> tuple[Membership, ...]:
+        return self.memberships.members(ACCOUNT, audience_id, None, 1000).items
+
+    def counted(self, audience_id: AudienceId = AUDIENCE) -> tuple[int, int, int]:
+        counts = self.memberships.counts(ACCOUNT, audience_id, NOW)
+        return counts.size, counts.adds_24h, counts.drops_24h
+
+    def desired(self, connection_id: ConnectionId = CONNECTION) -> dict[Mpid, Target | None]:
+        lanes = [self.ledger.rows(ACCOUNT, connection_id, lane, None, 1000).items for lane in range(DELIVERY_BUCKETS)]
+        return {row.mpid: row.desired for rows in lanes for row in rows}
+
+
+class Failing:
+    """A store that works for some calls, shared with other stores, and fails ever after."""
+
+    def __init__(self, store: Any, calls: Iterator[int]) -> None:
+        self._store, self._calls = store, calls
+
+    def __getattr__(self, name: str) -> Any:
+        if next(self._calls, None) is None:
+            raise ConnectionError("the function ran out of time")
+        return getattr(self._store, name)
+
+
+def a_profile(
+    mpid: Mpid = ANN,
+    version: int = 1,
+    audiences: Iterable[int] = (),
+    identities: Iterable[Identity] = (EMAIL,),
+    **given: Any,
+) -> Profile:
+    profile = Profile(ACCOUNT, Environment.PRODUCTION, mpid, version)
+    profile.memberships = frozenset(AudienceId(each) for each in audiences)
+    profile.identities = dict.fromkeys(identities, 1)
+    for name, value in given.items():
+        setattr(profile, name, value)
+    return profile
+
+
+def a_change(old: Profile | None, new: Profile | None, at: int = NOW) -> ProfileChange:
+    return ProfileChange(old, new, str(next(_sequences)), at)
+
+
+def test_a_join_reaches_member_list_counts_ledger_and_wake_ups() -> None:
+    world = World()
+    joined = MembershipChange(AUDIENCE, True, NOW - 5, Reason.EVENT)
+
+    world.take(a_change(None, a_profile(audiences=[1], changes=(joined,))))
+
+    assert world.members() == (Membership(AUDIENCE, ANN, NOW - 5),)
+    assert world.counted() == (1, 1, 0)
+    assert world.desired() == {ANN: Target((EMAIL,))}
+    assert world.wake_ups.take() == [WakeUp(ACCOUNT, CONNECTION, delivery_bucket_of(ANN))]
+
+
+def test_a_leave_undoes_it_all() -> None:
+    world = World()
+    member, left = a_profile(audiences=[1]), a_profile(version=2)
+    world.take(a_change(None, member))
+    world.wake_ups.take()
+
+    world.take(a_change(member, left), now=NOW + 2000)
+
+    assert world.members() == ()
+    assert world.counted() == (0, 1, 1)
+    assert world.desired() == {ANN: None}
+    assert world.wake_ups.take() == [WakeUp(ACCOUNT, CONNECTION, delivery_bucket_of(ANN))]
+
+
+def test_a_member_whose_identities_change_is_told_of_and_not_counted_again() -> None:
+    world = World()
+    member = a_profile(audiences=[1])
+    world.take(a_change(None, member))
+    phone = Identity("mobile_number", "1555")
+
+    world.take(a_change(member, a_profile(version=2, audiences=[1], identities=(EMAIL, phone))))
+
+    assert world.desired() == {ANN: Target((EMAIL, phone))}
+    assert world.counted() == (1, 1, 0)
+
+
+def test_a_write_that_moves_no_membership_touches_no_ledger() -> None:
+    world = World()
+    member = a_profile(audiences=[1])
+
+    world.take(a_change(member, a_profile(version=2, audiences=[1])))
+
+    assert world.desired() == {}
+    assert world.wake_ups.take() == []
+
+
+def test_several_writes_of_one_profile_end_in_the_last() -> None:
+    world = World()
+    states = [None, *(a_profile(version=n, audiences=[1] if n % 2 else []) for n in range(1, 5))]
+
+    world.take(*(a_change(old, new) for old, new in pairwise(states)))
+
+    assert world.members() == ()
+    assert world.counted() == (0, 2, 2)
+    assert world.desired() == {ANN: None}
+
+
+def test_a_deleted_profile_leaves_everything() -> None:
+    world = World()
+    member = a_profile(audiences=[1, 2])
+    world.take(a_change(None, member))
+
+    world.take(a_change(member, None))
+
+    assert world.members() == world.members(OTHER_AUDIENCE) == ()
+    assert world.desired() == {ANN: None}
+    assert world.events.take() == []
+
+
+def test_development_profiles_reach_nothing() -> None:
+    world = World()
+
+    world.take(a_change(None, a_profile(audiences=[1], environment=Environment.DEVELOPMENT)))
+
+    assert (world.members(), world.counted(), world.desired()) == ((), (0, 0, 0), {})
+
+
+def test_accounts_are_kept_apart() -> None:
+    world = World()
+
+    world.take(a_change(None, a_profile(audiences=[1])), a_change(None, a_profile(BO, audiences=[1])))
+    world.take(a_change(None, a_profile(BO, audiences=[1], account_id=OTHER_ACCOUNT)))
+
+    assert world.counted() == (2, 2, 0)
+    assert world.memberships.counts(OTHER_ACCOUNT, AUDIENCE, NOW).size == 1
+
+
+@pytest.mark.parametrize("status", [ConnectionStatus.INACTIVE, ConnectionStatus.DELETING])
+def test_connections_that_are_not_active_get_no_new_members(status: ConnectionStatus) -> None:
+    world = World()
+    connection = world.outputs.get_connection(ACCOUNT, CONNECTION)
+    world.outputs.save_connection(connection.model_copy(update={"status": status}))
+
+    world.take(a_change(None, a_profile(audiences=[1])))
+
+    assert world.desired() == {}
+    assert world.counted() == (1, 1, 0)
+
+
+def test_a_connection_whose_output_is_gone_stops_nobody() -> None:
+    world = World()
+    stray = ConnectionId("c-000000000002")
+    world.outputs.save_connection(a_connection(connection_id=stray, output_id=OutputId("o-000000000009")))
+
+    world.take(a_change(None, a_profile(audiences=[1])))
+
+    assert world.desired() == {ANN: Target((EMAIL,))}
+    assert world.desired(stray) == {}
+
+
+def test_a_profile_evaluated_with_outdated_definitions_is_sent_round_again_once() -> None:
+    world = World()
+    world.audiences.publish(an_audience(status=AudienceStatus.ACTIVE))
+    first, second = a_profile(program_version=0), a_profile(version=2, program_version=0)
+
+    world.take(a_change(None, first), a_change(first, second), a_change(None, a_profile(BO, program_version=1)))
+
+    assert world.events.take() == [Reevaluation(ACCOUNT, ANN)]
+
+
+def test_a_profile_that_was_brought_up_to_date_in_between_is_left_alone() -> None:
+    world = World()
+    world.audiences.publish(an_audience(status=AudienceStatus.ACTIVE))
+    first, second = a_profile(program_version=0), a_profile(version=2, program_version=1)
+
+    world.take(a_change(None, first), a_change(first, second))
+
+    assert world.events.take() == []
+
+
+MPIDS = [Mpid(each) for each in (1, 2, 65, 66, 129)]  # in two buckets
+ADDRESSES = [Identity("email", name) for name in ("a", "b")]
+written = st.tuples(
+    st.sampled_from(MPIDS),
+    st.sets(st.sampled_from([1, 2])),
+    st.sets(st.sampled_from(ADDRESSES)),
+    st.booleans(),
+)
+# Which shard is delivered, how many records at most, how many calls to stores succeed, how far the shard goes back.
+deliveries = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(1, 6), st.integers(0, 25), st.integers(0, 4)), max_size=20
+)
+
+
+@given(st.lists(written, max_size=20), deliveries)
+@settings(max_examples=300, deadline=None)
+def test_however_records_are_cut_and_repeated_the_end_is_the_same(
+    writes: list[tuple[Mpid, set[int], set[Identity], bool]], plan: list[tuple[int, int, int, int]]
+) -> None:
+    stream = list(_stream(writes))
+    shards = [[change for change in stream if bucket_of(change.profile.mpid) % 2 == parity] for parity in (0, 1)]
+    world = World()
+
+    _deliver(world, shards, plan)
+
+    final = {change.profile.mpid: change.new for change in stream}
+    for audience_id in (AUDIENCE, OTHER_AUDIENCE):
+        members = {mpid for mpid, profile in final.items() if profile and audience_id in profile.memberships}
+        moves = Counter(is_join for change in stream for is_join in _moves(change, audience_id))
+        assert {row.mpid for row in world.members(audience_id)} == members
+        assert world.counted(audience_id) == (len(members), moves[True], moves[False])
+    forwarded = {
+        mpid: Target(tuple(sorted(profile.identities)))
+        for mpid, profile in final.items()
+        if profile and AUDIENCE in profile.memberships and profile.identities
+    }
+    assert {mpid: target for mpid, target in world.desired().items() if target} == forwarded
+
+
+def _stream(writes: Iterable[tuple[Mpid, set[int], set[Identity], bool]]) -> Iterator[ProfileChange]:
+    """Records of successive writes; the flag deletes a profile that exists."""
+    current: dict[Mpid, Profile] = {}
+    versions: Counter[Mpid] = Counter()
+    for mpid, audiences, identities, is_deleted in writes:
+        old = current.pop(mpid, None)
+        versions[mpid] += 1
+        new = None
+        if old is None or not is_deleted:
+            new = current[mpid] = a_profile(mpid, versions[mpid], audiences, identities)
+        yield a_change(old, new)
+
+
+def _moves(change: ProfileChange, audience_id: AudienceId) -> list[bool]:
+    was, is_now = (bool(p and audience_id in p.memberships) for p in (change.old, change.new))
+    return [is_now] if was != is_now else []
+
+
+def _deliver(world: World, shards: list[list[ProfileChange]], plan: Iterable[tuple[int, int, int, int]]) -> None:
+    """A delivery that fails, and now and then one that does not, comes again, cut differently."""
+    positions = [0, 0]
+    for shard, size, calls, back in plan:
+        batch = shards[shard][positions[shard] : positions[shard] + size]
+        try:
+            fan_out(world.stores(calls_until_crash=calls), batch, NOW)
+            positions[shard] += len(batch)
+        except ConnectionError:
+            pass
+        positions[shard] = max(0, positions[shard] - back)
+    for records, position in zip(shards, positions, strict=True):
+        fan_out(world.stores(), records[position:], NOW)
