@@ -113,8 +113,12 @@ def main() -> None:
     arguments = parser.parse_args()
     events = workload.generate(max(arguments.users, 1000))
     tracks = [list(workload.events_of(events, user)) for user in range(arguments.users)]
-    print(f"{arguments.users} users, {sum(map(len, tracks))} events, look-back {LOOK_BACK_DAYS} days; microseconds, bytes")
-    print("audiences  mean    p50    p99  changes/event  naive/mean  pack  unpack  item p50  item mean  wakes  idle wakes")
+    print(
+        f"{arguments.users} users, {sum(map(len, tracks))} events, look-back {LOOK_BACK_DAYS} days; microseconds, bytes"
+    )
+    print(
+        "audiences  mean    p50    p99  changes/event  naive/mean  pack  unpack  item p50  item mean  wakes  idle wakes"
+    )
     for count in arguments.audiences:
         program = compile_program(1, workload.portfolio(count), LOOK_BACK_DAYS)
         measured = Measured()

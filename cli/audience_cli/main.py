@@ -3,6 +3,8 @@
 import typer
 
 from audience_cli.commands.audiences import activate, create, list_audiences, members, show
+from audience_cli.commands.explain import explain
+from audience_cli.commands.definition import app as definition
 from audience_cli.commands.importing import import_files
 from audience_cli.commands.login import login, token
 from audience_cli.commands.redrive import redrive
@@ -21,5 +23,7 @@ app.command("show")(show)
 app.command("create")(create)
 app.command("activate")(activate)
 app.command("members")(members)
+app.command("explain")(explain)
 app.command("import")(import_files)
 app.command("redrive")(redrive)
+app.add_typer(definition, name="definition")

@@ -1,6 +1,6 @@
 """HTTP API of audiences."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -31,8 +31,7 @@ from audience_core.api.views import (
     member_view,
 )
 from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.ids import AccountId, AudienceId, Mpid, WorkspaceId
-from audience_core.errors import InvalidInputError
+from audience_core.domain.ids import AccountId, AudienceId, WorkspaceId
 from audience_core.evaluation.explanation import Explanation
 from audience_core.management import audiences, listings
 from audience_core.management import explain as explaining
@@ -178,16 +177,9 @@ def explain_membership(
 ) -> Explanation:
     """By what is known of the user now, whatever was known then."""
     of, account_id, now = wiring.stores(), _account_id(), edge.now()
-    if (mpid is None) is (customer_id is None):
-        raise InvalidInputError("whose membership?", (("/query/mpid", "give either an mpid or a customer_id"),))
-    user = (
-        Mpid(int(mpid))
-        if mpid is not None
-        else explaining.customer(of.accounts, of.identities, of.profiles, account_id, customer_id or "")
-    )
-    instant = now if at is None else at if at.tzinfo else at.replace(tzinfo=UTC)
+    user = explaining.user_of(of.accounts, of.identities, of.profiles, account_id, mpid, customer_id)
     audience = (account_id, AudienceId(audience_id))
-    return explaining.explain(of.accounts, of.audiences, of.profiles, *audience, user, instant, now)
+    return explaining.explain(of.accounts, of.audiences, of.profiles, *audience, user, at or now, now)
 
 
 def explain(error: Exception) -> Response[str]:

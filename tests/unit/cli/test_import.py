@@ -119,7 +119,7 @@ def test_csv_parquet_and_json_lines_give_the_same_events(run: Run, api: FakeApi,
         for c, at, i, p, q, k in rows
     ]
     (home / "a.jsonl").write_text("\n".join(map(json.dumps, records)))
-    instants = [datetime.fromisoformat(each["at"]) for each in records]
+    instants = [datetime.fromisoformat(at) for _, at, *_ in rows]
     pq.write_table(pa.Table.from_pylist(records).set_column(1, "at", pa.array(instants)), home / "a.parquet")
 
     found = []

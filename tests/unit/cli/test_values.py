@@ -1,5 +1,7 @@
 """How single values are read."""
 
+from typing import Any
+
 import pytest
 
 from audience_cli.importer.mapping import Column, Multiply
@@ -7,7 +9,7 @@ from audience_cli.importer.sources import Block
 from audience_cli.importer.values import as_instant, as_number, as_text, reader
 
 
-def read(column: Column | Multiply, **columns: list) -> tuple[list, dict[int, str]]:
+def read(column: Column | Multiply, **columns: list[Any]) -> tuple[list[Any], dict[int, str]]:
     block = Block(0, len(next(iter(columns.values()))), columns)
     return reader(column, frozenset(), "UTC")(block), block.unreadable
 

@@ -9,25 +9,22 @@ from hypothesis import strategies as st
 
 from audience_core.domain import definition as d
 from audience_core.domain.audience import Audience
-from audience_core.domain.event import Environment, Event
+from audience_core.domain.event import Environment, Event, Identity
 from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.domain.profile import Delta, Profile, Register, RegisterKey, RegisterKind, Seen
 from audience_core.evaluation.explain import explain
-from audience_core.evaluation.explanation import ExplainedNode, Explanation
+from audience_core.evaluation.explanation import ExplainedNode, Explanation, Saw
 from audience_core.evaluation.incremental import evaluate
 from audience_core.evaluation.predicates import figure_test, frequency_test, holds_when_missing, intervals
 from audience_core.evaluation.program import compile_program
 from audience_core.evaluation.values import micros_of, to_ms
 from tests.support import oracle
-from tests.support.population import NOW as _NOW
 from tests.support.population import an_audience, at_least
 from tests.support.worlds import DAY, HOUR, INPUTS, LOOK_BACK_DAYS, NOW, WORKSPACES, portfolios, profiles
 
 type Portfolio = dict[AudienceId, Audience]
 slow_to_draw = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
 offsets = st.integers(-29 * DAY, 10 * DAY)
-
-assert _NOW == NOW
 
 
 def explanations(portfolio: Portfolio, profile: Profile, now: int) -> Iterator[tuple[Audience, Explanation]]:
@@ -139,7 +136,7 @@ def test_a_sequence_names_its_chain_and_how_far_it_got() -> None:
 
 def test_identities_are_counted_and_never_shown() -> None:
     profile = a_profile()
-    profile.identities = {i: NOW for i in oracle_identities("secret@example.com")}
+    profile.identities = {Identity("email", "secret@example.com"): NOW}
     test = d.StringTest(operator=d.StringOperator.CONTAINS, value="@example")
 
     explanation = told(d.IdentityCriterion(identity_type="email", test=test), profile)
@@ -153,7 +150,9 @@ def test_a_missing_value_is_told_from_an_empty_one() -> None:
     empty.registers[RegisterKey(WorkspaceId("w-a"), RegisterKind.ATTRIBUTE, "color")] = Register(None, NOW)
     criterion = d.UserAttributeCriterion(attribute="color", test=d.PresenceTest(operator=d.PresenceOperator.EMPTY))
 
-    assert [told(criterion, each).root.saw.what for each in (absent, empty)] == ["nothing", "value"]  # type: ignore[union-attr]
+    seen = [told(criterion, each).root.saw for each in (absent, empty)]
+
+    assert seen == [Saw(what="nothing"), Saw(what="value", value=None)]
 
 
 def test_who_was_not_seen_in_the_workspaces_is_no_member_whatever_the_criteria_say() -> None:
@@ -187,13 +186,18 @@ def passes(criterion: Any, node: ExplainedNode, now: int) -> bool:  # noqa: C901
     assert saw is not None
     match criterion:
         case d.EventCriterion(frequency=frequency):
+            assert len(node.deciding) == min(saw.value, 5)  # type: ignore[type-var,arg-type]
             return frequency_test(frequency)(saw.value)  # type: ignore[arg-type]
         case d.AggregateCriterion(test=test) if saw.what == "amount" and criterion.function != "average":
             return figure_test(test)(micros_of(saw.value) or 0)
         case d.AggregateCriterion() if saw.what == "amount":
             return node.value  # a mean may have no decimal form
-        case d.OccurrenceCriterion(window=window) | d.FirstSeenCriterion(window=window) | d.LastSeenCriterion(window=window):
-            return saw.what == "instant" and tested(d.DateTest(window=window), saw.value, now)
+        case (
+            d.OccurrenceCriterion(window=window)
+            | d.FirstSeenCriterion(window=window)
+            | d.LastSeenCriterion(window=window)
+        ):
+            return saw.what == "instant" and lies_inside(d.DateTest(window=window), saw.value, now)
         case d.SequenceCriterion(steps=steps):
             return saw.value == len(steps) == len(node.deciding)
         case d.CartAbandonmentCriterion():
@@ -205,10 +209,14 @@ def passes(criterion: Any, node: ExplainedNode, now: int) -> bool:  # noqa: C901
         case d.IdentityCriterion(test=test):
             return node.value if saw.what == "count" else holds_when_missing(test)
         case _:
-            return holds_when_missing(criterion.test) if saw.what == "nothing" else tested(criterion.test, saw.value, now)
+            return (
+                holds_when_missing(criterion.test)
+                if saw.what == "nothing"
+                else lies_inside(criterion.test, saw.value, now)
+            )
 
 
-def tested(test: Any, value: Any, now: int) -> bool:
+def lies_inside(test: Any, value: Any, now: int) -> bool:
     return any(start <= now <= end for start, end in intervals(test)(value))
 
 
@@ -251,9 +259,3 @@ def an_event(name: str, at: int, **attributes: Any) -> Event:
 
 def more_than(attribute: str, value: float) -> d.Condition:
     return d.Condition(attribute=attribute, test=d.NumberTest(operator=d.NumberOperator.GREATER_THAN, value=value))
-
-
-def oracle_identities(value: str) -> list[Any]:
-    from audience_core.domain.event import Identity
-
-    return [Identity("email", value)]

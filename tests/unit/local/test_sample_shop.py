@@ -23,11 +23,12 @@ def events_of(shop: list[ShopBatch]) -> list[dict[str, Any]]:
 
 
 def at(event: dict[str, Any]) -> int:
-    return event["data"]["timestamp_unixtime_ms"]
+    return int(event["data"]["timestamp_unixtime_ms"])
 
 
 def action(event: dict[str, Any]) -> str | None:
-    return event["data"].get("product_action", {}).get("action")
+    found: str | None = event["data"].get("product_action", {}).get("action")
+    return found
 
 
 def profiles(shop: list[ShopBatch]) -> list[list[ShopBatch]]:
@@ -60,8 +61,8 @@ def _memberships(own: list[ShopBatch]) -> tuple[bool, ...]:
     def last(days: int, what) -> list[dict[str, Any]]:
         return [each for each in events if NOW - days * DAY_MS <= at(each) <= NOW and what(each)]
 
-    def is_session(each) -> bool:
-        return each["event_type"] == "session_start"
+    def is_session(each: dict[str, Any]) -> bool:
+        return bool(each["event_type"] == "session_start")
 
     installs = last(3, lambda each: each["data"].get("is_first_run"))
     spent = sum(

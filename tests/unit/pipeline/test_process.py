@@ -1,5 +1,6 @@
 """What processing promises: order and repeats do not matter, nothing is lost, one read and one put per profile."""
 
+import itertools
 import random
 from typing import Any
 
@@ -271,6 +272,20 @@ def state(population: Population) -> dict[Any, Any]:
         )
         for profile in population.everybody()
     }
+
+
+def test_a_value_told_again_later_outlives_one_told_between() -> None:
+    states = []
+    for order in itertools.permutations((1, 2, 3)):
+        population = Population(*definitions)
+        told = {1: ("e1@x.co", "gold", 50), 2: ("e2@x.co", "silver", 80), 3: ("e1@x.co", "gold", 100)}
+        for n in order:
+            email, tier, at = told[n]
+            identities, attributes = {"email": email}, {"tier": tier}
+            population.take([a_batch(n, "c-1", NOW + at, user_identities=identities, user_attributes=attributes)], NOW)
+        states.append(state(population))
+
+    assert all(each == states[0] for each in states)
 
 
 def test_an_email_that_is_unique_moves_to_whoever_told_it_last() -> None:

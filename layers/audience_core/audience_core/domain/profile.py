@@ -135,6 +135,8 @@ class Delta:
         identity_types: types of identities added, changed or removed.
         new_workspaces: workspaces in which the profile was seen for the first time.
         seen: workspaces in which the first or last sign of the user moved.
+        has_newer_times: something already known was told again, later: no audience can tell, but it must be stored,
+            since it decides what a still older batch may change.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -142,7 +144,8 @@ class Delta:
     identity_types: set[str] = field(default_factory=set)
     new_workspaces: set[WorkspaceId] = field(default_factory=set)
     seen: set[WorkspaceId] = field(default_factory=set)
+    has_newer_times: bool = False
 
     @property
     def is_empty(self) -> bool:
-        return not (self.events or self.registers or self.identity_types or self.seen)
+        return not (self.events or self.registers or self.identity_types or self.seen or self.has_newer_times)

@@ -31,7 +31,7 @@ from audience_core.evaluation.wording import sentence
 _LAST_MS = 253_402_300_799_999
 
 
-class Code(StrEnum):
+class FindingCode(StrEnum):
     NEVER_HOLDS = "never_holds"
     ALWAYS_HOLDS = "always_holds"
     SINGLE_VALUE_CONFLICT = "single_value_conflict"
@@ -54,7 +54,7 @@ class Finding(Part):
     """
 
     path: str
-    code: Code
+    code: FindingCode
     message: str
     suggestion: str = ""
 
@@ -92,13 +92,13 @@ def _constants(root: Criterion, look_back_ms: int, now: int) -> Iterator[Finding
             who = "everybody meets" if known.value else "nobody can ever meet"
             message = f"{who} this: {known.because}. It reads: {sentence(criterion, {})}"
             advice = "remove it" if known.value else "change or remove it"
-            code = Code.ALWAYS_HOLDS if known.value else Code.NEVER_HOLDS
+            code = FindingCode.ALWAYS_HOLDS if known.value else FindingCode.NEVER_HOLDS
             yield Finding(path=path, code=code, message=message, suggestion=advice)
         if isinstance(criterion, AllOf):
             for one, other in attribute_conflicts(criterion.criteria):
                 message = f"no single value passes both: {sentence(one, {})} {sentence(other, {})}"
                 advice = f"if either will do, combine them with {AnyOf.model_fields['type'].default}"
-                yield Finding(path=path, code=Code.SINGLE_VALUE_CONFLICT, message=message, suggestion=advice)
+                yield Finding(path=path, code=FindingCode.SINGLE_VALUE_CONFLICT, message=message, suggestion=advice)
 
 
 def _windows(root: Criterion, look_back_days: int, now: int) -> Iterator[Finding]:
@@ -125,26 +125,30 @@ def _is_empty(span: Span) -> bool:
 
 def _empty_window(path: str, window: Window) -> Finding:
     message = f"“{window_phrase(window)}” is a single instant, which nothing ever falls into for long"
-    return Finding(path=path, code=Code.EMPTY_WINDOW, message=message, suggestion="make the window longer")
+    return Finding(path=path, code=FindingCode.EMPTY_WINDOW, message=message, suggestion="make the window longer")
 
 
 def _window(path: str, window: Window, look_back_days: int, now: int) -> Iterator[Finding]:
-    span, look_back_ms = span_of(window), look_back_days * DAY_MS
-    sees = f"the audience sees the events of the last {look_back_days} days only"
-    moving = "use a window such as “in the last 7 days”, or a lifetime audience"
+    span = span_of(window)
     if _is_empty(span):
         yield _empty_window(path, window)
-    elif span.is_moving:
-        if span.newer > look_back_ms:
-            yield _finding(path, Code.WINDOW_OUTSIDE_LOOK_BACK, f"{sees}: none of them is so old", moving)
-        elif span.older > look_back_ms:
-            yield _finding(path, Code.WINDOW_EXCEEDS_LOOK_BACK, f"{sees}: what is older counts as not happened", moving)
-    elif span.last < now - look_back_ms:
-        yield _finding(path, Code.WINDOW_OUTSIDE_LOOK_BACK, f"{sees}, and these dates have passed out of them", moving)
-    elif span.first < now - look_back_ms:
-        yield _finding(path, Code.WINDOW_EXCEEDS_LOOK_BACK, f"{sees}: earlier ones count as not happened", moving)
-    else:
-        yield _finding(path, Code.DATE_OUTLIVES_LOOK_BACK, f"{sees}: {_forgotten(span.first + look_back_ms)}", moving)
+        return
+    seen = f"the audience sees the events of the last {look_back_days} days only"
+    advice = "use a window such as “in the last 7 days”, or a lifetime audience"
+    for code, message in _beyond(span, look_back_days * DAY_MS, now):
+        yield _finding(path, code, f"{seen}: {message}", advice)
+
+
+def _beyond(span: Span, look_back_ms: int, now: int) -> Iterator[tuple[FindingCode, str]]:
+    """How a window of events goes beyond the look-back, now or later."""
+    is_outside = span.newer > look_back_ms if span.is_moving else span.last < now - look_back_ms
+    exceeds = span.older > look_back_ms if span.is_moving else span.first < now - look_back_ms
+    if is_outside:
+        yield FindingCode.WINDOW_OUTSIDE_LOOK_BACK, "none of them lies in this window"
+    elif exceeds:
+        yield FindingCode.WINDOW_EXCEEDS_LOOK_BACK, "what this window reaches beyond that counts as not happened"
+    elif not span.is_moving:
+        yield FindingCode.DATE_OUTLIVES_LOOK_BACK, _forgotten(span.first + look_back_ms)
 
 
 def _forgotten(at: int) -> str:
@@ -158,7 +162,7 @@ def _identity_types(root: Criterion) -> Iterator[Finding]:
             name = criterion.identity_type
             message = f"there is no identity type {quoted(name)}"
             advice = _nearest(name, IDENTITY_TYPES)
-            yield _finding(f"{path}/identity_type", Code.UNKNOWN_IDENTITY_TYPE, message, advice)
+            yield _finding(f"{path}/identity_type", FindingCode.UNKNOWN_IDENTITY_TYPE, message, advice)
 
 
 def _unknown_events(known: Vocabulary) -> Iterator[Finding]:
@@ -171,7 +175,7 @@ def _unknown_events(known: Vocabulary) -> Iterator[Finding]:
         if name in known.elsewhere[selector.kind]:
             message += " from this audience's inputs"
             advice = "it comes from inputs or workspaces that the audience does not read: choose those too"
-        yield _finding(f"{path}/name", Code.UNKNOWN_EVENT, message, advice)
+        yield _finding(f"{path}/name", FindingCode.UNKNOWN_EVENT, message, advice)
 
 
 def _values(question: Question, known: Vocabulary) -> Iterator[Finding]:
@@ -179,10 +183,10 @@ def _values(question: Question, known: Vocabulary) -> Iterator[Finding]:
     names, tally = known.names[source], known.tallies[source, name, kind]
     if names and not tally.values:
         message = f"none of the {known.profiles} users looked at has a value of {quoted(name)}"
-        yield _finding(path, Code.UNKNOWN_ATTRIBUTE, message, _nearest(name, names))
+        yield _finding(path, FindingCode.UNKNOWN_ATTRIBUTE, message, _nearest(name, names))
     elif tally.values and not tally.readable:
         message = f"{quoted(name)} is tested as a {kind}, but none of the {tally.values} values looked at is one"
-        yield _finding(path, Code.TYPE_NEVER_FITS, message, "test it as text, or correct what is sent")
+        yield _finding(path, FindingCode.TYPE_NEVER_FITS, message, "test it as text, or correct what is sent")
 
 
 def _nearest(name: str, names: Collection[str]) -> str:
@@ -196,5 +200,5 @@ def _plain(name: str) -> str:
     return "".join(filter(str.isalnum, name.casefold()))
 
 
-def _finding(path: str, code: Code, message: str, suggestion: str) -> Finding:
+def _finding(path: str, code: FindingCode, message: str, suggestion: str) -> Finding:
     return Finding(path=path, code=code, message=message, suggestion=suggestion)

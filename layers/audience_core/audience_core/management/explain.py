@@ -1,6 +1,6 @@
 """Why a user is or is not a member of an audience."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from audience_core.domain.account import Account
 from audience_core.domain.audience import Audience, AudienceStatus
@@ -28,13 +28,14 @@ def explain(
     at: datetime,
     now: datetime,
 ) -> Explanation:
-    """The stored audience's answer for a profile as it is known now, asked about the instant `at`.
+    """The stored audience's answer for a profile as it is known now, asked about the instant `at` (no zone: UTC).
 
     Raises:
         NotFoundError: there is no such audience or profile.
         InvalidInputError: `at` lies before the look-back, or too far ahead.
     """
     audience, account = audiences.get(account_id, audience_id), accounts.get(account_id)
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
     _require_known(account, at, now)
     found: dict[Mpid, Profile] = profiles.load(account_id, Environment.PRODUCTION, [mpid])
     if mpid not in found:
@@ -43,17 +44,36 @@ def explain(
     return explaining.explain(audience, others, found[mpid], account.look_back_days, to_ms(at))
 
 
-def customer(
-    accounts: AccountStore, identities: IdentityStore, profiles: ProfileStore, account_id: AccountId, customer_id: str
+def user_of(
+    accounts: AccountStore,
+    identities: IdentityStore,
+    profiles: ProfileStore,
+    account_id: AccountId,
+    mpid: str | None,
+    customer_id: str | None,
 ) -> Mpid:
-    """The profile that holds a customer id; raise `NotFoundError` if none does."""
-    identity = Identity(CUSTOMER_ID, customer_id)
+    """The profile that either an mpid (decimal text) or a customer id names.
+
+    Raises:
+        InvalidInputError: both are given, or neither is.
+        NotFoundError: nobody holds the customer id.
+    """
+    if (mpid is None) is (customer_id is None):
+        raise InvalidInputError("whose membership?", (("/query/mpid", "give either an mpid or a customer_id"),))
+    if mpid is not None:
+        return Mpid(int(mpid))
+    return _holder(accounts, identities, profiles, account_id, Identity(CUSTOMER_ID, customer_id or ""))
+
+
+def _holder(
+    accounts: AccountStore, identities: IdentityStore, profiles: ProfileStore, account_id: AccountId, identity: Identity
+) -> Mpid:
     rows = identities.rows(account_id, Environment.PRODUCTION, [identity])
-    holders = profiles.load(account_id, Environment.PRODUCTION, list(rows[identity].holders))
-    standing = Claims(rows, holders, accounts.get(account_id).strategy).holders(identity)
-    if not standing:
-        raise NotFoundError("there is no profile with this customer id")
-    return max(standing, key=lambda mpid: (standing[mpid], mpid))
+    candidates = profiles.load(account_id, Environment.PRODUCTION, list(rows[identity].holders))
+    holders = Claims(rows, candidates, accounts.get(account_id).strategy).holders(identity)
+    if not holders:
+        raise NotFoundError(f"there is no profile with this {identity.type}")
+    return max(holders, key=lambda mpid: (holders[mpid], mpid))
 
 
 def active(store: AudienceStore, account_id: AccountId) -> dict[AudienceId, Audience]:

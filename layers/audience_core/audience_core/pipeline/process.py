@@ -179,7 +179,7 @@ class _Group:
             left.releases += turn.releases
             left.mpids |= {profile.mpid} if turn.is_asked_for else set()
         else:
-            self._tell_identities(profile.mpid, turn.resolved)
+            self._tell_identities(profile.mpid, turn)
 
     def _evaluate(self, profile: Profile, delta: Delta) -> bool:
         """Bring memberships up to date; whether there is anything new to store."""
@@ -193,15 +193,16 @@ class _Group:
         prune(profile, self._horizon)
         return True
 
-    def _tell_identities(self, mpid: Mpid, resolved: Sequence[tuple[EventBatch, Resolution]]) -> None:
+    def _tell_identities(self, mpid: Mpid, turn: _Turn) -> None:
         """Identities that moved: rows drop their former holder, other profiles are told to let go."""
         account_id, environment = self._account.account_id, self._environment
-        for batch, resolution in resolved:
-            for identity in resolution.forgets:
-                self._pipeline.identities.forget(account_id, environment, identity, mpid, batch.received_at)
+        gone = [(each, batch.received_at) for batch, resolution in turn.resolved for each in resolution.forgets]
+        gone += [(each.identity, each.at) for each in turn.releases]
+        for identity, at in gone:
+            self._pipeline.identities.forget(account_id, environment, identity, mpid, at)
         taken = [
             Release(account_id, environment, holder, identity, batch.received_at)
-            for batch, resolution in resolved
+            for batch, resolution in turn.resolved
             for holder, identity in resolution.releases
         ]
         if taken:

@@ -28,9 +28,9 @@ def update(
         horizon: events before this instant (UTC ms) are past the look-back and leave no trace here.
     """
     delta = Delta()
-    profile.identities, delta.identity_types = merge_identities(
-        profile.identities, granted, batch.received_at, strategy
-    )
+    held = profile.identities
+    profile.identities, delta.identity_types = merge_identities(held, granted, batch.received_at, strategy)
+    delta.has_newer_times = profile.identities != held
     _see(profile, batch, delta)
     for key, register in _writes(batch):
         _write(profile, key, register, delta)
@@ -50,6 +50,7 @@ def combine(deltas: Iterable[Delta]) -> Delta:
         total.identity_types |= delta.identity_types
         total.new_workspaces |= delta.new_workspaces
         total.seen |= delta.seen
+        total.has_newer_times |= delta.has_newer_times
     return total
 
 
@@ -110,6 +111,7 @@ def _write(profile: Profile, key: RegisterKey, register: Register, delta: Delta)
     if before is not None and precedence(before) >= precedence(register):
         return
     profile.registers[key] = register
+    delta.has_newer_times = True
     if before is None or (before.value, before.is_deleted) != (register.value, register.is_deleted):
         delta.registers.add(key)
 

@@ -23,7 +23,9 @@ def runs_of(user: Integers) -> Runs:
     is_first = np.ones(len(user), bool)
     np.not_equal(user[1:], user[:-1], out=is_first[1:])
     starts = np.flatnonzero(is_first)
-    return Runs(user[starts], starts, np.diff(starts, append=len(user)))
+    ends = np.empty_like(starts)
+    ends[:-1], ends[-1:] = starts[1:], len(user)
+    return Runs(user[starts], starts, ends - starts)
 
 
 def scattered(size: int, rows: Integers, truths: Bools | bool, otherwise: bool) -> Bits:

@@ -108,9 +108,10 @@ def joined(columns: Sequence[Column | None], sizes: Sequence[int]) -> Column:
 
 
 def is_present(column: Column) -> Bools:
-    if isinstance(column, Codes):
-        return column.codes != NO_CODE
-    return np.ones(len(column.micros), bool) if column.present is None else column.present
+    if isinstance(column, Numbers):
+        return np.ones(len(column.micros), bool) if column.present is None else column.present
+    has_code: Bools = column.codes != NO_CODE
+    return has_code
 
 
 def passing(column: Column, test: Test, now: int) -> Bools:

@@ -1,9 +1,12 @@
-"""What a run of audiences asks of a shard: every question once, sorted by the events it reads."""
+"""What a run of audiences asks of a shard: every leaf and every series once, and trees over the leaves' answers."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
+
+import numpy as np
 
 from audience_core.domain.audience import Audience
 from audience_core.domain.definition import (
@@ -23,17 +26,18 @@ from audience_core.domain.definition import (
 )
 from audience_core.domain.ids import NEVER, AudienceId
 from audience_core.evaluation.columnar.answers import aggregate_answer, count_answer, occurrence_answer
-from audience_core.evaluation.columnar.arrays import Bits
+from audience_core.evaluation.columnar.arrays import Bits, constant
 from audience_core.evaluation.columnar.chains import Instants, abandonment_bits, sequence_bits
 from audience_core.evaluation.columnar.shard import EventRange, during
-from audience_core.evaluation.columnar.tracks import Needs, Selection, needs_of
-from audience_core.evaluation.columnar.traits import TraitCriterion
+from audience_core.evaluation.columnar.tracks import Needs, Selection, Series, needs_of
+from audience_core.evaluation.columnar.traits import Trait, TraitCriterion
 from audience_core.evaluation.series import Scope
 from audience_core.evaluation.windows import milliseconds
 
 # (kind, name; None: any name).
 type Source = tuple[EventKind, str | None]
-type Leaf = tuple[Criterion, Scope]
+# A definition's truth, given those of all leaves, one array per leaf.
+type Tree = Callable[[Sequence[Bits]], Bits]
 type _OfOneEvent = EventCriterion | AggregateCriterion | OccurrenceCriterion
 type _LeafCriterion = _OfOneEvent | SequenceCriterion | CartAbandonmentCriterion | TraitCriterion
 
@@ -42,10 +46,9 @@ _ADDED, _PURCHASED = (EventSelector(kind=EventKind.COMMERCE, name=name) for name
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question[T]:
-    """Something about the events that a selector chooses in a scope and a time."""
+    """Something about the events of a series in a time."""
 
-    selector: EventSelector
-    scope: Scope
+    series: Series
     during: EventRange
     needs: Needs
     answer: Callable[[Selection], T]
@@ -59,31 +62,32 @@ class Chain:
     combine: Callable[[int, list[Instants]], Bits]
 
 
+type Leaf = Question[Bits] | Chain | Trait
+
+
 @dataclass(slots=True)
 class Plan:
-    """The leaves of a run by how they are worked out; a question is asked of one source."""
+    """The leaves of a run, and for each audience its tree over them; members are of the population besides."""
 
-    events: dict[Leaf, Question[Bits]] = field(default_factory=dict)
-    chains: dict[Leaf, Chain] = field(default_factory=dict)
-    traits: dict[Leaf, TraitCriterion] = field(default_factory=dict)
+    leaves: list[Leaf] = field(default_factory=list)
+    trees: dict[AudienceId, Tree] = field(default_factory=dict)
 
     def by_source(self) -> Mapping[Source, list[Question[Any]]]:
+        """All questions by the events they ask about."""
         found: dict[Source, list[Question[Any]]] = defaultdict(list)
-        chained = [question for chain in self.chains.values() for question in chain.questions]
-        for question in [*self.events.values(), *chained]:
-            found[question.selector.kind, question.selector.name].append(question)
+        for leaf in self.leaves:
+            questions = leaf.questions if isinstance(leaf, Chain) else () if isinstance(leaf, Trait) else (leaf,)
+            for question in questions:
+                found[question.series.selector.kind, question.series.selector.name].append(question)
         return found
 
 
-def scope_of(audience: Audience) -> Scope:
-    return Scope(frozenset(audience.workspaces), frozenset(audience.inputs))
-
-
-def plan_of(audiences: Iterable[Audience], known: Mapping[AudienceId, Audience], now: int, visible: EventRange) -> Plan:
-    """The leaves of some audiences, and of those among the known that they refer to."""
-    planner = _Planner(known, now, visible)
+def plan_of(audiences: Iterable[Audience], others: Iterable[Audience], now: int, visible: EventRange) -> Plan:
+    """Those of some audiences; others are there to be referred to."""
+    audiences = list(audiences)
+    planner = _Planner({each.audience_id: each for each in [*others, *audiences]}, now, visible)
     for audience in audiences:
-        planner.add(audience.definition.root, scope_of(audience))
+        planner.plan.trees[audience.audience_id] = planner.members(audience)
     return planner.plan
 
 
@@ -91,61 +95,80 @@ class _Planner:
     def __init__(self, known: Mapping[AudienceId, Audience], now: int, visible: EventRange) -> None:
         self._known, self._now = known, now
         self._visible = EventRange(visible.first, min(visible.last, now))
-        self._seen: set[Leaf] = set()
+        self._places: dict[tuple[Criterion, Scope] | frozenset[str], int] = {}
+        self._series: dict[tuple[EventSelector, Scope], Series] = {}
         self.plan = Plan()
 
-    def add(self, criterion: Criterion, scope: Scope) -> None:
+    def members(self, audience: Audience) -> Tree:
+        scope = Scope(frozenset(audience.workspaces), frozenset(audience.inputs))
+        population = self._place(scope.workspaces, lambda: Trait(None, scope))
+        truth = self._tree(audience.definition.root, scope)
+        return lambda leaves: np.bitwise_and(truth(leaves), leaves[population])
+
+    def _tree(self, criterion: Criterion, scope: Scope) -> Tree:
         match criterion:
-            case AllOf(criteria=criteria) | AnyOf(criteria=criteria):
-                for each in criteria:
-                    self.add(each, scope)
+            case AllOf(criteria=criteria):
+                return _combined(np.bitwise_and, [self._tree(each, scope) for each in criteria])
+            case AnyOf(criteria=criteria):
+                return _combined(np.bitwise_or, [self._tree(each, scope) for each in criteria])
             case Not(criterion=inner):
-                self.add(inner, scope)
+                truth = self._tree(inner, scope)
+                return lambda leaves: np.bitwise_not(truth(leaves))
             case AudienceMembershipCriterion(audience_id=audience_id):
                 nested = self._known.get(AudienceId(audience_id))
-                if nested is not None:
-                    self.add(nested.definition.root, scope_of(nested))
-            case _ if (criterion, scope) not in self._seen:
-                self._seen.add((criterion, scope))
-                self._add_leaf(criterion, scope)
+                return self.members(nested) if nested else lambda leaves: constant(8 * len(leaves[0]), False)
+            case _:
+                place = self._place((criterion, scope), lambda: self._leaf(criterion, scope))
+                return lambda leaves: leaves[place]
 
-    def _add_leaf(self, criterion: _LeafCriterion, scope: Scope) -> None:
+    def _place(self, key: tuple[Criterion, Scope] | frozenset[str], leaf: Callable[[], Leaf]) -> int:
+        place = self._places.setdefault(key, len(self.plan.leaves))
+        if place == len(self.plan.leaves):
+            self.plan.leaves.append(leaf())
+        return place
+
+    def _leaf(self, criterion: _LeafCriterion, scope: Scope) -> Leaf:
         match criterion:
             case EventCriterion() | AggregateCriterion() | OccurrenceCriterion():
-                self.plan.events[criterion, scope] = self._question(criterion, scope)
+                return self._question(criterion, scope)
             case SequenceCriterion() | CartAbandonmentCriterion():
-                self.plan.chains[criterion, scope] = self._chain(criterion, scope)
+                return self._chain(criterion, scope)
             case _:
-                self.plan.traits[criterion, scope] = criterion
+                return Trait(criterion, scope)
 
     def _question(self, criterion: _OfOneEvent, scope: Scope) -> Question[Bits]:
         selector, inside = criterion.event, during(criterion.window, self._now, self._visible)
+        series = self._chosen(selector, scope)
         match criterion:
             case EventCriterion():
-                return Question(selector, scope, inside, needs_of(selector), count_answer(criterion))
+                return Question(series, inside, needs_of(selector), count_answer(criterion))
             case AggregateCriterion():
                 needs = needs_of(selector, criterion.attribute, is_ordered=_is_ordered(criterion))
-                return Question(selector, scope, inside, needs, aggregate_answer(criterion, self._now))
+                return Question(series, inside, needs, aggregate_answer(criterion, self._now))
             case OccurrenceCriterion():
-                answer = occurrence_answer(criterion, inside)
-                return Question(selector, scope, self._visible, needs_of(selector), answer)
+                return Question(series, self._visible, needs_of(selector), occurrence_answer(criterion, inside))
 
     def _chain(self, criterion: SequenceCriterion | CartAbandonmentCriterion, scope: Scope) -> Chain:
         inside = during(criterion.window, self._now, self._visible)
         if isinstance(criterion, SequenceCriterion):
             within = milliseconds(criterion.within) if criterion.within else NEVER
-            questions = tuple(_instants(step, scope, inside) for step in criterion.steps)
+            questions = tuple(self._instants(step, scope, inside) for step in criterion.steps)
             return Chain(questions, lambda size, steps: sequence_bits(size, steps, within))
         after, now = milliseconds(criterion.after), self._now
-        since = EventRange(inside.first, self._visible.last)
-        return Chain(
-            (_instants(_ADDED, scope, inside), _instants(_PURCHASED, scope, since)),
-            lambda size, steps: abandonment_bits(size, steps[0], steps[1], after, now),
-        )
+        added = self._instants(_ADDED, scope, inside)
+        purchased = self._instants(_PURCHASED, scope, EventRange(inside.first, self._visible.last))
+        return Chain((added, purchased), lambda size, steps: abandonment_bits(size, steps[0], steps[1], after, now))
+
+    def _instants(self, selector: EventSelector, scope: Scope, inside: EventRange) -> Question[Instants]:
+        series = self._chosen(selector, scope)
+        return Question(series, inside, needs_of(selector), lambda chosen: Instants(chosen.user, chosen.at))
+
+    def _chosen(self, selector: EventSelector, scope: Scope) -> Series:
+        return self._series.setdefault((selector, scope), Series(selector, scope))
 
 
-def _instants(selector: EventSelector, scope: Scope, inside: EventRange) -> Question[Instants]:
-    return Question(selector, scope, inside, needs_of(selector), lambda chosen: Instants(chosen.user, chosen.at))
+def _combined(combine: np.ufunc, parts: Sequence[Tree]) -> Tree:
+    return lambda leaves: reduce(combine, [part(leaves) for part in parts])
 
 
 def _is_ordered(criterion: AggregateCriterion) -> bool:

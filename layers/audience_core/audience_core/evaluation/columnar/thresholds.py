@@ -22,7 +22,7 @@ from audience_core.evaluation.values import MICROS, micros_of
 
 def compared(figures: Integers, operator: NumberOperator, value: int) -> Bools:
     """The operator of `predicates`, whose comparisons apply to arrays as they are."""
-    over_array = cast(Callable[[Integers], Bools], comparison(operator, value))
+    over_array = cast("Callable[[Integers], Bools]", comparison(operator, value))
     return over_array(figures)
 
 

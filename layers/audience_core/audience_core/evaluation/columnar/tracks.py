@@ -61,6 +61,14 @@ def label_of(selector: EventSelector) -> str:
     return "workspace" if selector.kind in WORKSPACE_KINDS else "input"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """The events that a selector chooses in a scope; equal ones are one object, so that none is compared twice."""
+
+    selector: EventSelector
+    scope: Scope
+
+
 @dataclass(slots=True)
 class Track:
     """Events in time order per user, and their products, `event` in those being a row of `events`.
@@ -68,21 +76,27 @@ class Track:
     Args:
         size: users of the shard.
         now: the instant at which conditions are asked (UTC ms).
+        during: that no event lies outside of.
     """
 
     size: int
     now: int
+    during: EventRange
     events: Group
     products: Group
-    _chosen: dict[tuple[EventSelector, Scope], Integers] = field(default_factory=dict)
+    _chosen: dict[Series, Integers] = field(default_factory=dict)
     _passed: dict[tuple[bool, Condition], Bools] = field(default_factory=dict)
 
-    def chosen(self, selector: EventSelector, scope: Scope) -> Integers:
-        """The rows of the events a selector chooses, ascending; worked out once."""
-        found = self._chosen.get((selector, scope))
+    def chosen(self, series: Series) -> Integers:
+        """The rows of the events of a series, ascending; worked out once."""
+        found = self._chosen.get(series)
         if found is None:
-            found = self._chosen[selector, scope] = np.flatnonzero(self._mask(selector, scope))
+            found = self._chosen[series] = np.flatnonzero(self._mask(series.selector, series.scope))
         return found
+
+    def at(self, rows: Integers) -> Integers:
+        at = self.events.integers["at"]
+        return at if len(rows) == len(at) else at[rows]
 
     def _mask(self, selector: EventSelector, scope: Scope) -> Bools:
         masks = [self._in_scope(label_of(selector), scope)]
@@ -133,7 +147,7 @@ class Selection:
 
     @property
     def at(self) -> Integers:
-        return self.track.events.integers["at"][self.rows]
+        return self.track.at(self.rows)
 
     def cells(self, attribute: str) -> tuple[Integers, Column]:
         """(users, values) of the events that have the attribute, or of their products, in order."""
@@ -153,20 +167,22 @@ class Selection:
         return self.track.products, np.flatnonzero(is_chosen[self.track.products.integers["event"]])
 
 
-def selection(track: Track, selector: EventSelector, scope: Scope, during: EventRange) -> Selection:
-    rows = track.chosen(selector, scope)
-    at = track.events.integers["at"]
-    at = at if len(rows) == track.events.rows else at[rows]
-    return Selection(track, rows[(at >= during.first) & (at <= during.last)])
+def selection(track: Track, series: Series, during: EventRange) -> Selection:
+    rows = track.chosen(series)
+    if during.first > track.during.first:
+        rows = rows[track.at(rows) >= during.first]
+    if during.last < track.during.last:
+        rows = rows[track.at(rows) <= during.last]
+    return Selection(track, rows)
 
 
 def read_track(shard: Shard, keys: Sequence[Key], needs: Needs, during: EventRange, now: int) -> Track:
     """The events of some groups within a time, as one track."""
     parts = [_read(shard, key, needs, during) for key in keys]
     if not parts:
-        return Track(shard.size, now, _NOBODY, _NOBODY)
+        return Track(shard.size, now, during, _NOBODY, _NOBODY)
     events, products = parts[0] if len(parts) == 1 else _merged(parts)
-    return Track(shard.size, now, events, products)
+    return Track(shard.size, now, during, events, products)
 
 
 def _read(shard: Shard, key: Key, needs: Needs, during: EventRange) -> tuple[Group, Group]:

@@ -60,6 +60,14 @@ _NOBODY = Group(
 _COORDINATES = ("latitude", "longitude")
 
 
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """A criterion over what a user is, or None: the user was seen in the scope's workspaces."""
+
+    criterion: TraitCriterion | None
+    scope: Scope
+
+
 @dataclass(slots=True)
 class Users:
     """The users of a shard as of `now` (UTC ms); groups are read once."""
@@ -69,8 +77,11 @@ class Users:
     _groups: dict[tuple[Key, tuple[str, ...]], Group] = field(default_factory=dict)
     _winners: dict[tuple[Key, frozenset[str] | None], Integers] = field(default_factory=dict)
 
-    def truth(self, criterion: TraitCriterion, scope: Scope) -> Bits:
-        match criterion:
+    def truth(self, trait: Trait) -> Bits:
+        scope = trait.scope
+        match trait.criterion:
+            case None:
+                return self._population(scope.workspaces)
             case FirstSeenCriterion(window=window):
                 return self._seen(window, scope, np.minimum, "first")
             case LastSeenCriterion(window=window):
@@ -80,9 +91,9 @@ class Users:
             case DeviceCriterion(field=name, test=test):
                 return self._any(self._group((RegisterKind.DEVICE, name), ("user",), (VALUE,)), test)
             case LocationWithinCriterion():
-                return self._near(criterion)
+                return self._near(trait.criterion)
             case _:
-                return self._register(criterion, scope)
+                return self._register(trait.criterion, scope)
 
     def _register(
         self,
@@ -100,7 +111,7 @@ class Users:
             case InstallAttributionCriterion(field=name, test=test):
                 return self._value((RegisterKind.ATTRIBUTION, name), scope.workspaces, VALUE, test)
 
-    def population(self, workspaces: Collection[str]) -> Bits:
+    def _population(self, workspaces: Collection[str]) -> Bits:
         """Who was seen in one of the workspaces; no bit is set after the last user's."""
         found = [scattered(self.shard.size, self._sightings(each).integers["user"], True, False) for each in workspaces]
         return reduce(np.bitwise_or, found, constant(self.shard.size, False))

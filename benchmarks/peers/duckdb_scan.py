@@ -1,0 +1,28 @@
+"""DuckDB, one scan for all audiences: `python -m benchmarks.peers.duckdb_scan <folder> <audiences> <events file>`."""
+
+import sys
+from pathlib import Path
+
+import duckdb
+
+from benchmarks import workload
+from benchmarks.peers.questions import Stopwatch, report
+from benchmarks.peers.sql import statement
+from benchmarks.shards import PEERS_USERS
+
+
+def main() -> None:
+    folder, count, stored = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    stopwatch = Stopwatch()
+    events, users = f"'{folder / stored}'", f"'{folder / PEERS_USERS}'"
+    audiences = workload.portfolio(count, longest_days=180)
+    with duckdb.connect() as connection:
+        found = connection.execute(statement(audiences, events, users, ['u."user" AS "user"'])).fetchnumpy()
+    user = found["user"]
+    report(
+        stopwatch, {each.audience_id: user[found[f"a{each.audience_id}"].astype(bool)] for each in audiences}, len(user)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""The columnar evaluator: `python -m benchmarks.peers.ours <folder> <audiences>`."""
+
+import sys
+from pathlib import Path
+
+from audience_core.evaluation.columnar.evaluate import evaluate
+from audience_core.evaluation.columnar.parquet import read_shard
+from audience_core.evaluation.columnar.shard import look_back
+from benchmarks import workload
+from benchmarks.peers.questions import NOW, Stopwatch, report
+
+
+def main() -> None:
+    folder, count, stopwatch = Path(sys.argv[1]), int(sys.argv[2]), Stopwatch()
+    shard = read_shard(folder)
+    members = evaluate(shard, workload.portfolio(count, longest_days=180), NOW, look_back(NOW, 180))
+    report(stopwatch, {audience_id: members.rows(audience_id) for audience_id in members.bits}, shard.size)
+
+
+if __name__ == "__main__":
+    main()
