@@ -3,8 +3,8 @@
 import typer
 
 from audience_cli.commands.audiences import activate, create, list_audiences, members, show
-from audience_cli.commands.explain import explain
 from audience_cli.commands.definition import app as definition
+from audience_cli.commands.explain import explain
 from audience_cli.commands.importing import import_files
 from audience_cli.commands.login import login, token
 from audience_cli.commands.redrive import redrive

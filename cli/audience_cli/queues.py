@@ -74,10 +74,10 @@ class Queues:
         except ClientError as error:
             if error.response["Error"]["Code"] not in NO_TASKS:
                 raise AwsError(str(error)) from error
-            return f"{self._move(letters)} messages sent back"
+            return f"sent back: {self._move(letters)}"
         except BotoCoreError as error:
             raise UnreachableError(str(error)) from error
-        return f"{letters.count} messages are being sent back"
+        return f"being sent back: {letters.count}"
 
     def _urls(self, prefix: str) -> Iterator[str]:
         query: dict[str, Any] = {"QueueNamePrefix": prefix, "MaxResults": 1000}

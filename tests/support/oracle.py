@@ -25,7 +25,9 @@ ABSENT = object()
 LIMIT = Decimal(10) ** 12
 
 
-def is_member(audience: Audience, others: Mapping[AudienceId, Audience], profile: Profile, now: int, look_back: int) -> bool:
+def is_member(
+    audience: Audience, others: Mapping[AudienceId, Audience], profile: Profile, now: int, look_back: int
+) -> bool:
     if not any(workspace in profile.seen for workspace in audience.workspaces):
         return False
     return Oracle(audience, others, profile, now, look_back).holds(audience.definition.root)
@@ -300,9 +302,27 @@ def fold(text: str) -> str:
 def as_text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and value == math.trunc(value) and abs(value) < 2**53:
-        return str(math.trunc(value))
+    if isinstance(value, float) and math.isfinite(value):
+        return as_javascript(value)
     return None if value is None or isinstance(value, list | dict) else str(value)
+
+
+def as_javascript(value: float) -> str:
+    """The steps of ECMAScript's Number::toString."""
+    if value == 0:
+        return "0"
+    sign, places, exponent = Decimal(repr(value)).normalize().as_tuple()
+    digits, k = "".join(map(str, places)), len(places)
+    n = int(exponent) + k
+    if k <= n <= 21:
+        text = digits + "0" * (n - k)
+    elif 0 < n <= 21:
+        text = f"{digits[:n]}.{digits[n:]}"
+    elif -6 < n <= 0:
+        text = f"0.{'0' * -n}{digits}"
+    else:
+        text = f"{digits[0]}{'.' if k > 1 else ''}{digits[1:]}e{'+' if n > 0 else '-'}{abs(n - 1)}"
+    return f"{'-' if sign else ''}{text}"
 
 
 def rounded(value: Any) -> Decimal:

@@ -70,7 +70,7 @@ def test_without_tasks_messages_are_sent_and_then_deleted(run: Run, sqs: FakeSqs
 
     result = run("redrive", "--all", "--yes")
 
-    assert "13 messages sent back" in result.output
+    assert "sent back: 13" in result.output
     assert sqs.bodies(EVENTS_DEAD) == []
     assert sorted(sqs.bodies(EVENTS)) == sorted(f"m{number}" for number in range(13))
 

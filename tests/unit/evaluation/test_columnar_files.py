@@ -98,7 +98,7 @@ def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("promoted", [0, 1, 64])
-@pytest.mark.parametrize("color", ["red", "Straße", "\ud800", "", "null"])
+@pytest.mark.parametrize("color", ["red", "Straße", "", "null", "12"])
 def test_attributes_are_found_in_columns_of_their_own_and_in_the_rest(
     tmp_path: Path, promoted: int, color: str
 ) -> None:

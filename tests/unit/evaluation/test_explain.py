@@ -186,7 +186,7 @@ def passes(criterion: Any, node: ExplainedNode, now: int) -> bool:  # noqa: C901
     assert saw is not None
     match criterion:
         case d.EventCriterion(frequency=frequency):
-            assert len(node.deciding) == min(saw.value, 5)  # type: ignore[type-var,arg-type]
+            assert len(node.deciding) == min(saw.value, 5)  # type: ignore[type-var]
             return frequency_test(frequency)(saw.value)  # type: ignore[arg-type]
         case d.AggregateCriterion(test=test) if saw.what == "amount" and criterion.function != "average":
             return figure_test(test)(micros_of(saw.value) or 0)

@@ -19,10 +19,11 @@ _MILLIONTH = Decimal("0.000001")
 _MIN_DIGITS_OF_MS = 11
 _DIGITS_OF_INT64 = 19
 _EXACT_AS_FLOAT = 2.0**53
+_WITHOUT_EXPONENT = (1e-6, 1e21)
 
 
 def text_of(value: AttributeValue) -> str | None:
-    """Canonical text of a scalar: JSON's, with whole numbers written without a fraction; None for null and the rest."""
+    """Canonical JSON text of a scalar, numbers as JavaScript writes them (RFC 8785); None for null and the rest."""
     match value:
         case str():
             return value
@@ -31,9 +32,17 @@ def text_of(value: AttributeValue) -> str | None:
         case int():
             return str(value)
         case float():
-            return str(int(value)) if value.is_integer() and abs(value) < _EXACT_AS_FLOAT else repr(value)
+            return _text_of_float(value)
         case _:
             return None
+
+
+def _text_of_float(value: float) -> str:
+    if value.is_integer() and abs(value) < _EXACT_AS_FLOAT:
+        return str(int(value))
+    if _WITHOUT_EXPONENT[0] <= abs(value) < _WITHOUT_EXPONENT[1]:
+        return f"{Decimal(repr(value)):f}".removesuffix(".0")
+    return repr(value).replace("e-0", "e-")
 
 
 def micros_of(value: AttributeValue) -> int | None:

@@ -102,8 +102,9 @@ def totals(micros: Integers, runs: Runs) -> Integers:
 
 def averages(micros: Integers, runs: Runs) -> Integers:
     """Twice the average rounded down, plus one where it was rounded: in that order exactly as the averages are."""
-    whole, rest = np.divmod(totals(micros, runs), runs.counts)
-    doubled: Integers = 2 * whole + (rest != 0)
+    sums = totals(micros, runs)
+    whole = sums // runs.counts
+    doubled: Integers = 2 * whole + (whole * runs.counts != sums)
     return doubled
 
 

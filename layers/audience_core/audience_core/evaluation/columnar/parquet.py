@@ -13,9 +13,10 @@ docs/archive-layout.md tells the same to those who read the files with other too
 """
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ class ParquetGroups:
     metadata: pq.FileMetaData
     specs: Mapping[Key, _Spec]
     texts: Sequence[str]
+    _readers: threading.local = field(default_factory=threading.local)
 
     @classmethod
     def open(cls, path: Path) -> "ParquetGroups":
@@ -99,6 +101,14 @@ class ParquetGroups:
     def sizes(self) -> Mapping[Key, int]:
         return {key: spec.rows for key, spec in self.specs.items()}
 
+    def _reader(self) -> pq.ParquetFile:
+        """One per thread: a reader does one thing at a time."""
+        if not hasattr(self._readers, "file"):
+            self._readers.file = pq.ParquetFile(
+                self.path, metadata=self.metadata, read_dictionary=self.texts, memory_map=True
+            )
+        return self._readers.file
+
     def columns_of(
         self, key: Key, integers: Collection[str], labels: Collection[str], values: Collection[str]
     ) -> tuple[int, list[str]]:
@@ -111,9 +121,7 @@ class ParquetGroups:
     def read(self, key: Key, integers: Collection[str], labels: Collection[str], values: Collection[str]) -> Group:
         spec = self.specs[key]
         place, names = self.columns_of(key, integers, labels, values)
-        # A reader is no thread's but its own; with the metadata at hand it costs little.
-        with pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=self.texts, memory_map=True) as file:
-            table = file.read_row_group(place, columns=names, use_threads=False)
+        table = self._reader().read_row_group(place, columns=names, use_threads=False)
         found = {name: _whole(table.column(name)) for name in names}
         own = {name: encoding for name in values if (encoding := spec.encodings.get(name))}
         columns = {name: unpacked(found[f"{encoding}:{name}"], encoding) for name, encoding in own.items()}
