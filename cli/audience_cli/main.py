@@ -4,6 +4,7 @@ import typer
 
 from audience_cli.commands.audiences import activate, create, list_audiences, members, show
 from audience_cli.commands.definition import app as definition
+from audience_cli.commands.environment import env
 from audience_cli.commands.explain import explain
 from audience_cli.commands.importing import import_files
 from audience_cli.commands.login import login, token
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command("login")(login)
 app.command("token")(token)
+app.command("env")(env)
 app.command("list")(list_audiences)
 app.command("show")(show)
 app.command("create")(create)

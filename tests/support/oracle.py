@@ -229,7 +229,9 @@ class Oracle:
             return test.type == "presence" and test.operator == "not_exists"
         if test.type == "presence":
             is_empty = value is None or value == "" or value == []
-            return {"exists": True, "not_exists": False, "empty": is_empty, "not_empty": not is_empty}[test.operator]
+            return bool(
+                {"exists": True, "not_exists": False, "empty": is_empty, "not_empty": not is_empty}[test.operator]
+            )
         if test.type == "list":
             if not isinstance(value, list):
                 return False
@@ -278,14 +280,15 @@ def midnight(day: Any) -> int:
 
 
 def compare(operator: str, a: Any, b: Any) -> bool:
-    return {
+    answers: dict[str, bool] = {
         "equals": a == b,
         "not_equals": a != b,
         "greater_than": a > b,
         "greater_or_equal": a >= b,
         "less_than": a < b,
         "less_or_equal": a <= b,
-    }[operator]
+    }
+    return answers[operator]
 
 
 def values_of(event: Event, attribute: str) -> list[Any]:

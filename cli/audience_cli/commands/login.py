@@ -40,9 +40,14 @@ def token(local: Local = False) -> None:
     """Print a bearer token, for curl and the like."""
     chosen = known.load(local=local)
     chosen.require("token_url", "client_id", "client_secret")
+    typer.echo(bearer(chosen))
+
+
+def bearer(chosen: Settings) -> str:
+    """A token, kept from before or new. Raise `UnreachableError` when nobody answers."""
     try:
         with httpx.Client(timeout=TIMEOUT_SECONDS) as http:
-            typer.echo(ClientCredentials(chosen, cache_path()).sync_token(http))
+            return ClientCredentials(chosen, cache_path()).sync_token(http)
     except (httpx.TransportError, httpx.InvalidURL) as error:
         raise UnreachableError(f"{chosen.token_url} does not answer: {error}") from error
 
