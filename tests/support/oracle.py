@@ -226,7 +226,7 @@ class Oracle:
 
     def passes(self, test: Any, value: Any) -> bool:
         if value is ABSENT:
-            return test.type == "presence" and test.operator == "not_exists"
+            return bool(test.type == "presence" and test.operator == "not_exists")
         if test.type == "presence":
             is_empty = value is None or value == "" or value == []
             return bool(

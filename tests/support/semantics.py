@@ -13,10 +13,13 @@ from audience_core.domain.definition import Definition, EventKind
 from audience_core.domain.event import Environment, Event, Identity, by_time
 from audience_core.domain.ids import DAY_MS, AccountId, AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.domain.profile import Delta, Profile, Register, RegisterKey, RegisterKind, Seen
+from audience_core.evaluation.columnar.evaluate import evaluate as evaluate_shard
+from audience_core.evaluation.columnar.shard import look_back
 from audience_core.evaluation.incremental import evaluate
 from audience_core.evaluation.program import compile_program
 from audience_core.evaluation.values import to_ms
 from tests.support import oracle
+from tests.support.shards import shard_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "semantics.md"
 AT = "2018-09-09T13:00:00Z"
@@ -97,8 +100,13 @@ def naive(portfolio: Portfolio, profile: Profile, now: int, look_back_days: int)
     return oracle.is_member(portfolio[AUDIENCE], portfolio, profile, now, look_back_days)
 
 
+def columnar(portfolio: Portfolio, profile: Profile, now: int, look_back_days: int) -> bool:
+    found = evaluate_shard(shard_of([profile]), portfolio.values(), now, look_back(now, look_back_days))
+    return profile.mpid in found.mpids(AUDIENCE)
+
+
 # Every evaluator must say what the page says.
-EVALUATORS: dict[str, Evaluator] = {"incremental": incremental, "oracle": naive}
+EVALUATORS: dict[str, Evaluator] = {"incremental": incremental, "columnar": columnar, "oracle": naive}
 
 
 def instant(text: str) -> int:

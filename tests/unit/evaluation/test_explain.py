@@ -1,6 +1,7 @@
 """Explanations: every node says what it would decide alone, what it saw supports that, and next changes are exact."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -134,6 +135,60 @@ def test_a_sequence_names_its_chain_and_how_far_it_got() -> None:
     assert to_ms(node.deciding[0].at) == NOW - HOUR
 
 
+def test_a_chain_that_took_too_long_did_only_the_steps_it_had_time_for() -> None:
+    selectors = tuple(d.EventSelector(kind=d.EventKind.CUSTOM, name=name) for name in ("view", "buy"))
+    criterion = d.SequenceCriterion(steps=selectors, within=d.Duration(amount=1, unit=d.Unit.HOURS))
+
+    nodes = [told(criterion, a_profile(an_event("view", NOW - HOUR - late), an_event("buy", NOW))) for late in (0, 1)]
+
+    assert [(node.root.value, node.root.saw and node.root.saw.value) for node in nodes] == [(True, 2), (False, 1)]
+
+
+def test_the_first_and_the_last_event_are_told_apart() -> None:
+    event = d.EventSelector(kind=d.EventKind.CUSTOM, name="buy")
+    profile = a_profile(an_event("buy", NOW - 3 * DAY), an_event("buy", NOW - DAY))
+
+    for which, days_ago in ((d.Occurrence.FIRST, 3), (d.Occurrence.LAST, 1)):
+        node = told(d.OccurrenceCriterion(event=event, which=which, window=d.LAST_30_DAYS), profile).root
+
+        assert [to_ms(each.at) for each in node.deciding] == [NOW - days_ago * DAY]
+
+
+def test_the_last_value_is_that_of_the_last_product() -> None:
+    products: tuple[dict[str, Any], ...] = ({"color": "red"}, {"color": "blue", "price": 5})
+    event = replace(an_event("buy", NOW - DAY), products=products)
+    criterion = d.AggregateCriterion(
+        event=d.EventSelector(kind=d.EventKind.CUSTOM, name="buy"),
+        function=d.AggregateFunction.LAST_VALUE,
+        attribute="products.color",
+        test=d.StringTest(operator=d.StringOperator.EQUALS, value="blue"),
+    )
+
+    node = told(criterion, a_profile(event)).root
+
+    assert (node.value, node.saw) == (True, Saw(what="value", value="blue"))
+    assert node.deciding[0].products == ({"color": "red"}, {"color": "blue"})
+
+
+def test_a_cart_counts_while_it_is_abandoned() -> None:
+    added = replace(an_event("add_to_cart", NOW - HOUR), kind=d.EventKind.COMMERCE)
+    window = d.WithinLast(duration=d.Duration(amount=1, unit=d.Unit.DAYS))
+    criterion = d.CartAbandonmentCriterion(after=d.Duration(amount=2, unit=d.Unit.HOURS), window=window)
+
+    nodes = [told(criterion, a_profile(added), NOW + pause).root for pause in (HOUR - 1, HOUR, 23 * HOUR + 1)]
+
+    assert [(node.value, node.saw and node.saw.value) for node in nodes] == [(False, 0), (True, 1), (False, 0)]
+
+
+def test_a_part_that_turns_is_not_announced_as_a_change_of_the_whole() -> None:
+    either = d.AnyOf(criteria=(at_least(1, "buy", days=2), at_least(1, "buy", days=7)))
+
+    node = told(either, a_profile(an_event("buy", NOW - DAY))).root
+
+    turns = [to_ms(each.next_change.at) - NOW for each in (node, *node.children) if each.next_change]
+    assert turns == [6 * DAY + 1, DAY + 1, 6 * DAY + 1]
+
+
 def test_identities_are_counted_and_never_shown() -> None:
     profile = a_profile()
     profile.identities = {Identity("email", "secret@example.com"): NOW}
@@ -156,13 +211,14 @@ def test_a_missing_value_is_told_from_an_empty_one() -> None:
 
 
 def test_who_was_not_seen_in_the_workspaces_is_no_member_whatever_the_criteria_say() -> None:
-    profile = a_profile()
+    profile = a_profile(an_event("buy", NOW - DAY))
     profile.seen = {WorkspaceId("w-elsewhere"): Seen(NOW, NOW)}
 
-    explanation = told(d.Not(criterion=at_least(1, "buy")), profile)
+    explanation = told(at_least(1, "buy"), profile)
 
     assert (explanation.root.value, explanation.population.value, explanation.is_member) == (True, False, False)
     assert explanation.population.summary == "The user was seen in w-a or w-b."
+    assert explanation.root.next_change is not None
     assert explanation.next_change is None
 
 
@@ -239,9 +295,9 @@ def nodes(
 # Builders
 
 
-def told(criterion: Any, profile: Profile) -> Explanation:
+def told(criterion: Any, profile: Profile, now: int = NOW) -> Explanation:
     scope = {"workspaces": WORKSPACES, "inputs": INPUTS}
-    return explain(an_audience(AudienceId(1), criterion, **scope), {}, profile, LOOK_BACK_DAYS, NOW)
+    return explain(an_audience(AudienceId(1), criterion, **scope), {}, profile, LOOK_BACK_DAYS, now)
 
 
 def a_profile(*events: Event) -> Profile:

@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 import unicodedata
 
 import pytest
@@ -49,6 +50,15 @@ def test_a_text_is_folded(text: str, folded: str) -> None:
 @given(st.text(st.sampled_from("aé\u0301\u0323\u0308\u0345ǖ\u0f73가ᄀ"), min_size=60, max_size=120))
 def test_long_texts_are_normalised_like_short_ones(text: str) -> None:
     assert nfc(text) == unicodedata.normalize("NFC", text)
+
+
+def test_a_hostile_value_is_normalised_soon() -> None:
+    text = "a" + "\u0301\u0323" * 200_000
+    started = time.thread_time()
+
+    nfc(text)
+
+    assert time.thread_time() - started < 2
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ class Delta:
         identity_types: types of identities added, changed or removed.
         new_workspaces: workspaces in which the profile was seen for the first time.
         seen: workspaces in which the first or last sign of the user moved.
+        has_replaced: one of the events took the place of another with its id, which is among `events`, too.
         has_newer_times: something already known was told again, later: no audience can tell, but it must be stored,
             since it decides what a still older batch may change.
     """
@@ -144,6 +145,7 @@ class Delta:
     identity_types: set[str] = field(default_factory=set)
     new_workspaces: set[WorkspaceId] = field(default_factory=set)
     seen: set[WorkspaceId] = field(default_factory=set)
+    has_replaced: bool = False
     has_newer_times: bool = False
 
     @property

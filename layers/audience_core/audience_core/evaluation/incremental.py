@@ -38,7 +38,7 @@ def evaluate(program: Program, profile: Profile, delta: Delta, now: int) -> Eval
         delta: what changed since it was stored; may be empty.
     """
     turn = _Turn(program, profile, now)
-    touched = affected(program, delta)
+    touched = affected(program, turn.view, delta, now)
     if profile.program_version == program.version:
         turn.settle(touched, _reason(delta))
         turn.catch_up(touched)
@@ -57,7 +57,7 @@ class _Turn:
     """One evaluation under way."""
 
     def __init__(self, program: Program, profile: Profile, now: int) -> None:
-        self._program, self._view, self._now = program, View(profile), now
+        self._program, self.view, self._now = program, View(profile), now
         self._members = set(profile.memberships)
         self._agenda = {audience: at for at, audience in profile.agenda}
         self._until = profile.agenda_until
@@ -67,7 +67,7 @@ class _Turn:
     def start_over(self, touched: set[AudienceId], reason: Reason) -> None:
         """Other definitions than at the last evaluation, or the first one: nothing stored can be relied on."""
         self._agenda, self._until = {}, NEVER
-        known = relevance.stirred(self._program, self._view, self._now)
+        known = relevance.stirred(self._program, self.view, self._now)
         self.settle(known & touched, reason)
         self.settle(known - touched, Reason.BACKFILL)
         blank = self._population - known
@@ -79,7 +79,7 @@ class _Turn:
 
     def settle(self, audiences: set[AudienceId], reason: Reason) -> None:
         """Ask audiences for their membership now and their next change."""
-        next_change, view, now = self._program.next_change, self._view, self._now
+        next_change, view, now = self._program.next_change, self.view, self._now
         for audience in audiences & self._population:
             value, at = next_change(audience, view, now)
             if value is not (audience in self._members):
@@ -98,7 +98,7 @@ class _Turn:
 
     def _pass_time(self, audience: AudienceId, at: int) -> None:
         while at <= self._now:
-            value, following = self._program.next_change(audience, self._view, at)
+            value, following = self._program.next_change(audience, self.view, at)
             self._set(audience, value, at, Reason.TIME)
             at = following
         self._plan(audience, at)
@@ -107,10 +107,10 @@ class _Turn:
         """The agenda is used up: ask every audience for its next change since the agenda was last complete."""
         since, self._until = min(self._until, self._now), NEVER
         # One millisecond earlier, so that what turns at that very instant is among them.
-        turning = relevance.restless(self._program, self._view, since - 1) & self._population
+        turning = relevance.restless(self._program, self.view, since - 1) & self._population
         for audience in turning - self._agenda.keys():
             asked_at = self._now if audience in settled else since
-            value, at = self._program.next_change(audience, self._view, asked_at)
+            value, at = self._program.next_change(audience, self.view, asked_at)
             self._set(audience, value, asked_at, Reason.TIME)
             if at < NEVER:
                 self._agenda[audience] = at

@@ -32,7 +32,7 @@ def count_leaf(criterion: EventCriterion, series: Series, look_back_ms: int) -> 
     if series.when is not None:
         return moving_leaf(series, span, lambda events: passes(len(events)))
     if span.newer == 0 and span.first == -NEVER and span.last == NEVER:
-        match _threshold(criterion.frequency):
+        match threshold(criterion.frequency):
             case (n, True):
                 return _recent_at_least_leaf(series, span.older, n)
             case (n, False):
@@ -40,7 +40,7 @@ def count_leaf(criterion: EventCriterion, series: Series, look_back_ms: int) -> 
     return range_leaf(series, span, lambda _: lambda low, high, _now: (passes(high - low), NEVER))
 
 
-def _threshold(frequency: Frequency) -> tuple[int, bool] | None:
+def threshold(frequency: Frequency) -> tuple[int, bool] | None:
     """(n, True) when the frequency means "at least n", (n, False) when it means "fewer than n", for n above 0."""
     match frequency:
         case Compare(operator=NumberOperator.GREATER_THAN, value=value):

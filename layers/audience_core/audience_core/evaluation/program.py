@@ -50,11 +50,13 @@ class LeafUse:
     Args:
         blank: its value for a user of whom nothing is known, which it keeps for all time.
         is_moving: whether time alone can turn it.
+        is_monotone: whether more events can only move it away from its blank value.
     """
 
     leaf: Leaf
     blank: bool
     is_moving: bool
+    is_monotone: bool
     audiences: frozenset[AudienceId]
 
 
@@ -106,6 +108,7 @@ class _Compiled:
     leaf: Leaf
     reads: frozenset[Read]
     is_moving: bool
+    is_monotone: bool
     audiences: set[AudienceId] = field(default_factory=set)
 
 
@@ -134,6 +137,14 @@ def _is_moving(criterion: Criterion) -> bool:
             return is_moving(test)
         case _:
             return True
+
+
+def _is_monotone(criterion: Criterion) -> bool:
+    match criterion:
+        case EventCriterion(frequency=frequency):
+            return leaves.threshold(frequency) is not None
+        case _:
+            return isinstance(criterion, SequenceCriterion)
 
 
 def _cost(criterion: Criterion) -> int:
@@ -188,7 +199,8 @@ class _Compiler:
         uses: dict[Read, list[LeafUse]] = defaultdict(list)
         for compiled in self._leaves.values():
             blank, _ = compiled.leaf(blank_view(), 0)
-            use = LeafUse(compiled.leaf, blank, compiled.is_moving, frozenset(compiled.audiences))
+            audiences = frozenset(compiled.audiences)
+            use = LeafUse(compiled.leaf, blank, compiled.is_moving, compiled.is_monotone, audiences)
             for read in compiled.reads:
                 uses[read].append(use)
         return uses
@@ -223,9 +235,9 @@ class _Compiler:
         """As a criterion of another audience, it turns when the profile is first seen there."""
         leaf = traits.population_leaf(workspaces)
         key = f"population {sorted(workspaces)}"
-        self._leaves.setdefault(key, _Compiled(leaf, frozenset({SEEN}), is_moving=False)).audiences.add(
-            self._audience_id
-        )
+        self._leaves.setdefault(
+            key, _Compiled(leaf, frozenset({SEEN}), is_moving=False, is_monotone=False)
+        ).audiences.add(self._audience_id)
         return leaf
 
     def _leaf(self, criterion: Criterion, scope: Scope) -> Leaf:
@@ -233,7 +245,8 @@ class _Compiler:
         if compiled is None:
             self._reads = set()
             leaf = remembered(len(self._leaves), self._compile_leaf(criterion, scope), _only_track(criterion))
-            compiled = self._leaves[criterion, scope] = _Compiled(leaf, frozenset(self._reads), _is_moving(criterion))
+            compiled = _Compiled(leaf, frozenset(self._reads), _is_moving(criterion), _is_monotone(criterion))
+            self._leaves[criterion, scope] = compiled
         compiled.audiences.add(self._audience_id)
         return compiled.leaf
 

@@ -12,14 +12,29 @@ from audience_core.evaluation.view import View
 _NONE: frozenset[AudienceId] = frozenset()
 
 
-def affected(program: Program, delta: Delta) -> set[AudienceId]:
-    """Audiences that read something the delta changed; an event counts only for series whose conditions it meets."""
+def affected(program: Program, view: View, delta: Delta, now: int) -> set[AudienceId]:
+    """Audiences that read something the delta changed; an event counts only for series whose conditions it meets.
+
+    Args:
+        view: the profile with the delta applied.
+    """
     found: set[AudienceId] = set()
-    for read in _changed(program, delta):
+    for read in _changed(delta):
         found |= program.audiences_by_read.get(read, _NONE)
     for workspace in delta.new_workspaces:
         found |= program.audiences_by_workspace.get(workspace, _NONE)
+    for use in _touched_leaves(program, delta):
+        # As blank as before the event and for all time: a second view of an offer is not yet a third.
+        if delta.has_replaced or not use.is_monotone or use.leaf(view, now) != (use.blank, NEVER):
+            found |= use.audiences
     return found
+
+
+def _touched_leaves(program: Program, delta: Delta) -> Iterator[LeafUse]:
+    for event in delta.events:
+        for series in _series(program, event.kind, event.name):
+            if series.matches(event):
+                yield from program.leaves_by_read.get(("series", series.index), ())
 
 
 def population(program: Program, profile: Profile) -> frozenset[AudienceId]:
@@ -70,11 +85,7 @@ def _register_read(key: RegisterKey) -> Read:
     return ("register", key.kind, key.name.rpartition("/")[2] if key.kind is RegisterKind.DEVICE else key.name)
 
 
-def _changed(program: Program, delta: Delta) -> Iterator[Read]:
-    for event in delta.events:
-        for series in _series(program, event.kind, event.name):
-            if series.matches(event):
-                yield ("series", series.index)
+def _changed(delta: Delta) -> Iterator[Read]:
     for key in delta.registers:
         yield _register_read(key)
     for identity_type in delta.identity_types:

@@ -50,6 +50,7 @@ def combine(deltas: Iterable[Delta]) -> Delta:
         total.identity_types |= delta.identity_types
         total.new_workspaces |= delta.new_workspaces
         total.seen |= delta.seen
+        total.has_replaced |= delta.has_replaced
         total.has_newer_times |= delta.has_newer_times
     return total
 
@@ -124,6 +125,7 @@ def _add(profile: Profile, event: Event, ids: dict[bytes, Event], delta: Delta) 
             return
         _remove(profile, known)
         delta.events.append(known)
+        delta.has_replaced = True
     ids[event.event_id] = event
     insort(profile.timeline.setdefault((event.kind, event.name), []), event, key=by_time)
     delta.events.append(event)
