@@ -9,6 +9,7 @@ from audience_cli.commands.explain import explain
 from audience_cli.commands.importing import import_files
 from audience_cli.commands.login import login, token
 from audience_cli.commands.redrive import redrive
+from audience_cli.commands.scenario import app as scenario
 from audience_cli.output import Commands
 
 app = typer.Typer(
@@ -29,3 +30,4 @@ app.command("explain")(explain)
 app.command("import")(import_files)
 app.command("redrive")(redrive)
 app.add_typer(definition, name="definition")
+app.add_typer(scenario, name="scenario")

@@ -1,11 +1,14 @@
 """The columnar evaluator finds the members that the rules, and the incremental evaluator, find."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from audience_core.domain import definition as d
 from audience_core.domain.audience import Audience
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.profile import Delta, Profile
@@ -13,6 +16,7 @@ from audience_core.evaluation.columnar.evaluate import evaluate
 from audience_core.evaluation.columnar.shard import EventRange, Shard, look_back
 from audience_core.evaluation.incremental import evaluate as evaluate_one
 from audience_core.evaluation.program import compile_program
+from audience_core.evaluation.windows import milliseconds
 from tests.support import oracle
 from tests.support.shards import shard_of, stored_shard_of
 from tests.support.worlds import DAY, LOOK_BACK_DAYS, NOW, portfolios, profiles
@@ -20,12 +24,6 @@ from tests.support.worlds import DAY, LOOK_BACK_DAYS, NOW, portfolios, profiles
 type Portfolio = dict[AudienceId, Audience]
 type Population = list[Profile]
 slow_to_draw = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
-moments = st.one_of(
-    st.just(NOW),
-    # The edges of windows that definitions use.
-    st.tuples(st.integers(-3, 35), st.sampled_from([-1, 0, 1])).map(lambda p: NOW + p[0] * DAY + p[1]),
-    st.tuples(st.integers(-3, 35), st.sampled_from([-1, 0, 1])).map(lambda p: NOW - NOW % DAY + p[0] * DAY + p[1]),
-)
 
 
 def numbered(population: Population) -> Population:
@@ -34,7 +32,25 @@ def numbered(population: Population) -> Population:
     return population
 
 
-populations = st.lists(profiles(), max_size=10).map(numbered)
+populations = st.lists(profiles(), min_size=1, max_size=8).map(numbered)
+
+
+def moments(portfolio: Portfolio, population: Population) -> st.SearchStrategy[int]:
+    """NOW, and the instants at which something enters or leaves a window of the definitions."""
+    lengths = {each for audience in portfolio.values() for each in durations(audience.definition.model_dump())}
+    instants = [event.at for profile in population for track in profile.timeline.values() for event in track]
+    instants += [at for profile in population for seen in profile.seen.values() for at in (seen.first, seen.last)]
+    edges = {at + length + step for at in instants for length in {0, *lengths} for step in (-1, 0, 1)}
+    return st.sampled_from([NOW, *sorted(edges)])
+
+
+def durations(part: Any) -> Iterator[int]:
+    """The lengths of time, in ms, anywhere in a dumped definition."""
+    if isinstance(part, dict) and part.keys() == {"amount", "unit"}:
+        yield milliseconds(d.Duration(**part))
+    elif isinstance(part, dict | list | tuple):
+        for each in part.values() if isinstance(part, dict) else part:
+            yield from durations(each)
 
 
 def columnar(shard: Shard, portfolio: Portfolio, now: int, visible: EventRange) -> dict[AudienceId, set[Mpid]]:
@@ -50,10 +66,12 @@ def by_the_rules(population: Population, portfolio: Portfolio, now: int, days: i
 
 
 @slow_to_draw
-@given(portfolios, populations, moments)
+@given(portfolios, populations, st.data())
 def test_members_are_those_of_the_rules_and_of_the_incremental_evaluator(
-    portfolio: Portfolio, population: Population, now: int
+    portfolio: Portfolio, population: Population, data: st.DataObject
 ) -> None:
+    now = data.draw(moments(portfolio, population))
+
     found = columnar(shard_of(population), portfolio, now, look_back(now, LOOK_BACK_DAYS))
 
     program = compile_program(1, portfolio.values(), LOOK_BACK_DAYS)
@@ -64,10 +82,11 @@ def test_members_are_those_of_the_rules_and_of_the_incremental_evaluator(
 
 
 @slow_to_draw
-@given(portfolios, populations, moments, st.sampled_from([0, 1, 2, 64]))
+@given(portfolios, populations, st.data(), st.sampled_from([0, 1, 2, 64]))
 def test_a_shard_read_from_files_has_the_same_members(
-    portfolio: Portfolio, population: Population, now: int, promoted: int
+    portfolio: Portfolio, population: Population, data: st.DataObject, promoted: int
 ) -> None:
+    now = data.draw(moments(portfolio, population))
     visible = look_back(now, LOOK_BACK_DAYS)
 
     with TemporaryDirectory() as folder:
@@ -78,10 +97,11 @@ def test_a_shard_read_from_files_has_the_same_members(
 
 
 @slow_to_draw
-@given(portfolios, populations, moments, st.integers(-40, 5), st.integers(0, 40), st.sampled_from([-1, 0, 1]))
+@given(portfolios, populations, st.data(), st.integers(-40, 5), st.integers(0, 40), st.sampled_from([-1, 0, 1]))
 def test_a_date_range_takes_the_place_of_the_look_back(
-    portfolio: Portfolio, population: Population, now: int, first_day: int, length: int, edge: int
+    portfolio: Portfolio, population: Population, data: st.DataObject, first_day: int, length: int, edge: int
 ) -> None:
+    now = data.draw(moments(portfolio, population))
     first = NOW + first_day * DAY + edge
     visible = EventRange(first, first + length * DAY)
 

@@ -95,27 +95,41 @@ def city(value: str) -> d.LocationCriterion:
     return d.LocationCriterion(field=d.LocationField.CITY, test=text(value))
 
 
+def figure(function: str, operator: str, value: float) -> d.AggregateCriterion:
+    event = d.EventSelector(kind=d.EventKind.CUSTOM, name="buy")
+    test = number("price", operator, value).test
+    return d.AggregateCriterion(event=event, function=function, attribute="price", test=test)
+
+
 def where(*conditions: d.Condition) -> d.EventCriterion:
     return d.EventCriterion(event=d.EventSelector(kind=d.EventKind.CUSTOM, name="buy", where=conditions))
+
+
+NEVER = [("", "never_holds")]
 
 
 @pytest.mark.parametrize(
     ("root", "expected"),
     [
-        (count("less_than", 0), [("", "never_holds")]),
+        (count("less_than", 0), NEVER),
         (count("greater_or_equal", 0), [("", "always_holds")]),
-        (d.AllOf(criteria=(count("greater_than", 3), count("less_than", 3))), [("", "never_holds")]),
+        (d.AllOf(criteria=(count("greater_than", 3), count("less_than", 3))), NEVER),
         (d.AnyOf(criteria=(count("greater_than", 3), count("less_than", 4))), [("", "always_holds")]),
         (d.AllOf(criteria=(count("greater_than", 3), count("less_than", 5))), []),
         (d.AllOf(criteria=(city("Rome"), city("ROME"))), []),
-        (d.AllOf(criteria=(city("Rome"), d.AllOf(criteria=(city("Oslo"),)))), [("", "never_holds")]),
+        (d.AllOf(criteria=(city("Rome"), d.AllOf(criteria=(city("Oslo"),)))), NEVER),
         (d.AnyOf(criteria=(city("Rome"), city("Oslo"))), []),
-        (d.AllOf(criteria=(tier_is("gold"), d.Not(criterion=tier_is("gold")))), [("", "never_holds")]),
+        (d.AllOf(criteria=(tier_is("gold"), d.Not(criterion=tier_is("gold")))), NEVER),
         (d.AnyOf(criteria=(tier_is("gold"), d.Not(criterion=tier_is("gold")))), [("", "always_holds")]),
         (d.AllOf(criteria=(tier_is("gold"), tier_is("silver"))), [("", "single_value_conflict")]),
-        (where(number("price", "greater_than", 5), number("price", "less_than", 5)), [("", "never_holds")]),
+        (where(number("price", "greater_than", 5), number("price", "less_than", 5)), NEVER),
         (where(number("price", "greater_than", 5), number("total", "less_than", 5)), []),
-        (d.CartAbandonmentCriterion(after=d.Duration(amount=31, unit=d.Unit.DAYS)), [("", "never_holds")]),
+        (where(number("price", "not_equals", 5), number("price", "equals", 5)), NEVER),
+        (where(number("price", "not_equals", 5), number("price", "equals", 4.999999)), []),
+        (d.AllOf(criteria=(figure("sum", "greater_than", 3), figure("sum", "less_than", 3.000001))), NEVER),
+        (d.AllOf(criteria=(figure("average", "greater_than", 3), figure("average", "less_than", 3.000001))), []),
+        (d.CartAbandonmentCriterion(after=d.Duration(amount=30, unit=d.Unit.DAYS)), []),
+        (d.CartAbandonmentCriterion(after=d.Duration(amount=31, unit=d.Unit.DAYS)), NEVER),
     ],
 )
 def test_criteria_that_hold_for_nobody_or_everybody_are_told(root: Any, expected: list[tuple[str, str]]) -> None:
@@ -156,6 +170,15 @@ def test_windows_are_held_against_the_look_back(window: Any, expected: list[str]
     root = at_least(1, "buy").model_copy(update={"window": window})
 
     assert [code for _, code in codes(root)] == expected
+
+
+def test_figures_over_what_is_never_seen_are_those_over_nothing() -> None:
+    unseen = {"window": d.OnDate(date=date(2026, 10, 1))}
+    figures = [figure("sum", "less_than", 5), figure("sum", "greater_than", 5), figure("max", "less_than", 5)]
+
+    found_first = [codes(each.model_copy(update=unseen))[0][1] for each in figures]
+
+    assert found_first == ["always_holds", "never_holds", "never_holds"]
 
 
 def test_a_fixed_date_is_said_to_be_forgotten_from_the_day_it_leaves_the_look_back() -> None:
