@@ -6,8 +6,6 @@ import statistics
 import time
 from collections.abc import Sequence
 
-from benchmarks import workload
-
 from audience_core.domain.event import Environment, Event
 from audience_core.domain.ids import AccountId, Mpid
 from audience_core.domain.profile import Delta, Profile, Register, RegisterKey, RegisterKind, Seen
@@ -16,6 +14,7 @@ from audience_core.evaluation.program import Program, compile_program
 from audience_core.evaluation.view import View
 from audience_core.persistence.profile_codec import pack_state, pack_timeline, unpack_state, unpack_timeline
 from audience_core.pipeline.update_profile import prune
+from benchmarks import workload
 
 LOOK_BACK_DAYS = 90
 

@@ -25,7 +25,7 @@ def aws() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def create_table(aws: str) -> CreateTable:
-    """`create_table(name, gsis={index: (hash, range, range_type, projection)})` makes a table pk, sk; returns its name."""
+    """`create_table(name, gsis={index: (hash, range, range_type, projection)})` makes a table; returns its name."""
 
     def create(name: str, gsis: Mapping[str, tuple[str, str, str, str]] | None = None) -> str:
         types = {"pk": "S", "sk": "S"}

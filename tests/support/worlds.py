@@ -244,6 +244,8 @@ events = st.builds(
     st.lists(attributes, max_size=2),
     st.integers(0, 2**40),
 )
+
+
 def _registers(kind: RegisterKind, names: list[str], of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     keys = st.builds(RegisterKey, st.sampled_from(WORKSPACES).map(WorkspaceId), st.just(kind), st.sampled_from(names))
     written = st.builds(Register, of, st.integers(NOW - DAY, NOW), st.just(False))
@@ -256,7 +258,7 @@ registers = st.tuples(
     _registers(RegisterKind.DEVICE, ["d1/platform", "d2/platform", "d1/os_version"], scalars),
     _registers(RegisterKind.ATTRIBUTION, ["publisher"], scalars),
 ).map(lambda parts: parts[0] | parts[1] | parts[2])
-places = st.fixed_dictionaries(
+places: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {},
     optional={
         "city": texts,
