@@ -10,7 +10,7 @@ import pyarrow as pa
 from chdb.session import Session  # type: ignore[import-not-found]  # lives in an environment of its own
 
 from benchmarks import workload
-from benchmarks.peers.questions import Stopwatch, report
+from benchmarks.peers.questions import Stopwatch, packed, report
 from benchmarks.peers.sql import statement
 from benchmarks.shards import PEERS_USERS
 
@@ -28,7 +28,9 @@ def main() -> None:
         each.audience_id: ask(statement([each], events, users, [])).column("user").to_numpy()
         for each in workload.portfolio(count, longest_days=180)
     }
-    report(stopwatch, found, ask(f"SELECT count(*) AS size FROM {users}").column("size")[0].as_py())
+    seconds = stopwatch.seconds()
+    size = ask(f"SELECT count(*) AS size FROM {users}").column("size")[0].as_py()
+    report(seconds, {audience_id: packed(rows, size) for audience_id, rows in found.items()})
 
 
 if __name__ == "__main__":

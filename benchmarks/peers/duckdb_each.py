@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks import workload
-from benchmarks.peers.questions import Stopwatch, report
+from benchmarks.peers.questions import Stopwatch, packed, report
 from benchmarks.peers.sql import statement
 from benchmarks.shards import PEERS_USERS
 
@@ -20,8 +20,9 @@ def main() -> None:
             each.audience_id: connection.execute(statement([each], events, users, [])).fetchnumpy()["user"]
             for each in workload.portfolio(count, longest_days=180)
         }
+        seconds = stopwatch.seconds()
         size = connection.execute(f"SELECT count(*) FROM {users}").fetchall()[0][0]
-    report(stopwatch, found, size)
+    report(seconds, {audience_id: packed(rows, size) for audience_id, rows in found.items()})
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks import workload
-from benchmarks.peers.questions import Stopwatch, report
+from benchmarks.peers.questions import Stopwatch, packed, report
 from benchmarks.peers.sql import statement
 from benchmarks.shards import PEERS_USERS
 
@@ -18,10 +18,9 @@ def main() -> None:
     audiences = workload.portfolio(count, longest_days=180)
     with duckdb.connect() as connection:
         found = connection.execute(statement(audiences, events, users, ['u."user" AS "user"'])).fetchnumpy()
-    user = found["user"]
-    report(
-        stopwatch, {each.audience_id: user[found[f"a{each.audience_id}"].astype(bool)] for each in audiences}, len(user)
-    )
+    seconds, user = stopwatch.seconds(), found["user"]
+    truths = {each.audience_id: found[f"a{each.audience_id}"].astype(bool) for each in audiences}
+    report(seconds, {audience_id: packed(user[truth], len(user)) for audience_id, truth in truths.items()})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def main() -> None:
     folder, count, stopwatch = Path(sys.argv[1]), int(sys.argv[2]), Stopwatch()
     shard = read_shard(folder)
     members = evaluate(shard, workload.portfolio(count, longest_days=180), NOW, look_back(NOW, 180))
-    report(stopwatch, {audience_id: members.rows(audience_id) for audience_id in members.bits}, shard.size)
+    report(stopwatch.seconds(), members.bits)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from benchmarks import workload
@@ -30,10 +31,9 @@ def main() -> None:
         users = users.join(found, on="user", how="left", maintain_order="left")
     dialect = _dialect(places)
     truths = users.select(expression(each.definition.root, dialect).alias(f"a{each.audience_id}") for each in audiences)
-    user = users["user"].to_numpy()
-    report(
-        stopwatch, {each.audience_id: user[truths[f"a{each.audience_id}"].to_numpy()] for each in audiences}, len(user)
-    )
+    # The users lie in the order of their rows, and stay in it.
+    seconds = stopwatch.seconds()
+    report(seconds, {each.audience_id: np.packbits(truths[f"a{each.audience_id}"].to_numpy()) for each in audiences})
 
 
 def _grouped(path: Path, name: str, needed: Sequence[Measure], places: Mapping[Measure, str]) -> pl.DataFrame:

@@ -107,7 +107,7 @@ def _passing(name: str, test: d.Test) -> tuple[str, ...]:
 
 
 class Stopwatch:
-    """Counts from after the imports, which a process pays once."""
+    """Counts from after the imports, which a process pays once, until the engine has its answer."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
@@ -116,12 +116,16 @@ class Stopwatch:
         return {"wall": time.perf_counter() - self._wall, "cpu": time.process_time() - self._cpu}
 
 
-def report(stopwatch: Stopwatch, members: Mapping[AudienceId, npt.NDArray[Any]], size: int) -> None:
-    """Print how long it took, how many members there are, and a digest of who they are, from rows in any order."""
-    seconds, digest, total = stopwatch.seconds(), hashlib.sha256(), 0
+def packed(rows: npt.NDArray[Any], size: int) -> npt.NDArray[np.uint8]:
+    """Rows of users, in any order, as bits."""
+    is_member = np.zeros(size, bool)
+    is_member[rows] = True
+    return np.packbits(is_member)
+
+
+def report(seconds: Mapping[str, float], members: Mapping[AudienceId, npt.NDArray[np.uint8]]) -> None:
+    """Print how long it took, and a digest of who the members are, from their bits."""
+    digest = hashlib.sha256()
     for audience_id in sorted(members):
-        is_member = np.zeros(size, bool)
-        is_member[members[audience_id]] = True
-        digest.update(np.packbits(is_member).tobytes())
-        total += len(members[audience_id])
-    print(json.dumps({"members": total, "digest": digest.hexdigest(), "seconds": seconds}))
+        digest.update(members[audience_id].tobytes())
+    print(json.dumps({"digest": digest.hexdigest(), "seconds": seconds}))

@@ -11,7 +11,7 @@ from audience_core.api import edge
 from audience_core.domain.account import Role
 from audience_core.domain.definition import EventKind
 from audience_core.domain.event import Environment, Event, Identity
-from audience_core.domain.ids import InputId, Mpid
+from audience_core.domain.ids import InputId, Mpid, WorkspaceId
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen
 from audience_core.domain.stores import IdentityRow
 from audience_core.persistence.identities import DynamoIdentityStore
@@ -227,10 +227,13 @@ def test_an_estimate_measures_a_draft_by_its_definition(call: Caller, shop: Simp
     gold = stored(shop, 12345, NOW)
     gold.registers[RegisterKey(WORKSPACE, RegisterKind.ATTRIBUTE, "tier")] = Register("gold", NOW)
     shop.profiles.save(gold, NOW)
+    elsewhere = stored(shop, 12346, NOW)
+    elsewhere.seen = {WorkspaceId("w-ffffffffffff"): Seen(NOW, NOW)}
+    shop.profiles.save(elsewhere, NOW)
 
     body = call("GET", f"{created(call, definition={'root': root})}/estimate").body
 
-    assert (body["size"], body["population"], body["is_exact"]) == (100, 101, True)
+    assert (body["size"], body["population"], body["is_exact"]) == (100, 102, True)
 
 
 def test_an_account_without_users_has_an_empty_preview(call: Caller) -> None:

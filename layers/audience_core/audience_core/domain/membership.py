@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from audience_core.domain.ids import AudienceId, Mpid
 
@@ -18,8 +19,7 @@ class Reason(StrEnum):
     DELETION = "deletion"
 
 
-@dataclass(frozen=True, slots=True)
-class MembershipChange:
+class MembershipChange(NamedTuple):
     """One join or leave; `at` is its exact instant (UTC ms), for time-driven ones the instant the answer turned."""
 
     audience_id: AudienceId

@@ -1,5 +1,6 @@
 """Keeps a profile's memberships right: after a change only what it can affect, and as time passes only what is due."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from audience_core.domain.ids import NEVER, AudienceId
@@ -58,7 +59,8 @@ class _Turn:
 
     def __init__(self, program: Program, profile: Profile, now: int) -> None:
         self._program, self.view, self._now = program, View(profile), now
-        self._members = set(profile.memberships)
+        # Copied when the first change comes: most evaluations bring none.
+        self._members: AbstractSet[AudienceId] = profile.memberships
         self._agenda = {audience: at for at, audience in profile.agenda}
         self._until = profile.agenda_until
         self._changes: list[MembershipChange] = []
@@ -77,14 +79,18 @@ class _Turn:
         for audience in left:
             self._set(audience, False, self._now, Reason.EDIT)
 
-    def settle(self, audiences: set[AudienceId], reason: Reason) -> None:
+    def settle(self, audiences: AbstractSet[AudienceId], reason: Reason) -> None:
         """Ask audiences for their membership now and their next change."""
-        next_change, view, now = self._program.next_change, self.view, self._now
+        next_change, view, now, members = self._program.next_change, self.view, self._now, self._members
+        agenda, until = self._agenda, self._until
         for audience in audiences & self._population:
             value, at = next_change(audience, view, now)
-            if value is not (audience in self._members):
+            if value is not (audience in members):
                 self._set(audience, value, now, reason)
-            self._plan(audience, at)
+            if at < until:
+                agenda[audience] = at
+            elif audience in agenda:
+                del agenda[audience]
 
     def catch_up(self, settled: set[AudienceId]) -> None:
         """Let time pass for all other audiences that are due, change by change, up to now."""
@@ -118,6 +124,8 @@ class _Turn:
     def _set(self, audience: AudienceId, is_member: bool, at: int, reason: Reason) -> None:
         if is_member is (audience in self._members):
             return
+        if not isinstance(self._members, set):
+            self._members = set(self._members)
         (self._members.add if is_member else self._members.discard)(audience)
         self._changes.append(MembershipChange(audience, is_member, at, reason))
 

@@ -9,16 +9,17 @@ from collections.abc import Callable, Sequence
 
 from audience_core.domain.definition import (
     Compare,
+    Criterion,
     EventCriterion,
     Frequency,
     NumberOperator,
     Occurrence,
     OccurrenceCriterion,
+    WithinLast,
 )
 from audience_core.domain.event import Event
 from audience_core.domain.ids import NEVER
-from audience_core.evaluation.logic import negation
-from audience_core.evaluation.predicates import Intervals, frequency_test, intersection
+from audience_core.evaluation.predicates import Intervals, frequency_test, intersection, is_moving
 from audience_core.evaluation.series import Series
 from audience_core.evaluation.view import Leaf, View
 from audience_core.evaluation.windows import Span, event_span, instants_inside, span_of
@@ -31,13 +32,20 @@ def count_leaf(criterion: EventCriterion, series: Series, look_back_ms: int) -> 
     span, passes = event_span(criterion.window, look_back_ms), frequency_test(criterion.frequency)
     if series.when is not None:
         return moving_leaf(series, span, lambda events: passes(len(events)))
-    if span.newer == 0 and span.first == -NEVER and span.last == NEVER:
-        match threshold(criterion.frequency):
-            case (n, True):
-                return _recent_at_least_leaf(series, span.older, n)
-            case (n, False):
-                return negation(_recent_at_least_leaf(series, span.older, n))
+    if is_light(criterion):
+        n, is_wanted = threshold(criterion.frequency) or (1, True)
+        return _recent_at_least_leaf(series, span.older, n, is_wanted)
     return range_leaf(series, span, lambda _: lambda low, high, _now: (passes(high - low), NEVER))
+
+
+def is_light(criterion: Criterion) -> bool:
+    """Whether it is worked out as fast as it could be remembered: at least, or fewer than, n recent named events."""
+    match criterion:
+        case EventCriterion(event=event, window=WithinLast(), frequency=frequency) if event.name is not None:
+            conditions = (*event.where, *event.products)
+            return threshold(frequency) is not None and not any(is_moving(each.test) for each in conditions)
+        case _:
+            return False
 
 
 def threshold(frequency: Frequency) -> tuple[int, bool] | None:
@@ -55,15 +63,24 @@ def threshold(frequency: Frequency) -> tuple[int, bool] | None:
             return None
 
 
-def _recent_at_least_leaf(series: Series, older: int, n: int) -> Leaf:
-    """At least n in the last `older`: true until the n-th youngest leaves. The commonest leaf, so it has its own."""
+def _recent_at_least_leaf(series: Series, older: int, n: int, is_wanted: bool) -> Leaf:
+    """At least n in the last `older`: so until the n-th youngest leaves. The commonest leaf, so it has its own.
+
+    Args:
+        is_wanted: false for "fewer than n".
+    """
+    index, track, otherwise = series.index, (series.kind, series.name), (not is_wanted, NEVER)
 
     def leaf(view: View, now: int) -> tuple[bool, int]:
-        instants = view.instants(series)
+        instants = view.known_instants.get(index)
+        if instants is None:
+            if track not in view.timeline:
+                return otherwise
+            instants = view.instants(series)
         visible = len(instants) if not instants or instants[-1] <= now else bisect_right(instants, now)
         if visible >= n and (leaves := instants[visible - n] + older + 1) > now:
-            return True, leaves
-        return False, NEVER if visible == len(instants) else instants[visible]
+            return is_wanted, leaves
+        return otherwise if visible == len(instants) else (not is_wanted, instants[visible])
 
     return leaf
 

@@ -244,7 +244,9 @@ class _Compiler:
         compiled = self._leaves.get((criterion, scope))
         if compiled is None:
             self._reads = set()
-            leaf = remembered(len(self._leaves), self._compile_leaf(criterion, scope), _only_track(criterion))
+            leaf = self._compile_leaf(criterion, scope)
+            if not leaves.is_light(criterion):
+                leaf = remembered(len(self._leaves), leaf, _only_track(criterion))
             compiled = _Compiled(leaf, frozenset(self._reads), _is_moving(criterion), _is_monotone(criterion))
             self._leaves[criterion, scope] = compiled
         compiled.audiences.add(self._audience_id)

@@ -14,14 +14,14 @@ type Leaf = Callable[["View", int], tuple[bool, int]]
 class View:
     """Caches per series; valid while the profile does not change."""
 
-    __slots__ = ("_devices", "_events", "_instants", "profile", "timeline", "values")
+    __slots__ = ("_devices", "_events", "known_instants", "profile", "timeline", "values")
 
     def __init__(self, profile: Profile) -> None:
         self.profile, self.timeline = profile, profile.timeline
         # What each leaf answered first: index -> (asked at, until, the answer).
         self.values: dict[int, tuple[int, int, tuple[bool, int]]] = {}
         self._events: dict[int, list[Event]] = {}
-        self._instants: dict[int, list[int]] = {}
+        self.known_instants: dict[int, list[int]] = {}
         self._devices: dict[str, list[AttributeValue]] | None = None
 
     def events(self, series: Series) -> list[Event]:
@@ -32,9 +32,9 @@ class View:
 
     def instants(self, series: Series) -> list[int]:
         """The `at` of each event of the series, ascending."""
-        found = self._instants.get(series.index)
+        found = self.known_instants.get(series.index)
         if found is None:
-            found = self._instants[series.index] = [event.at for event in self.events(series)]
+            found = self.known_instants[series.index] = [event.at for event in self.events(series)]
         return found
 
     def register(self, workspaces: Collection[WorkspaceId], kind: RegisterKind, name: str) -> AttributeValue | object:

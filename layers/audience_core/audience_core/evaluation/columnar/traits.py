@@ -57,6 +57,8 @@ _NOBODY = Group(
     {name: np.zeros(0, np.int64) for name in ("user", "first", "last")},
     {"workspace": Codes(np.zeros(0, np.int32), ())},
 )
+# (users, their values; None: no user has one).
+type _Values = tuple[Integers, Column | None]
 _COORDINATES = ("latitude", "longitude")
 
 
@@ -75,7 +77,7 @@ class Users:
     shard: Shard
     now: int
     _groups: dict[tuple[Key, tuple[str, ...]], Group] = field(default_factory=dict)
-    _winners: dict[tuple[Key, frozenset[str] | None], Integers] = field(default_factory=dict)
+    _winners: dict[tuple[Key, frozenset[str] | None, str], _Values] = field(default_factory=dict)
 
     def truth(self, trait: Trait) -> Bits:
         scope = trait.scope
@@ -121,6 +123,8 @@ class Users:
         user, column = self._winning(key, workspaces, name)
         when_missing = holds_when_missing(test)
         truths: Bools | bool = when_missing if column is None else passing(column, test, self.now)
+        if isinstance(truths, np.ndarray) and len(user) == self.shard.size:
+            return np.packbits(truths)  # each user has one winner
         return scattered(self.shard.size, user, truths, when_missing)
 
     def _consent(self, criterion: ConsentCriterion, scope: Scope) -> Bits:
@@ -167,14 +171,15 @@ class Users:
         inside = moving_range(span, self.now) if span.is_moving else EventRange(span.first, span.last)
         return scattered(self.shard.size, runs.users, (chosen >= inside.first) & (chosen <= inside.last), False)
 
-    def _winning(self, key: Key, workspaces: frozenset[str] | None, name: str) -> tuple[Integers, Column | None]:
+    def _winning(self, key: Key, workspaces: frozenset[str] | None, name: str) -> _Values:
         """(users, values) of the registers that win; None when no user has a value of that name."""
-        group = self._group(key, ("user",), (name,))
-        rows = self._winners.get((key, workspaces))
-        if rows is None:
-            rows = self._winners[key, workspaces] = self._winning_rows(group, workspaces)
-        column = group.values.get(name)
-        return group.integers["user"][rows], None if column is None else take(column, rows)
+        found = self._winners.get((key, workspaces, name))
+        if found is None:
+            group = self._group(key, ("user",), (name,))
+            rows, column = self._winning_rows(group, workspaces), group.values.get(name)
+            found = group.integers["user"][rows], None if column is None else take(column, rows)
+            self._winners[key, workspaces, name] = found
+        return found
 
     def _winning_rows(self, group: Group, workspaces: frozenset[str] | None) -> Integers:
         labels = group.labels["workspace"]
