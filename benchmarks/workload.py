@@ -126,7 +126,7 @@ def _leaf(chosen: random.Random, longest_days: int) -> d.Criterion:
         sum_of = d.AggregateFunction.SUM
         return d.AggregateCriterion(event=event, function=sum_of, attribute="price", window=window, test=test)
     operator = chosen.choice([d.NumberOperator.GREATER_OR_EQUAL] * 3 + [d.NumberOperator.LESS_THAN])
-    frequency = d.Compare(operator=operator, value=chosen.choice([1, 1, 1, 2, 3]))
+    frequency = d.Compare(operator=operator, value=chosen.choice([1, 1, 2, 3, 5]))
     return d.EventCriterion(event=event, window=window, frequency=frequency)
 
 
