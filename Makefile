@@ -41,7 +41,7 @@ logs: setup ## follow the logs of the functions
 	@$(PYTHON) -m local logs $(ARGS)
 
 test: setup ## run every test
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup ## lint, types, import rules, template
 	$(PYTHON) -m ruff check .

@@ -92,7 +92,7 @@ def write_plan(folder: Path, audiences: int) -> None:
     for name in ("tier", "country"):
         key = (RegisterKind.ATTRIBUTE.value, name)
         reads.append((str(users.path), *users.columns_of(key, ("user",), ("workspace",), (VALUE,))))
-    seen = users.columns_of((SEEN, workload.WORKSPACE), ("user", "first", "last"), (), ())
+    seen = users.columns_of((SEEN, workload.WORKSPACE), ("user",), (), ())
     reads.append((str(users.path), *seen))
     _plan_path(folder, audiences).write_text(json.dumps(reads))
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from chdb.session import Session  # type: ignore[import-not-found]  # lives in an environment of its own
 
 from benchmarks import workload
@@ -29,7 +30,7 @@ def main() -> None:
         for each in workload.portfolio(count, longest_days=180)
     }
     seconds = stopwatch.seconds()
-    size = ask(f"SELECT count(*) AS size FROM {users}").column("size")[0].as_py()
+    size = pq.read_metadata(folder / PEERS_USERS).num_rows
     report(seconds, {audience_id: packed(rows, size) for audience_id, rows in found.items()})
 
 

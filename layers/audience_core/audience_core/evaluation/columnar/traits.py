@@ -76,7 +76,7 @@ class Users:
 
     shard: Shard
     now: int
-    _groups: dict[tuple[Key, tuple[str, ...]], Group] = field(default_factory=dict)
+    _groups: dict[tuple[Key, tuple[str, ...], tuple[str, ...]], Group] = field(default_factory=dict)
     _winners: dict[tuple[Key, frozenset[str] | None, str], _Values] = field(default_factory=dict)
 
     def truth(self, trait: Trait) -> Bits:
@@ -159,7 +159,7 @@ class Users:
         return scattered(self.shard.size, runs.users, combined, holds_when_missing(test))
 
     def _seen(self, window: Window, scope: Scope, choose: np.ufunc, name: str) -> Bits:
-        groups = [self._sightings(each) for each in sorted(scope.workspaces)]
+        groups = [self._sightings(each, name) for each in sorted(scope.workspaces)]
         user = np.concatenate([group.integers["user"] for group in groups])
         at = np.concatenate([group.integers[name] for group in groups])
         order = np.argsort(user, kind="stable")
@@ -199,16 +199,16 @@ class Users:
             table[row, self._sightings(str(workspace)).integers["user"]] = True
         return table
 
-    def _sightings(self, workspace: str) -> Group:
-        return self._group((SEEN, workspace), ("user", "first", "last"), ())
+    def _sightings(self, workspace: str, *names: str) -> Group:
+        return self._group((SEEN, workspace), ("user", *names), ())
 
     def _group(self, key: Key, integers: tuple[str, ...], values: tuple[str, ...]) -> Group:
-        found = self._groups.get((key, values))
+        found = self._groups.get((key, integers, values))
         if found is None:
             labels = () if key[0] in (SEEN, IDENTITY, RegisterKind.DEVICE) else ("workspace",)
             is_there = key in self.shard.users.sizes
             found = self.shard.users.read(key, integers, labels, values) if is_there else _NOBODY
-            self._groups[key, values] = found
+            self._groups[key, integers, values] = found
         return found
 
 
