@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
@@ -100,7 +101,7 @@ class Stack:
 
 def recreate_table(region: str, name: str) -> None:
     client = boto3.client("dynamodb", region_name=region)
-    if name in client.list_tables()["TableNames"]:
+    with suppress(client.exceptions.ResourceNotFoundException):
         client.delete_table(TableName=name)
     types = {"pk": "S", "sk": "S"}
     indexes: list[dict[str, Any]] = []

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -84,8 +85,6 @@ class Stack:
         return url
 
     def _recreate(self, name: str) -> None:
-        if name in self.dynamodb.list_tables()["TableNames"]:
-            self.dynamodb.delete_table(TableName=name)
         types, indexes = {"pk": "S", "sk": "S"}, []
         if name in INDEXES:
             index, hash_key, range_key = INDEXES[name]
@@ -93,6 +92,8 @@ class Stack:
             indexes = [
                 {"IndexName": index, "KeySchema": _keys(hash_key, range_key), "Projection": {"ProjectionType": "ALL"}}
             ]
+        with suppress(self.dynamodb.exceptions.ResourceNotFoundException):
+            self.dynamodb.delete_table(TableName=name)
         self.dynamodb.create_table(
             TableName=name,
             KeySchema=_keys("pk", "sk"),
