@@ -1,6 +1,7 @@
 """The incremental evaluator and the naive oracle agree on the whole language, at every instant that matters."""
 
 import copy
+import os
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +20,11 @@ from tests.support import oracle
 from tests.support.worlds import DAY, LOOK_BACK_DAYS, NOW, events, portfolios, profiles
 
 type Portfolio = dict[AudienceId, Audience]
-slow_to_draw = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+# `make soak` asks for many more.
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "400"))
+slow_to_draw = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 def members(portfolio: Portfolio, profile: Profile, now: int) -> set[AudienceId]:

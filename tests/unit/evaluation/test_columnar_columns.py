@@ -57,6 +57,27 @@ def test_values_that_are_no_plain_text_survive_storage(value: AttributeValue) ->
     assert [again.values[code] if code >= 0 else MISSING for code in again.codes] == [MISSING, value, "red"]
 
 
+@pytest.mark.parametrize("rows", [[MISSING, 1], [MISSING, "red"], [MISSING, None]])
+def test_only_what_is_missing_does_not_exist(rows: list[Any]) -> None:
+    test = d.PresenceTest(operator=d.PresenceOperator.NOT_EXISTS)
+
+    assert passing(column_of(rows), test, NOW).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [("equals", False), ("less_or_equal", False), ("greater_than", True), ("not_equals", True)],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_average_between_two_millionths_is_neither(operator: str, expected: bool, sign: int) -> None:
+    runs = runs_of(np.zeros(2, np.int64))
+    lower = d.NumberTest(operator=d.NumberOperator(operator), value=1e-6 if sign > 0 else -2e-6)
+
+    found = figure_mask(lower, averages(np.array([sign, 2 * sign], np.int64), runs), 2)
+
+    assert found.tolist() == [expected]
+
+
 @given(columns)
 def test_a_column_survives_storage(rows: list[Any]) -> None:
     column = column_of(rows)
