@@ -116,20 +116,44 @@ def test_crashes_are_read_from_workspaces_and_other_events_from_inputs(kind: d.E
     assert members(d.EventCriterion(event=d.EventSelector(kind=kind)), profile) == expected
 
 
-@pytest.mark.parametrize("last", ["purchase", "add_to_cart"])
-def test_the_last_product_of_several_actions_is_that_of_the_latest_event(last: str) -> None:
-    profile = a_profile()
-    add(profile, d.EventKind.COMMERCE, "add_to_cart", NOW - (1 if last == "add_to_cart" else 3), color="add_to_cart")
-    add(profile, d.EventKind.COMMERCE, "purchase", NOW - 2, color="purchase")
-    add(profile, d.EventKind.COMMERCE, "refund", NOW - HOUR * 24 * 40, color="too old")
-    value = d.AggregateCriterion(
+def test_the_last_product_of_several_actions_is_that_of_the_latest_event() -> None:
+    # The first user's events decide the order of the groups, and it is not that of the others'.
+    population = [a_profile(7), a_profile(8), a_profile(9)]
+    for profile, actions in zip(population, (("a", "b"), ("b", "a"), ("a", "b", "a")), strict=True):
+        for place, action in enumerate(actions):
+            add(profile, d.EventKind.COMMERCE, action, NOW - 9 + place, color=action)
+        add(profile, d.EventKind.COMMERCE, "refund", NOW - HOUR * 24 * 40, color="too old")
+    last_is_a = d.AggregateCriterion(
         event=d.EventSelector(kind=d.EventKind.COMMERCE),
         function=d.AggregateFunction.LAST_VALUE,
         attribute="products.color",
-        test=is_text(last),
+        test=is_text("a"),
     )
 
-    assert members(value, profile) == [7]
+    assert members(last_is_a, *population) == [8, 9]
+
+
+def test_criteria_over_the_same_events_keep_their_own_windows() -> None:
+    population = [a_profile(7), a_profile(8), a_profile(9)]
+    for profile, ages in zip(population, ((1, 5), (1,), (5,)), strict=True):
+        for hours in sorted(ages, reverse=True):
+            add(profile, d.EventKind.CUSTOM, "view", NOW - hours * HOUR)
+    view = d.EventSelector(kind=d.EventKind.CUSTOM, name="view")
+    length = {hours: d.Duration(amount=hours, unit=d.Unit.HOURS) for hours in (2, 4, 6)}
+    lately = d.EventCriterion(event=view, window=d.WithinLast(duration=length[2]))
+    before = d.EventCriterion(event=view, window=d.BetweenAgo(older=length[6], newer=length[4]))
+
+    assert members(d.AllOf(criteria=(lately, before)), *population) == [7]
+    assert members(d.AllOf(criteria=(lately, d.Not(criterion=before))), *population) == [8]
+    assert members(d.AllOf(criteria=(d.Not(criterion=lately), before)), *population) == [9]
+
+
+def test_who_was_not_seen_in_the_workspaces_is_no_member() -> None:
+    population = [a_profile(7), a_profile(8, seen_in=(OTHERS,)), a_profile(9, seen_in=())]
+    nothing_bought = d.Not(criterion=d.EventCriterion(event=d.EventSelector(kind=d.EventKind.COMMERCE)))
+
+    assert members(nothing_bought, *population) == [7]
+    assert members(nothing_bought, *population, workspaces=(OURS, OTHERS)) == [7, 8]
 
 
 def test_all_conditions_on_products_must_hold_of_one_product() -> None:

@@ -1,0 +1,148 @@
+"""What every store of profiles promises: whole profiles, versions that guard writes, and an index of who is due."""
+
+import random
+
+import pytest
+
+from audience_core.domain.definition import EventKind
+from audience_core.domain.event import Environment, Event, Identity
+from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
+from audience_core.domain.membership import MembershipChange, Reason
+from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen, due_shard_of
+from audience_core.domain.stores import ProfileStore
+from audience_core.errors import StaleVersionError
+from audience_core.persistence.memory.profiles import MemoryProfileStore
+from audience_core.persistence.profiles import DynamoProfileStore
+from tests.contract.conftest import CreateTable
+
+ACCOUNT, OTHER = AccountId(7), AccountId(8)
+PRODUCTION, DEVELOPMENT = Environment.PRODUCTION, Environment.DEVELOPMENT
+NELL = Mpid(-(2**63))
+NOW = 1_795_525_200_000
+APP, WEB = WorkspaceId("w-app"), WorkspaceId("w-web")
+DUE = {"due": ("due_shard", "due_at", "N", "KEYS_ONLY")}
+
+
+@pytest.fixture(params=["dynamo", "memory"])
+def store(request: pytest.FixtureRequest) -> ProfileStore:
+    if request.param == "memory":
+        return MemoryProfileStore()
+    create_table: CreateTable = request.getfixturevalue("create_table")
+    tables = create_table(f"profiles-{request.node.name}", DUE), create_table(f"chunks-{request.node.name}")
+    return DynamoProfileStore(*tables, request.getfixturevalue("aws"))
+
+
+def a_profile(mpid: Mpid = NELL, account: AccountId = ACCOUNT, environment: Environment = PRODUCTION) -> Profile:
+    profile = Profile(account, environment, mpid)
+    profile.identities = {Identity("email", "nell@trail.example"): NOW - 5, Identity("customer_id", "7"): NOW}
+    profile.registers = {
+        RegisterKey(APP, RegisterKind.ATTRIBUTE, "tier"): Register("gold", NOW),
+        RegisterKey(WEB, RegisterKind.ATTRIBUTE, "parks"): Register(["Zion", 3, None, True, 0.5], NOW - 1),
+        RegisterKey(WEB, RegisterKind.ATTRIBUTE, "gone"): Register(None, NOW, is_deleted=True),
+        RegisterKey(APP, RegisterKind.LOCATION, ""): Register({"city": "Bonn", "latitude": 50.7}, NOW),
+    }
+    profile.seen = {APP: Seen(NOW - 1000, NOW), WEB: Seen(NOW - 10, NOW - 10)}
+    profile.memberships = frozenset({AudienceId(3), AudienceId(2**31 - 1)})
+    profile.agenda = ((NOW + 5, AudienceId(3)), (NOW + 9, AudienceId(4)))
+    profile.agenda_until = NOW + 10
+    profile.program_version = 12
+    profile.changes = (MembershipChange(AudienceId(3), True, NOW, Reason.EVENT),)
+    return profile
+
+
+def events(count: int) -> list[Event]:
+    chance = random.Random(5)
+    return [
+        Event(
+            EventKind.COMMERCE,
+            "purchase",
+            NOW - count * 1000 + n * 1000,
+            chance.randbytes(8),
+            APP if n % 2 else WEB,
+            InputId(f"i-{n % 3}"),
+            {"$total_amount": chance.random(), "note": chance.randbytes(20).hex()},
+            ({"id": "boot", "price": 84.5, "quantity": n},) if n % 4 == 0 else (),
+        )
+        for n in range(count)
+    ]
+
+
+def test_a_profile_comes_back_whole(store: ProfileStore) -> None:
+    profile = a_profile()
+    profile.timeline = {(EventKind.COMMERCE, "purchase"): events(20)}
+
+    store.save(profile, NOW)
+
+    assert store.load(ACCOUNT, PRODUCTION, [NELL, Mpid(5)]) == {NELL: profile}
+
+
+def test_a_heavy_timeline_comes_back_whole_and_grows_on(store: ProfileStore) -> None:
+    profile, history = a_profile(), events(6000)
+    profile.timeline = {(EventKind.COMMERCE, "purchase"): history[:5000]}
+    store.save(profile, NOW)
+
+    again = store.load(ACCOUNT, PRODUCTION, [NELL])[NELL]
+    again.timeline[EventKind.COMMERCE, "purchase"] += history[5000:]
+    store.save(again, NOW)
+
+    found = store.load(ACCOUNT, PRODUCTION, [NELL])[NELL]
+    assert found.timeline == {(EventKind.COMMERCE, "purchase"): history}
+
+
+def test_sealed_parts_stay_as_they_are_and_the_item_stays_small(create_table: CreateTable, aws: str) -> None:
+    store = DynamoProfileStore(create_table("profiles-sealed", DUE), create_table("chunks-sealed"), aws)
+    profile, history = a_profile(), events(5100)
+    profile.timeline = {(EventKind.COMMERCE, "purchase"): history[:5000]}
+    sealed = store.save(profile, NOW).sealed
+    assert sum(ref.count for ref in sealed) > 4000
+
+    again = store.load(ACCOUNT, PRODUCTION, [NELL])[NELL]
+    again.timeline[EventKind.COMMERCE, "purchase"] += history[5000:]
+
+    assert store.save(again, NOW).sealed[: len(sealed)] == sealed
+
+
+def test_a_stale_save_changes_nothing(store: ProfileStore) -> None:
+    store.save(a_profile(), NOW)
+    first, second = (store.load(ACCOUNT, PRODUCTION, [NELL])[NELL] for _ in range(2))
+    first.memberships = frozenset()
+    store.save(first, NOW)
+
+    with pytest.raises(StaleVersionError):
+        store.save(second, NOW)
+    with pytest.raises(StaleVersionError):
+        store.save(a_profile(), NOW)
+
+    found = store.load(ACCOUNT, PRODUCTION, [NELL])[NELL]
+    assert (found.version, found.memberships) == (2, frozenset())
+
+
+def test_accounts_and_environments_share_nothing(store: ProfileStore) -> None:
+    store.save(a_profile(), NOW)
+
+    assert store.load(OTHER, PRODUCTION, [NELL]) == {}
+    assert store.load(ACCOUNT, DEVELOPMENT, [NELL]) == {}
+
+
+def test_those_who_are_due_are_found_and_nobody_else(store: ProfileStore) -> None:
+    later = a_profile(Mpid(NELL + 64 * 16))
+    later.agenda = ((NOW + 6, AudienceId(3)),)
+    never = a_profile(Mpid(NELL + 2 * 64 * 16))
+    never.agenda, never.agenda_until = (), 1 << 62
+    for each in (a_profile(), later, never):
+        store.save(each, NOW)
+    shard = due_shard_of(NELL)
+
+    assert list(store.due(shard, NOW + 4)) == []
+    assert list(store.due(shard, NOW + 5)) == [(ACCOUNT, NELL)]
+    assert list(store.due(shard, NOW + 100)) == [(ACCOUNT, NELL), (ACCOUNT, later.mpid)]
+    assert list(store.due((shard + 1) % 16, NOW + 100)) == []
+
+
+def test_a_profile_that_nothing_awaits_leaves_the_index(store: ProfileStore) -> None:
+    profile = store.save(a_profile(), NOW)
+    profile.agenda, profile.agenda_until = (), 1 << 62
+
+    store.save(profile, NOW)
+
+    assert list(store.due(due_shard_of(NELL), NOW + 1000)) == []
