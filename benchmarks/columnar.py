@@ -127,7 +127,8 @@ def report(audiences: int, found: Mapping[str, Sequence[Run]]) -> None:
             for figure, width in ((_wall, 7), (_cpu, 7), (_work_wall, 10), (_work_cpu, 9))
         ]
         peak = max(each.peak for each in runs)
-        same = "-" if runs[0].digest is None else "yes" if runs[0].digest == ours[0].digest else "NO"
+        digests = {each.digest for each in runs}
+        same = "-" if digests == {None} else "yes" if digests == {ours[0].digest} else "NO"
         print(f"{contender:17} {len(runs):6d} {' '.join(figures)} {peak:9.0f}  {same}")
 
 

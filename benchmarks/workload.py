@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from audience_core.domain import definition as d
+from audience_core.domain import value_tests as v
+from audience_core.domain import windows as w
 from audience_core.domain.audience import Audience, AudienceStatus
 from audience_core.domain.event import Event
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
@@ -120,12 +122,12 @@ def _leaf(chosen: random.Random, longest_days: int) -> d.Criterion:
         return _trait(chosen)
     event = d.EventSelector(kind=d.EventKind.CUSTOM, name=_event_name(chosen), where=_where(chosen))
     days = min(chosen.choice([3, 7, 7, 14, 30, 30, 90]), longest_days)
-    window = d.WithinLast(duration=d.Duration(amount=days, unit=d.Unit.DAYS))
+    window = w.WithinLast(duration=w.Duration(amount=days, unit=w.Unit.DAYS))
     if roll < 0.3:
-        test = d.NumberTest(operator=d.NumberOperator.GREATER_OR_EQUAL, value=chosen.choice([100, 200, 500]))
+        test = v.NumberTest(operator=v.NumberOperator.GREATER_OR_EQUAL, value=chosen.choice([100, 200, 500]))
         sum_of = d.AggregateFunction.SUM
         return d.AggregateCriterion(event=event, function=sum_of, attribute="price", window=window, test=test)
-    operator = chosen.choice([d.NumberOperator.GREATER_OR_EQUAL] * 3 + [d.NumberOperator.LESS_THAN])
+    operator = chosen.choice([v.NumberOperator.GREATER_OR_EQUAL] * 3 + [v.NumberOperator.LESS_THAN])
     frequency = d.Compare(operator=operator, value=chosen.choice([1, 1, 2, 3, 5]))
     return d.EventCriterion(event=event, window=window, frequency=frequency)
 
@@ -134,23 +136,23 @@ def _event_name(chosen: random.Random) -> str:
     return chosen.choice(EVENT_NAMES)
 
 
-def _where(chosen: random.Random) -> tuple[d.Condition, ...]:
+def _where(chosen: random.Random) -> tuple[v.Condition, ...]:
     roll = chosen.random()
     if roll < 0.8:
         return ()
     if roll < 0.87:
-        test: d.Test = d.StringTest(operator=d.StringOperator.CONTAINS, value=f"category {chosen.randrange(5)}")
-        return (d.Condition(attribute="category", test=test),)
+        test: v.Test = v.StringTest(operator=v.StringOperator.CONTAINS, value=f"category {chosen.randrange(5)}")
+        return (v.Condition(attribute="category", test=test),)
     if roll < 0.93:
         first = 5 * chosen.randrange(6)
-        return (d.Condition(attribute="category", test=d.StringInTest(values=CATEGORIES[first : first + 5])),)
-    test = d.NumberTest(operator=d.NumberOperator.GREATER_THAN, value=chosen.choice([20, 50, 100]))
-    return (d.Condition(attribute="price", test=test),)
+        return (v.Condition(attribute="category", test=v.StringInTest(values=CATEGORIES[first : first + 5])),)
+    test = v.NumberTest(operator=v.NumberOperator.GREATER_THAN, value=chosen.choice([20, 50, 100]))
+    return (v.Condition(attribute="price", test=test),)
 
 
 def _trait(chosen: random.Random) -> d.Criterion:
     if chosen.random() < 0.5:
-        test: d.Test = d.StringTest(operator=d.StringOperator.EQUALS, value=chosen.choice(TIERS).upper())
+        test: v.Test = v.StringTest(operator=v.StringOperator.EQUALS, value=chosen.choice(TIERS).upper())
         return d.UserAttributeCriterion(attribute="tier", test=test)
-    test = d.StringInTest(values=COUNTRIES[(first := 3 * chosen.randrange(8)) : first + 6])
+    test = v.StringInTest(values=COUNTRIES[(first := 3 * chosen.randrange(8)) : first + 6])
     return d.UserAttributeCriterion(attribute="country", test=test)

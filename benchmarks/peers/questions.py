@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from audience_core.domain import definition as d
+from audience_core.domain import value_tests as v
+from audience_core.domain import windows as w
 from audience_core.domain.audience import Audience
 from audience_core.domain.ids import AudienceId
 from audience_core.evaluation.predicates import predicate
@@ -72,7 +74,7 @@ def threshold(criterion: d.Criterion) -> tuple[Measure, str, int]:
     match criterion:
         case d.EventCriterion(event=event, window=window, frequency=d.Compare(operator=operator, value=value)):
             return _measure(event, window, is_sum=False), OPERATORS[operator], value
-        case d.AggregateCriterion(event=event, window=window, test=d.NumberTest(operator=operator, value=number)):
+        case d.AggregateCriterion(event=event, window=window, test=v.NumberTest(operator=operator, value=number)):
             return _measure(event, window, is_sum=True), OPERATORS[operator], round(number * MICROS)
     raise TypeError(f"not in the workload: {criterion.type}")
 
@@ -92,17 +94,17 @@ def measures(audiences: Iterable[Audience]) -> list[Measure]:
     return list(found)
 
 
-def _measure(event: d.EventSelector, window: d.Window, *, is_sum: bool) -> Measure:
+def _measure(event: d.EventSelector, window: w.Window, *, is_sum: bool) -> Measure:
     categories, price_above = None, None
     for condition in event.where:
         if condition.attribute == "category":
             categories = _passing("category", condition.test)
-        elif isinstance(condition.test, d.NumberTest):
+        elif isinstance(condition.test, v.NumberTest):
             price_above = round(condition.test.value * MICROS)
     return Measure(event.name or "", NOW - span_of(window).older, is_sum, categories, price_above)
 
 
-def _passing(name: str, test: d.Test) -> tuple[str, ...]:
+def _passing(name: str, test: v.Test) -> tuple[str, ...]:
     return tuple(filter(predicate(test), _VALUES[name]))
 
 

@@ -6,25 +6,25 @@ from audience_core.domain.definition import (
     AggregateCriterion,
     AggregateFunction,
     AllOf,
-    BooleanTest,
     Compare,
     Definition,
-    Duration,
     EventCriterion,
     EventKind,
     EventSelector,
     IdentityCriterion,
     Not,
+    UserAttributeCriterion,
+)
+from audience_core.domain.value_tests import (
+    BooleanTest,
     NumberOperator,
     NumberTest,
     PresenceOperator,
     PresenceTest,
     StringOperator,
     StringTest,
-    Unit,
-    UserAttributeCriterion,
-    WithinLast,
 )
+from audience_core.domain.windows import Duration, Unit, WithinLast
 
 INSTALL = EventSelector(kind=EventKind.INSTALL)
 SESSION = EventSelector(kind=EventKind.SESSION_START)

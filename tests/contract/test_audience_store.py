@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.definition import Definition, StringInTest, UserAttributeCriterion
+from audience_core.domain.definition import Definition, UserAttributeCriterion
 from audience_core.domain.ids import AudienceId
 from audience_core.domain.stores import Answer, AudienceStore
+from audience_core.domain.value_tests import StringInTest
 from audience_core.errors import NotFoundError, StaleVersionError
 from audience_core.persistence.audiences import DynamoAudienceStore
 from audience_core.persistence.memory.control import MemoryAudienceStore

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from audience_core.domain import definition as d
+from audience_core.domain import windows as w
 from audience_core.domain.audience import Audience
 from audience_core.domain.event import Event
 from audience_core.domain.ids import AudienceId
@@ -271,7 +272,7 @@ class Oracle:
         raise AssertionError(test)
 
 
-def length(duration: d.Duration) -> int:
+def length(duration: w.Duration) -> int:
     return duration.amount * MINUTES[duration.unit] * 60_000
 
 

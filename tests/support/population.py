@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from audience_core.domain import definition as d
+from audience_core.domain import value_tests as v
+from audience_core.domain import windows as w
 from audience_core.domain.account import Account, LoginStrategy
 from audience_core.domain.audience import Audience, AudienceStatus
 from audience_core.domain.event import Environment, Source
@@ -102,8 +104,8 @@ def custom_event(name: str, at: int, event_id: str, **attributes: Any) -> dict[s
 def at_least(count: int, name: str, days: int = 30) -> d.EventCriterion:
     return d.EventCriterion(
         event=d.EventSelector(kind=d.EventKind.CUSTOM, name=name),
-        window=d.WithinLast(duration=d.Duration(amount=days, unit=d.Unit.DAYS)),
-        frequency=d.Compare(operator=d.NumberOperator.GREATER_OR_EQUAL, value=count),
+        window=w.WithinLast(duration=w.Duration(amount=days, unit=w.Unit.DAYS)),
+        frequency=d.Compare(operator=v.NumberOperator.GREATER_OR_EQUAL, value=count),
     )
 
 
@@ -112,5 +114,5 @@ def fewer_than(count: int, name: str, days: int = 30) -> d.Not:
 
 
 def tier_is(tier: str) -> d.UserAttributeCriterion:
-    test = d.StringTest(operator=d.StringOperator.EQUALS, value=tier)
+    test = v.StringTest(operator=v.StringOperator.EQUALS, value=tier)
     return d.UserAttributeCriterion(attribute="tier", test=test)

@@ -6,6 +6,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from audience_core.domain import definition as d
+from audience_core.domain import value_tests as v
+from audience_core.domain import windows as w
 from audience_core.domain.audience import Audience, AudienceStatus
 from audience_core.domain.event import Environment, Event, Identity
 from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
@@ -62,9 +64,9 @@ scalars: st.SearchStrategy[Any] = st.one_of(
 values: st.SearchStrategy[Any] = st.one_of(scalars, st.lists(scalars, max_size=3))
 
 durations = st.one_of(
-    st.builds(d.Duration, amount=st.integers(0, 35), unit=st.just(d.Unit.DAYS)),
-    st.builds(d.Duration, amount=st.integers(0, 100), unit=st.just(d.Unit.HOURS)),
-    st.builds(d.Duration, amount=st.integers(0, 5), unit=st.just(d.Unit.WEEKS)),
+    st.builds(w.Duration, amount=st.integers(0, 35), unit=st.just(w.Unit.DAYS)),
+    st.builds(w.Duration, amount=st.integers(0, 100), unit=st.just(w.Unit.HOURS)),
+    st.builds(w.Duration, amount=st.integers(0, 5), unit=st.just(w.Unit.WEEKS)),
 )
 
 
@@ -72,49 +74,49 @@ def _ordered(first: Any, second: Any, size: Any) -> tuple[Any, Any]:
     return (first, second) if size(first) >= size(second) else (second, first)
 
 
-def _between_ago(a: d.Duration, b: d.Duration) -> d.BetweenAgo:
+def _between_ago(a: w.Duration, b: w.Duration) -> w.BetweenAgo:
     hours = {"minutes": 1 / 60, "hours": 1, "days": 24, "weeks": 168}
     older, newer = _ordered(a, b, lambda each: each.amount * hours[each.unit])
-    return d.BetweenAgo(older=older, newer=newer)
+    return w.BetweenAgo(older=older, newer=newer)
 
 
 windows: st.SearchStrategy[Any] = st.one_of(
-    st.builds(d.WithinLast, duration=durations),
+    st.builds(w.WithinLast, duration=durations),
     st.builds(_between_ago, durations, durations),
-    st.builds(d.BeforeDate, date=days),
-    st.builds(d.AfterDate, date=days, inclusive=st.booleans()),
-    st.builds(d.OnDate, date=days),
-    st.builds(lambda a, b: d.BetweenDates(start=min(a, b), end=max(a, b)), days, days),
+    st.builds(w.BeforeDate, date=days),
+    st.builds(w.AfterDate, date=days, inclusive=st.booleans()),
+    st.builds(w.OnDate, date=days),
+    st.builds(lambda a, b: w.BetweenDates(start=min(a, b), end=max(a, b)), days, days),
 )
 patterns = st.one_of(
     texts, st.sampled_from(["*", "?", "r*", "*d", "?ed", "R?D", "*s*", "a\\*b", "*?*", "??", "", "stras*", "*ß?"])
 )
 number_tests: st.SearchStrategy[Any] = st.one_of(
-    st.builds(d.NumberTest, operator=st.sampled_from(d.NumberOperator), value=numbers.filter(lambda n: abs(n) <= 1e12)),
-    st.builds(lambda a, b: d.NumberBetweenTest(min=min(a, b), max=max(a, b)), st.integers(-5, 20), st.integers(-5, 20)),
+    st.builds(v.NumberTest, operator=st.sampled_from(v.NumberOperator), value=numbers.filter(lambda n: abs(n) <= 1e12)),
+    st.builds(lambda a, b: v.NumberBetweenTest(min=min(a, b), max=max(a, b)), st.integers(-5, 20), st.integers(-5, 20)),
     st.builds(
-        d.NumberInTest,
-        operator=st.sampled_from(d.MembershipOperator),
+        v.NumberInTest,
+        operator=st.sampled_from(v.MembershipOperator),
         values=st.lists(st.integers(-5, 20).map(float), min_size=1, max_size=3).map(tuple),
     ),
 )
 tests: st.SearchStrategy[Any] = st.one_of(
-    st.builds(d.PresenceTest, operator=st.sampled_from(d.PresenceOperator)),
-    st.builds(d.StringTest, operator=st.sampled_from(d.StringOperator), value=patterns),
+    st.builds(v.PresenceTest, operator=st.sampled_from(v.PresenceOperator)),
+    st.builds(v.StringTest, operator=st.sampled_from(v.StringOperator), value=patterns),
     st.builds(
-        d.StringInTest,
-        operator=st.sampled_from(d.MembershipOperator),
+        v.StringInTest,
+        operator=st.sampled_from(v.MembershipOperator),
         values=st.lists(texts, min_size=1, max_size=3).map(tuple),
     ),
     number_tests,
-    st.builds(d.BooleanTest, value=st.booleans()),
-    st.builds(d.DateTest, window=windows),
-    st.builds(d.ListTest, operator=st.sampled_from(d.ListOperator), value=texts),
+    st.builds(v.BooleanTest, value=st.booleans()),
+    st.builds(v.DateTest, window=windows),
+    st.builds(v.ListTest, operator=st.sampled_from(v.ListOperator), value=texts),
 )
-conditions = st.builds(d.Condition, attribute=st.sampled_from(ATTRIBUTES), test=tests)
+conditions = st.builds(v.Condition, attribute=st.sampled_from(ATTRIBUTES), test=tests)
 
 
-def _selector(pair: tuple[d.EventKind, str | None], where: list[d.Condition], products: list[d.Condition]) -> Any:
+def _selector(pair: tuple[d.EventKind, str | None], where: list[v.Condition], products: list[v.Condition]) -> Any:
     return d.EventSelector(kind=pair[0], name=pair[1], where=tuple(where), products=tuple(products))
 
 
@@ -127,7 +129,7 @@ selectors = st.builds(
     _selector, named, st.lists(conditions, max_size=2), st.one_of(st.just([]), st.lists(conditions, max_size=2))
 )
 frequencies: st.SearchStrategy[Any] = st.one_of(
-    st.builds(d.Compare, operator=st.sampled_from(d.NumberOperator), value=st.integers(0, 4)),
+    st.builds(d.Compare, operator=st.sampled_from(v.NumberOperator), value=st.integers(0, 4)),
     st.tuples(st.integers(0, 3), st.integers(0, 3)).map(lambda p: d.CountBetween(min=min(p), max=max(p))),
 )
 paths = st.sampled_from([*ATTRIBUTES, "products.price", "products.color"])

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audience_core.domain import definition as d
+from audience_core.domain import windows as w
 from audience_core.domain.audience import Audience
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.profile import Delta, Profile
@@ -47,7 +47,7 @@ def moments(portfolio: Portfolio, population: Population) -> st.SearchStrategy[i
 def durations(part: Any) -> Iterator[int]:
     """The lengths of time, in ms, anywhere in a dumped definition."""
     if isinstance(part, dict) and part.keys() == {"amount", "unit"}:
-        yield milliseconds(d.Duration(**part))
+        yield milliseconds(w.Duration(**part))
     elif isinstance(part, dict | list | tuple):
         for each in part.values() if isinstance(part, dict) else part:
             yield from durations(each)

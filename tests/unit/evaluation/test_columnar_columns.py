@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_core.domain import definition as d
+from audience_core.domain import value_tests as v
 from audience_core.domain.event import AttributeValue
 from audience_core.evaluation.columnar.answers import averages, totals
 from audience_core.evaluation.columnar.arrays import runs_of
@@ -39,7 +39,7 @@ columns = st.one_of(st.lists(cells, max_size=8), st.lists(number_cells, max_size
 
 
 @given(columns, tests)
-def test_a_column_passes_where_its_values_do(rows: list[Any], test: d.Test) -> None:
+def test_a_column_passes_where_its_values_do(rows: list[Any], test: v.Test) -> None:
     column = column_of(rows)
 
     found = passing(column, test, NOW)
@@ -59,7 +59,7 @@ def test_values_that_are_no_plain_text_survive_storage(value: AttributeValue) ->
 
 @pytest.mark.parametrize("rows", [[MISSING, 1], [MISSING, "red"], [MISSING, None]])
 def test_only_what_is_missing_does_not_exist(rows: list[Any]) -> None:
-    test = d.PresenceTest(operator=d.PresenceOperator.NOT_EXISTS)
+    test = v.PresenceTest(operator=v.PresenceOperator.NOT_EXISTS)
 
     assert passing(column_of(rows), test, NOW).tolist() == [True, False]
 
@@ -71,7 +71,7 @@ def test_only_what_is_missing_does_not_exist(rows: list[Any]) -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_an_average_between_two_millionths_is_neither(operator: str, expected: bool, sign: int) -> None:
     runs = runs_of(np.zeros(2, np.int64))
-    lower = d.NumberTest(operator=d.NumberOperator(operator), value=1e-6 if sign > 0 else -2e-6)
+    lower = v.NumberTest(operator=v.NumberOperator(operator), value=1e-6 if sign > 0 else -2e-6)
 
     found = figure_mask(lower, averages(np.array([sign, 2 * sign], np.int64), runs), 2)
 
@@ -123,7 +123,7 @@ def test_sums_beyond_64_bits_are_exact() -> None:
 
     assert totals(micros, runs).tolist() == [12 * 10**18, 5]
     assert figure_mask(
-        d.NumberTest(operator=d.NumberOperator.GREATER_THAN, value=1e12), totals(micros, runs)
+        v.NumberTest(operator=v.NumberOperator.GREATER_THAN, value=1e12), totals(micros, runs)
     ).tolist() == [
         True,
         False,
@@ -134,13 +134,13 @@ def test_averages_of_sums_beyond_64_bits_are_exact() -> None:
     micros = np.array([10**18] * 12 + [10**18 - 1] * 2, np.int64)
     runs = runs_of(np.array([0] * 11 + [1] * 3))
 
-    at_most = figure_mask(d.NumberTest(operator=d.NumberOperator.EQUALS, value=1e12), averages(micros, runs), 2)
+    at_most = figure_mask(v.NumberTest(operator=v.NumberOperator.EQUALS, value=1e12), averages(micros, runs), 2)
 
     assert at_most.tolist() == [True, False]
 
 
 @given(st.lists(st.integers(-3_000_000, 3_000_000), min_size=1, max_size=6), number_tests)
-def test_an_average_is_compared_without_rounding(micros: list[int], test: d.Test) -> None:
+def test_an_average_is_compared_without_rounding(micros: list[int], test: v.Test) -> None:
     runs = runs_of(np.zeros(len(micros), np.int64))
 
     found = figure_mask(test, averages(np.array(micros, np.int64), runs), 2)

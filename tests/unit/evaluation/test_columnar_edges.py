@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from audience_core.domain import definition as d
+from audience_core.domain import value_tests as v
+from audience_core.domain import windows as w
 from audience_core.domain.event import Environment, Event
 from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen
@@ -22,22 +24,22 @@ MIDNIGHT = NOW - NOW % DAY
 ADDS, PURCHASE = (MIDNIGHT, MIDNIGHT + HOUR), MIDNIGHT + 3 * HOUR
 ADD, BUY = (d.EventSelector(kind=d.EventKind.COMMERCE, name=name) for name in ("add_to_cart", "purchase"))
 TODAY = date(2026, 11, 24)
-HOURS = {hours: d.Duration(amount=hours, unit=d.Unit.HOURS) for hours in (1, 2, 3, 4)}
-AT_LEAST_FIVE = d.NumberTest(operator=d.NumberOperator.GREATER_OR_EQUAL, value=5)
+HOURS = {hours: w.Duration(amount=hours, unit=w.Unit.HOURS) for hours in (1, 2, 3, 4)}
+AT_LEAST_FIVE = v.NumberTest(operator=v.NumberOperator.GREATER_OR_EQUAL, value=5)
 WINDOWS = [
-    d.WithinLast(duration=HOURS[4]),
-    d.WithinLast(duration=d.Duration(amount=40, unit=d.Unit.DAYS)),
-    d.BetweenAgo(older=HOURS[4], newer=HOURS[1]),
-    d.OnDate(date=TODAY),
-    d.BeforeDate(date=TODAY),
-    d.AfterDate(date=TODAY),
-    d.AfterDate(date=TODAY, inclusive=True),
-    d.BetweenDates(start=TODAY, end=TODAY),
+    w.WithinLast(duration=HOURS[4]),
+    w.WithinLast(duration=w.Duration(amount=40, unit=w.Unit.DAYS)),
+    w.BetweenAgo(older=HOURS[4], newer=HOURS[1]),
+    w.OnDate(date=TODAY),
+    w.BeforeDate(date=TODAY),
+    w.AfterDate(date=TODAY),
+    w.AfterDate(date=TODAY, inclusive=True),
+    w.BetweenDates(start=TODAY, end=TODAY),
 ]
 CRITERIA = {
     "event": lambda window: d.EventCriterion(event=ADD, window=window),
     "count": lambda window: d.EventCriterion(
-        event=ADD, window=window, frequency=d.Compare(operator=d.NumberOperator.EQUALS, value=1)
+        event=ADD, window=window, frequency=d.Compare(operator=v.NumberOperator.EQUALS, value=1)
     ),
     "sum": lambda window: d.AggregateCriterion(
         event=ADD, function=d.AggregateFunction.SUM, attribute="price", window=window, test=AT_LEAST_FIVE
@@ -50,7 +52,7 @@ CRITERIA = {
     "patient cart": lambda window: d.CartAbandonmentCriterion(after=HOURS[2], window=window),
     "first seen": lambda window: d.FirstSeenCriterion(window=window),
     "last seen": lambda window: d.LastSeenCriterion(window=window),
-    "date": lambda window: d.UserAttributeCriterion(attribute="when", test=d.DateTest(window=window)),
+    "date": lambda window: d.UserAttributeCriterion(attribute="when", test=v.DateTest(window=window)),
 }
 
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from audience_core.domain import definition as d
+from audience_core.domain import value_tests as v
 from audience_core.domain.audience import Audience, AudienceStatus
 from audience_core.domain.event import Environment, Event, Scalar
 from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
@@ -50,13 +51,13 @@ def an_audience(root: Any) -> Audience:
 
 
 def last_value_is(text: str, event: d.EventSelector) -> d.AggregateCriterion:
-    test = d.StringTest(operator=d.StringOperator.EQUALS, value=text)
+    test = v.StringTest(operator=v.StringOperator.EQUALS, value=text)
     return d.AggregateCriterion(event=event, function=d.AggregateFunction.LAST_VALUE, attribute="color", test=test)
 
 
 def viewed_in(color: str) -> d.EventCriterion:
-    test = d.StringTest(operator=d.StringOperator.EQUALS, value=color)
-    return d.EventCriterion(event=VIEW.model_copy(update={"where": (d.Condition(attribute="color", test=test),)}))
+    test = v.StringTest(operator=v.StringOperator.EQUALS, value=color)
+    return d.EventCriterion(event=VIEW.model_copy(update={"where": (v.Condition(attribute="color", test=test),)}))
 
 
 def test_each_event_name_is_a_row_group_sorted_by_user_and_time(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from audience_core.domain import definition as d
+from audience_core.domain import value_tests as v
+from audience_core.domain import windows as w
 from audience_core.domain.event import Environment, Event, Scalar
 from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen
@@ -15,11 +17,11 @@ from tests.support.worlds import HOUR, NOW
 from tests.unit.evaluation.test_columnar_files import an_audience
 
 OURS, OTHERS = WorkspaceId("w-a"), WorkspaceId("w-b")
-EQUALS, NOT_EQUALS = d.StringOperator.EQUALS, d.StringOperator.NOT_EQUALS
+EQUALS, NOT_EQUALS = v.StringOperator.EQUALS, v.StringOperator.NOT_EQUALS
 
 
-def is_text(text: str, operator: d.StringOperator = EQUALS) -> d.StringTest:
-    return d.StringTest(operator=operator, value=text)
+def is_text(text: str, operator: v.StringOperator = EQUALS) -> v.StringTest:
+    return v.StringTest(operator=operator, value=text)
 
 
 def a_profile(mpid: int = 7, *, seen_in: tuple[WorkspaceId, ...] = (OURS,), **registers: Register) -> Profile:
@@ -68,7 +70,7 @@ def test_a_purchase_of_another_user_saves_no_cart() -> None:
     first, second = a_profile(7), a_profile(8)
     add(first, d.EventKind.COMMERCE, "add_to_cart", NOW - 3 * HOUR)
     add(second, d.EventKind.COMMERCE, "purchase", NOW - 3 * HOUR)
-    wait = d.Duration(amount=1, unit=d.Unit.HOURS)
+    wait = w.Duration(amount=1, unit=w.Unit.HOURS)
 
     assert members(d.CartAbandonmentCriterion(after=wait), first, second) == [7]
 
@@ -139,9 +141,9 @@ def test_criteria_over_the_same_events_keep_their_own_windows() -> None:
         for hours in sorted(ages, reverse=True):
             add(profile, d.EventKind.CUSTOM, "view", NOW - hours * HOUR)
     view = d.EventSelector(kind=d.EventKind.CUSTOM, name="view")
-    length = {hours: d.Duration(amount=hours, unit=d.Unit.HOURS) for hours in (2, 4, 6)}
-    lately = d.EventCriterion(event=view, window=d.WithinLast(duration=length[2]))
-    before = d.EventCriterion(event=view, window=d.BetweenAgo(older=length[6], newer=length[4]))
+    length = {hours: w.Duration(amount=hours, unit=w.Unit.HOURS) for hours in (2, 4, 6)}
+    lately = d.EventCriterion(event=view, window=w.WithinLast(duration=length[2]))
+    before = d.EventCriterion(event=view, window=w.BetweenAgo(older=length[6], newer=length[4]))
 
     assert members(d.AllOf(criteria=(lately, before)), *population) == [7]
     assert members(d.AllOf(criteria=(lately, d.Not(criterion=before))), *population) == [8]
@@ -176,7 +178,7 @@ def test_all_conditions_on_products_must_hold_of_one_product() -> None:
     )
     population[1].timeline[d.EventKind.COMMERCE, "purchase"] = [both]
     conditions = tuple(
-        d.Condition(attribute=name, test=is_text(text)) for name, text in (("color", "red"), ("size", "L"))
+        v.Condition(attribute=name, test=is_text(text)) for name, text in (("color", "red"), ("size", "L"))
     )
     large_red = d.EventSelector(kind=d.EventKind.COMMERCE, name="purchase", products=conditions)
 
@@ -191,7 +193,7 @@ def test_a_distinct_count_folds_texts() -> None:
         event=d.EventSelector(kind=d.EventKind.COMMERCE, name="purchase"),
         function=d.AggregateFunction.DISTINCT_COUNT,
         attribute="products.color",
-        test=d.NumberTest(operator=d.NumberOperator.EQUALS, value=2),
+        test=v.NumberTest(operator=v.NumberOperator.EQUALS, value=2),
     )
 
     assert members(exactly_two, profile) == [7]

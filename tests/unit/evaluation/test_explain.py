@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audience_core.domain import definition as d
+from audience_core.domain import value_tests as v
+from audience_core.domain import windows as w
 from audience_core.domain.audience import Audience
 from audience_core.domain.event import Environment, Event, Identity
 from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
@@ -137,7 +139,7 @@ def test_a_sequence_names_its_chain_and_how_far_it_got() -> None:
 
 def test_a_chain_that_took_too_long_did_only_the_steps_it_had_time_for() -> None:
     selectors = tuple(d.EventSelector(kind=d.EventKind.CUSTOM, name=name) for name in ("view", "buy"))
-    criterion = d.SequenceCriterion(steps=selectors, within=d.Duration(amount=1, unit=d.Unit.HOURS))
+    criterion = d.SequenceCriterion(steps=selectors, within=w.Duration(amount=1, unit=w.Unit.HOURS))
 
     nodes = [told(criterion, a_profile(an_event("view", NOW - HOUR - late), an_event("buy", NOW))) for late in (0, 1)]
 
@@ -149,7 +151,7 @@ def test_the_first_and_the_last_event_are_told_apart() -> None:
     profile = a_profile(an_event("buy", NOW - 3 * DAY), an_event("buy", NOW - DAY))
 
     for which, days_ago in ((d.Occurrence.FIRST, 3), (d.Occurrence.LAST, 1)):
-        node = told(d.OccurrenceCriterion(event=event, which=which, window=d.LAST_30_DAYS), profile).root
+        node = told(d.OccurrenceCriterion(event=event, which=which, window=w.LAST_30_DAYS), profile).root
 
         assert [to_ms(each.at) for each in node.deciding] == [NOW - days_ago * DAY]
 
@@ -161,7 +163,7 @@ def test_the_last_value_is_that_of_the_last_product() -> None:
         event=d.EventSelector(kind=d.EventKind.CUSTOM, name="buy"),
         function=d.AggregateFunction.LAST_VALUE,
         attribute="products.color",
-        test=d.StringTest(operator=d.StringOperator.EQUALS, value="blue"),
+        test=v.StringTest(operator=v.StringOperator.EQUALS, value="blue"),
     )
 
     node = told(criterion, a_profile(event)).root
@@ -172,8 +174,8 @@ def test_the_last_value_is_that_of_the_last_product() -> None:
 
 def test_a_cart_counts_while_it_is_abandoned() -> None:
     added = replace(an_event("add_to_cart", NOW - HOUR), kind=d.EventKind.COMMERCE)
-    window = d.WithinLast(duration=d.Duration(amount=1, unit=d.Unit.DAYS))
-    criterion = d.CartAbandonmentCriterion(after=d.Duration(amount=2, unit=d.Unit.HOURS), window=window)
+    window = w.WithinLast(duration=w.Duration(amount=1, unit=w.Unit.DAYS))
+    criterion = d.CartAbandonmentCriterion(after=w.Duration(amount=2, unit=w.Unit.HOURS), window=window)
 
     nodes = [told(criterion, a_profile(added), NOW + pause).root for pause in (HOUR - 1, HOUR, 23 * HOUR + 1)]
 
@@ -192,7 +194,7 @@ def test_a_part_that_turns_is_not_announced_as_a_change_of_the_whole() -> None:
 def test_identities_are_counted_and_never_shown() -> None:
     profile = a_profile()
     profile.identities = {Identity("email", "secret@example.com"): NOW}
-    test = d.StringTest(operator=d.StringOperator.CONTAINS, value="@example")
+    test = v.StringTest(operator=v.StringOperator.CONTAINS, value="@example")
 
     explanation = told(d.IdentityCriterion(identity_type="email", test=test), profile)
 
@@ -203,7 +205,7 @@ def test_identities_are_counted_and_never_shown() -> None:
 def test_a_missing_value_is_told_from_an_empty_one() -> None:
     absent, empty = a_profile(), a_profile()
     empty.registers[RegisterKey(WorkspaceId("w-a"), RegisterKind.ATTRIBUTE, "color")] = Register(None, NOW)
-    criterion = d.UserAttributeCriterion(attribute="color", test=d.PresenceTest(operator=d.PresenceOperator.EMPTY))
+    criterion = d.UserAttributeCriterion(attribute="color", test=v.PresenceTest(operator=v.PresenceOperator.EMPTY))
 
     seen = [told(criterion, each).root.saw for each in (absent, empty)]
 
@@ -229,7 +231,7 @@ def test_a_nested_audience_that_is_not_active_has_nobody_and_nothing_to_show() -
 
 
 def test_a_change_after_the_year_9999_is_none() -> None:
-    window = d.WithinLast(duration=d.Duration(amount=1_000_000, unit=d.Unit.WEEKS))
+    window = w.WithinLast(duration=w.Duration(amount=1_000_000, unit=w.Unit.WEEKS))
 
     assert told(d.FirstSeenCriterion(window=window), a_profile()).next_change is None
 
@@ -253,7 +255,7 @@ def passes(criterion: Any, node: ExplainedNode, now: int) -> bool:  # noqa: C901
             | d.FirstSeenCriterion(window=window)
             | d.LastSeenCriterion(window=window)
         ):
-            return saw.what == "instant" and lies_inside(d.DateTest(window=window), saw.value, now)
+            return saw.what == "instant" and lies_inside(v.DateTest(window=window), saw.value, now)
         case d.SequenceCriterion(steps=steps):
             return saw.value == len(steps) == len(node.deciding)
         case d.CartAbandonmentCriterion():
@@ -313,5 +315,5 @@ def an_event(name: str, at: int, **attributes: Any) -> Event:
     return Event(d.EventKind.CUSTOM, name, at, event_id, WorkspaceId("w-a"), InputId("i-1"), attributes)
 
 
-def more_than(attribute: str, value: float) -> d.Condition:
-    return d.Condition(attribute=attribute, test=d.NumberTest(operator=d.NumberOperator.GREATER_THAN, value=value))
+def more_than(attribute: str, value: float) -> v.Condition:
+    return v.Condition(attribute=attribute, test=v.NumberTest(operator=v.NumberOperator.GREATER_THAN, value=value))

@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audience_core.domain import definition as d
+from audience_core.domain import value_tests as v
+from audience_core.domain import windows as w
 from audience_core.domain.event import Environment, Event
 from audience_core.domain.ids import DAY_MS, AccountId, AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind
@@ -83,12 +85,12 @@ def count(operator: str, value: int) -> Any:
     return at_least(1, "buy").model_copy(update={"frequency": d.Compare(operator=operator, value=value)})
 
 
-def number(attribute: str, operator: str, value: float) -> d.Condition:
-    return d.Condition(attribute=attribute, test=d.NumberTest(operator=operator, value=value))
+def number(attribute: str, operator: str, value: float) -> v.Condition:
+    return v.Condition(attribute=attribute, test=v.NumberTest(operator=operator, value=value))
 
 
-def text(value: str) -> d.StringTest:
-    return d.StringTest(operator=d.StringOperator.EQUALS, value=value)
+def text(value: str) -> v.StringTest:
+    return v.StringTest(operator=v.StringOperator.EQUALS, value=value)
 
 
 def city(value: str) -> d.LocationCriterion:
@@ -101,7 +103,7 @@ def figure(function: str, operator: str, value: float) -> d.AggregateCriterion:
     return d.AggregateCriterion(event=event, function=function, attribute="price", test=test)
 
 
-def where(*conditions: d.Condition) -> d.EventCriterion:
+def where(*conditions: v.Condition) -> d.EventCriterion:
     return d.EventCriterion(event=d.EventSelector(kind=d.EventKind.CUSTOM, name="buy", where=conditions))
 
 
@@ -128,8 +130,8 @@ NEVER = [("", "never_holds")]
         (where(number("price", "not_equals", 5), number("price", "equals", 4.999999)), []),
         (d.AllOf(criteria=(figure("sum", "greater_than", 3), figure("sum", "less_than", 3.000001))), NEVER),
         (d.AllOf(criteria=(figure("average", "greater_than", 3), figure("average", "less_than", 3.000001))), []),
-        (d.CartAbandonmentCriterion(after=d.Duration(amount=30, unit=d.Unit.DAYS)), []),
-        (d.CartAbandonmentCriterion(after=d.Duration(amount=31, unit=d.Unit.DAYS)), NEVER),
+        (d.CartAbandonmentCriterion(after=w.Duration(amount=30, unit=w.Unit.DAYS)), []),
+        (d.CartAbandonmentCriterion(after=w.Duration(amount=31, unit=w.Unit.DAYS)), NEVER),
     ],
 )
 def test_criteria_that_hold_for_nobody_or_everybody_are_told(root: Any, expected: list[tuple[str, str]]) -> None:
@@ -142,12 +144,12 @@ def test_an_impossible_part_and_its_consequence_are_both_told() -> None:
     assert codes(root) == [("", "never_holds"), ("/criteria/1/criterion", "always_holds")]
 
 
-def last(days: int) -> d.WithinLast:
-    return d.WithinLast(duration=d.Duration(amount=days, unit=d.Unit.DAYS))
+def last(days: int) -> w.WithinLast:
+    return w.WithinLast(duration=w.Duration(amount=days, unit=w.Unit.DAYS))
 
 
-def ago(older: int, newer: int) -> d.BetweenAgo:
-    return d.BetweenAgo(older=last(older).duration, newer=last(newer).duration)
+def ago(older: int, newer: int) -> w.BetweenAgo:
+    return w.BetweenAgo(older=last(older).duration, newer=last(newer).duration)
 
 
 @pytest.mark.parametrize(
@@ -159,11 +161,11 @@ def ago(older: int, newer: int) -> d.BetweenAgo:
         (ago(30, 29), []),
         (ago(40, 20), ["window_exceeds_look_back"]),
         (ago(60, 40), ["never_holds", "window_outside_look_back"]),
-        (d.OnDate(date=TODAY), ["date_outlives_look_back"]),
-        (d.AfterDate(date=TODAY), ["date_outlives_look_back"]),
-        (d.OnDate(date=date(2026, 10, 1)), ["never_holds", "window_outside_look_back"]),
-        (d.BetweenDates(start=date(2026, 10, 1), end=date(2026, 11, 1)), ["window_exceeds_look_back"]),
-        (d.BeforeDate(date=TODAY), ["window_exceeds_look_back"]),
+        (w.OnDate(date=TODAY), ["date_outlives_look_back"]),
+        (w.AfterDate(date=TODAY), ["date_outlives_look_back"]),
+        (w.OnDate(date=date(2026, 10, 1)), ["never_holds", "window_outside_look_back"]),
+        (w.BetweenDates(start=date(2026, 10, 1), end=date(2026, 11, 1)), ["window_exceeds_look_back"]),
+        (w.BeforeDate(date=TODAY), ["window_exceeds_look_back"]),
     ],
 )
 def test_windows_are_held_against_the_look_back(window: Any, expected: list[str]) -> None:
@@ -173,7 +175,7 @@ def test_windows_are_held_against_the_look_back(window: Any, expected: list[str]
 
 
 def test_figures_over_what_is_never_seen_are_those_over_nothing() -> None:
-    unseen = {"window": d.OnDate(date=date(2026, 10, 1))}
+    unseen = {"window": w.OnDate(date=date(2026, 10, 1))}
     figures = [figure("sum", "less_than", 5), figure("sum", "greater_than", 5), figure("max", "less_than", 5)]
 
     found_first = [codes(each.model_copy(update=unseen))[0][1] for each in figures]
@@ -182,7 +184,7 @@ def test_figures_over_what_is_never_seen_are_those_over_nothing() -> None:
 
 
 def test_a_fixed_date_is_said_to_be_forgotten_from_the_day_it_leaves_the_look_back() -> None:
-    (finding,) = found(at_least(1, "buy").model_copy(update={"window": d.OnDate(date=TODAY)}))
+    (finding,) = found(at_least(1, "buy").model_copy(update={"window": w.OnDate(date=TODAY)}))
 
     assert finding.path == f"{ROOT}/window"
     assert "from 2026-12-24 on" in finding.message
@@ -190,7 +192,7 @@ def test_a_fixed_date_is_said_to_be_forgotten_from_the_day_it_leaves_the_look_ba
 
 
 def test_dates_of_profiles_are_not_bound_by_the_look_back() -> None:
-    root = d.FirstSeenCriterion(window=d.BeforeDate(date=date(2020, 1, 1)))
+    root = d.FirstSeenCriterion(window=w.BeforeDate(date=date(2020, 1, 1)))
 
     assert codes(root) == []
 
@@ -215,7 +217,7 @@ def attribute(name: str, test: Any) -> d.UserAttributeCriterion:
     return d.UserAttributeCriterion(attribute=name, test=test)
 
 
-FIVE = d.NumberTest(operator=d.NumberOperator.GREATER_THAN, value=5)
+FIVE = v.NumberTest(operator=v.NumberOperator.GREATER_THAN, value=5)
 
 
 @pytest.mark.parametrize(
@@ -224,12 +226,12 @@ FIVE = d.NumberTest(operator=d.NumberOperator.GREATER_THAN, value=5)
         (FIVE, "six", False),
         (FIVE, " 6 ", True),
         (FIVE, ["six", "7"], True),
-        (d.BooleanTest(value=True), "yes", False),
-        (d.BooleanTest(value=True), "TRUE", True),
-        (d.DateTest(window=last(3)), "24.11.2026", False),
-        (d.DateTest(window=last(3)), "2026-11-24", True),
-        (d.ListTest(operator=d.ListOperator.INCLUDES, value="a"), "a", False),
-        (d.ListTest(operator=d.ListOperator.INCLUDES, value="a"), ["b"], True),
+        (v.BooleanTest(value=True), "yes", False),
+        (v.BooleanTest(value=True), "TRUE", True),
+        (v.DateTest(window=last(3)), "24.11.2026", False),
+        (v.DateTest(window=last(3)), "2026-11-24", True),
+        (v.ListTest(operator=v.ListOperator.INCLUDES, value="a"), "a", False),
+        (v.ListTest(operator=v.ListOperator.INCLUDES, value="a"), ["b"], True),
         (text("a"), 5, True),
     ],
 )

@@ -8,7 +8,8 @@ from hypothesis import given
 from pydantic import TypeAdapter
 
 from audience_core.domain import definition as d
-from audience_core.domain.definition import NumberInTest, NumberTest, StringTest, Test
+from audience_core.domain import value_tests as v
+from audience_core.domain.value_tests import NumberInTest, NumberTest, StringTest, Test
 from audience_core.evaluation.predicates import (
     figure_test,
     frequency_test,
@@ -136,26 +137,26 @@ def test_intersection() -> None:
 
 
 def test_figures_are_compared_exactly() -> None:
-    third = NumberTest(operator=d.NumberOperator.EQUALS, value=0.3)
+    third = NumberTest(operator=v.NumberOperator.EQUALS, value=0.3)
 
     assert figure_test(third)(micros(0.1) + micros(0.2))
-    assert not figure_test(NumberInTest(operator=d.MembershipOperator.NOT_IN_LIST, values=(0.3,)))(300_000)
+    assert not figure_test(NumberInTest(operator=v.MembershipOperator.NOT_IN_LIST, values=(0.3,)))(300_000)
 
 
 def test_a_figure_is_tested_as_a_number_alone() -> None:
     with pytest.raises(TypeError):
-        figure_test(StringTest(operator=d.StringOperator.EQUALS, value="1"))
+        figure_test(StringTest(operator=v.StringOperator.EQUALS, value="1"))
 
 
 @pytest.mark.parametrize(
     ("frequency", "passing"),
     [
-        (d.Compare(operator=d.NumberOperator.GREATER_THAN, value=1), [2, 3]),
-        (d.Compare(operator=d.NumberOperator.GREATER_OR_EQUAL, value=1), [1, 2, 3]),
-        (d.Compare(operator=d.NumberOperator.EQUALS, value=1), [1]),
-        (d.Compare(operator=d.NumberOperator.NOT_EQUALS, value=1), [0, 2, 3]),
-        (d.Compare(operator=d.NumberOperator.LESS_THAN, value=1), [0]),
-        (d.Compare(operator=d.NumberOperator.LESS_OR_EQUAL, value=1), [0, 1]),
+        (d.Compare(operator=v.NumberOperator.GREATER_THAN, value=1), [2, 3]),
+        (d.Compare(operator=v.NumberOperator.GREATER_OR_EQUAL, value=1), [1, 2, 3]),
+        (d.Compare(operator=v.NumberOperator.EQUALS, value=1), [1]),
+        (d.Compare(operator=v.NumberOperator.NOT_EQUALS, value=1), [0, 2, 3]),
+        (d.Compare(operator=v.NumberOperator.LESS_THAN, value=1), [0]),
+        (d.Compare(operator=v.NumberOperator.LESS_OR_EQUAL, value=1), [0, 1]),
         (d.CountBetween(min=1, max=2), [1, 2]),
     ],
 )

@@ -7,6 +7,8 @@ from typing import Any, get_args
 import pytest
 
 from audience_core.domain import definition as d
+from audience_core.domain import value_tests as v
+from audience_core.domain import windows as w
 from audience_core.domain.ids import NEVER
 from audience_core.evaluation.program import compile_program
 from audience_core.evaluation.view import View
@@ -67,7 +69,7 @@ def test_each_criterion_has_a_heading_and_under_it_an_example(tag: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "tag"), [("Test", tag) for tag in tags(d.Test)] + [("Window", t) for t in tags(d.Window)]
+    ("family", "tag"), [("Test", tag) for tag in tags(v.Test)] + [("Window", t) for t in tags(w.Window)]
 )
 def test_each_family_of_operators_has_a_heading_and_under_it_an_example(family: str, tag: str) -> None:
     under_it = [example for example in EXAMPLES if example.headings[-1] == f"{family} `{tag}`"]
@@ -78,11 +80,11 @@ def test_each_family_of_operators_has_a_heading_and_under_it_an_example(family: 
 @pytest.mark.parametrize(
     ("field", "words"),
     [
-        ("operator", d.PresenceOperator),
-        ("operator", d.StringOperator),
-        ("operator", d.MembershipOperator),
-        ("operator", d.NumberOperator),
-        ("operator", d.ListOperator),
+        ("operator", v.PresenceOperator),
+        ("operator", v.StringOperator),
+        ("operator", v.MembershipOperator),
+        ("operator", v.NumberOperator),
+        ("operator", v.ListOperator),
         ("function", d.AggregateFunction),
         ("which", d.Occurrence),
         ("state", d.Consent),

@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from audience_core.domain.definition import (
+from audience_core.domain.ids import NEVER
+from audience_core.domain.windows import (
     AfterDate,
     BeforeDate,
     BetweenAgo,
@@ -15,7 +16,6 @@ from audience_core.domain.definition import (
     Window,
     WithinLast,
 )
-from audience_core.domain.ids import NEVER
 from audience_core.evaluation.values import to_ms
 from audience_core.evaluation.windows import event_span, instants_inside, milliseconds, span_of
 

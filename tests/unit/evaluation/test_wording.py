@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from audience_core.domain import definition as d
+from audience_core.domain import value_tests as v
+from audience_core.domain import windows as w
 from audience_core.domain.ids import AudienceId
 from audience_core.evaluation.paths import criteria
 from audience_core.evaluation.wording import sentence
@@ -17,16 +19,16 @@ NAMES = {AudienceId(4): "Big spenders"}
 BUY = d.EventSelector(kind=d.EventKind.CUSTOM, name="buy")
 VIEW = d.EventSelector(kind=d.EventKind.SCREEN_VIEW, name="cart")
 DAY = date(2026, 11, 24)
-RED = d.StringTest(operator=d.StringOperator.EQUALS, value="red")
-LEAF = d.LastSeenCriterion(window=d.LAST_30_DAYS)
+RED = v.StringTest(operator=v.StringOperator.EQUALS, value="red")
+LEAF = d.LastSeenCriterion(window=w.LAST_30_DAYS)
 
 
-def days(amount: int) -> d.Duration:
-    return d.Duration(amount=amount, unit=d.Unit.DAYS)
+def days(amount: int) -> w.Duration:
+    return w.Duration(amount=amount, unit=w.Unit.DAYS)
 
 
-def more_than(value: float) -> d.NumberTest:
-    return d.NumberTest(operator=d.NumberOperator.GREATER_THAN, value=value)
+def more_than(value: float) -> v.NumberTest:
+    return v.NumberTest(operator=v.NumberOperator.GREATER_THAN, value=value)
 
 
 SENTENCES: list[tuple[Any, str]] = [
@@ -42,7 +44,7 @@ SENTENCES: list[tuple[Any, str]] = [
         "The sum of “total” over each custom event “buy” in the last 30 days is more than 2.5.",
     ),
     (
-        d.OccurrenceCriterion(event=BUY, which=d.Occurrence.FIRST, window=d.OnDate(date=DAY)),
+        d.OccurrenceCriterion(event=BUY, which=d.Occurrence.FIRST, window=w.OnDate(date=DAY)),
         "The first custom event “buy” happened on 2026-11-24.",
     ),
     (
@@ -50,7 +52,7 @@ SENTENCES: list[tuple[Any, str]] = [
         "One after another within 1 day: screen view “cart”, then custom event “buy”; all of it in the last 30 days.",
     ),
     (
-        d.CartAbandonmentCriterion(after=d.Duration(amount=2, unit=d.Unit.HOURS)),
+        d.CartAbandonmentCriterion(after=w.Duration(amount=2, unit=w.Unit.HOURS)),
         "Something was added to the cart in the last 30 days, and nothing was purchased for 2 hours after that.",
     ),
     (
@@ -58,16 +60,16 @@ SENTENCES: list[tuple[Any, str]] = [
         "The user attribute “color” in any workspace is “red”.",
     ),
     (
-        d.IdentityCriterion(identity_type="email", test=d.PresenceTest(operator=d.PresenceOperator.NOT_EXISTS)),
+        d.IdentityCriterion(identity_type="email", test=v.PresenceTest(operator=v.PresenceOperator.NOT_EXISTS)),
         "The identity “email” is not known.",
     ),
-    (d.FirstSeenCriterion(window=d.BeforeDate(date=DAY)), "The user was first seen before 2026-11-24."),
+    (d.FirstSeenCriterion(window=w.BeforeDate(date=DAY)), "The user was first seen before 2026-11-24."),
     (
-        d.LastSeenCriterion(window=d.BetweenAgo(older=days(9), newer=days(1))),
+        d.LastSeenCriterion(window=w.BetweenAgo(older=days(9), newer=days(1))),
         "The user was last seen between 9 days and 1 day ago.",
     ),
     (
-        d.DeviceCriterion(field="platform", test=d.StringInTest(values=("ios", "tvos"))),
+        d.DeviceCriterion(field="platform", test=v.StringInTest(values=("ios", "tvos"))),
         "The “platform” of a device is one of “ios”, “tvos”.",
     ),
     (
@@ -86,18 +88,18 @@ SENTENCES: list[tuple[Any, str]] = [
     (d.AudienceMembershipCriterion(audience_id=4), "The user is in the audience “Big spenders”."),
 ]
 TESTS: list[tuple[Any, str]] = [
-    (d.PresenceTest(operator=d.PresenceOperator.NOT_EMPTY), "is known and not empty"),
-    (d.StringTest(operator=d.StringOperator.NOT_PATTERN, value="a*"), "does not match the pattern “a*”"),
+    (v.PresenceTest(operator=v.PresenceOperator.NOT_EMPTY), "is known and not empty"),
+    (v.StringTest(operator=v.StringOperator.NOT_PATTERN, value="a*"), "does not match the pattern “a*”"),
     (
-        d.StringInTest(operator=d.MembershipOperator.NOT_IN_LIST, values=tuple("abcdefg")),
+        v.StringInTest(operator=v.MembershipOperator.NOT_IN_LIST, values=tuple("abcdefg")),
         "is none of “a”, “b”, “c”, “d”, “e” and 2 more",
     ),
-    (d.NumberTest(operator=d.NumberOperator.LESS_OR_EQUAL, value=3.0), "is at most 3"),
-    (d.NumberInTest(values=(1.0, 2.5)), "is one of 1, 2.5"),
-    (d.NumberBetweenTest(min=0, max=5), "is from 0 to 5"),
-    (d.BooleanTest(value=False), "is false"),
-    (d.DateTest(window=d.AfterDate(date=DAY, inclusive=True)), "is a date on or after 2026-11-24"),
-    (d.ListTest(operator=d.ListOperator.PARTIAL_MATCH, value="re"), "is a list with an element that contains “re”"),
+    (v.NumberTest(operator=v.NumberOperator.LESS_OR_EQUAL, value=3.0), "is at most 3"),
+    (v.NumberInTest(values=(1.0, 2.5)), "is one of 1, 2.5"),
+    (v.NumberBetweenTest(min=0, max=5), "is from 0 to 5"),
+    (v.BooleanTest(value=False), "is false"),
+    (v.DateTest(window=w.AfterDate(date=DAY, inclusive=True)), "is a date on or after 2026-11-24"),
+    (v.ListTest(operator=v.ListOperator.PARTIAL_MATCH, value="re"), "is a list with an element that contains “re”"),
 ]
 
 
@@ -119,8 +121,8 @@ def test_conditions_are_told_with_the_event_they_belong_to() -> None:
     selector = d.EventSelector(
         kind=d.EventKind.COMMERCE,
         name="purchase",
-        where=(d.Condition(attribute="total", test=more_than(50)),),
-        products=(d.Condition(attribute="color", test=RED), d.Condition(attribute="price", test=more_than(5))),
+        where=(v.Condition(attribute="total", test=more_than(50)),),
+        products=(v.Condition(attribute="color", test=RED), v.Condition(attribute="price", test=more_than(5))),
     )
     frequency = d.CountBetween(min=1, max=3)
 
@@ -132,7 +134,7 @@ def test_conditions_are_told_with_the_event_they_belong_to() -> None:
 
 def test_the_examples_cover_every_criterion_and_every_test() -> None:
     assert {criterion.type for criterion, _ in SENTENCES} == members(d.Criterion)
-    assert {test.type for test, _ in TESTS} == members(d.Test)
+    assert {test.type for test, _ in TESTS} == members(v.Test)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)

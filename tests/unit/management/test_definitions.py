@@ -13,10 +13,10 @@ from audience_core.domain.definition import (
     Definition,
     FirstSeenCriterion,
     Not,
-    StringInTest,
     UserAttributeCriterion,
 )
 from audience_core.domain.ids import AudienceId
+from audience_core.domain.value_tests import StringInTest
 from audience_core.errors import InvalidDefinitionError
 from audience_core.management.definitions import parse, require_sound
 from tests.support.control import PLAYED, an_audience

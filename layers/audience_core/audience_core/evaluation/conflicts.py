@@ -3,12 +3,11 @@
 from collections.abc import Collection
 from itertools import combinations
 
-from audience_core.domain.definition import (
+from audience_core.domain.definition import Compare, CountBetween, Frequency
+from audience_core.domain.ids import NEVER
+from audience_core.domain.value_tests import (
     BooleanTest,
-    Compare,
     Condition,
-    CountBetween,
-    Frequency,
     MembershipOperator,
     NumberBetweenTest,
     NumberInTest,
@@ -19,7 +18,6 @@ from audience_core.domain.definition import (
     StringTest,
     Test,
 )
-from audience_core.domain.ids import NEVER
 from audience_core.evaluation.predicates import ALWAYS, Intervals, holds_when_missing, intersection, predicate, union
 from audience_core.evaluation.values import micros_of
 

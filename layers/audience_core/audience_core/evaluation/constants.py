@@ -20,11 +20,11 @@ from audience_core.domain.definition import (
     Not,
     OccurrenceCriterion,
     SequenceCriterion,
-    Test,
     UserAttributeCriterion,
-    Window,
 )
 from audience_core.domain.ids import NEVER
+from audience_core.domain.value_tests import Test
+from audience_core.domain.windows import Window
 from audience_core.evaluation.conflicts import COUNTS, counts, empty, exclusive, impossible
 from audience_core.evaluation.predicates import figure_test, frequency_test, holds_when_missing, intersection, union
 from audience_core.evaluation.windows import event_span, milliseconds

@@ -12,13 +12,13 @@ from audience_core.domain.definition import (
     Criterion,
     EventCriterion,
     Frequency,
-    NumberOperator,
     Occurrence,
     OccurrenceCriterion,
-    WithinLast,
 )
 from audience_core.domain.event import Event
 from audience_core.domain.ids import NEVER
+from audience_core.domain.value_tests import NumberOperator
+from audience_core.domain.windows import WithinLast
 from audience_core.evaluation.predicates import Intervals, frequency_test, intersection, is_moving
 from audience_core.evaluation.series import Series
 from audience_core.evaluation.view import Leaf, View

@@ -16,10 +16,10 @@ from audience_core.domain.definition import (
     LastSeenCriterion,
     OccurrenceCriterion,
     SequenceCriterion,
-    Window,
 )
 from audience_core.domain.identities import IDENTITY_TYPES
 from audience_core.domain.ids import DAY_MS
+from audience_core.domain.windows import Window
 from audience_core.evaluation.constants import attribute_conflicts, constant
 from audience_core.evaluation.explanation import Part, moment
 from audience_core.evaluation.paths import ROOT, criteria, parts

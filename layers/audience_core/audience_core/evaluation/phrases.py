@@ -3,19 +3,11 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from audience_core.domain.definition import (
-    AfterDate,
-    BeforeDate,
-    BetweenAgo,
-    BetweenDates,
+from audience_core.domain.definition import CountBetween, EventKind, EventSelector, Frequency
+from audience_core.domain.value_tests import (
     BooleanTest,
     Condition,
-    CountBetween,
     DateTest,
-    Duration,
-    EventKind,
-    EventSelector,
-    Frequency,
     ListOperator,
     ListTest,
     MembershipOperator,
@@ -23,13 +15,20 @@ from audience_core.domain.definition import (
     NumberInTest,
     NumberOperator,
     NumberTest,
-    OnDate,
     PresenceOperator,
     PresenceTest,
     StringInTest,
     StringOperator,
     StringTest,
     Test,
+)
+from audience_core.domain.windows import (
+    AfterDate,
+    BeforeDate,
+    BetweenAgo,
+    BetweenDates,
+    Duration,
+    OnDate,
     Window,
     WithinLast,
 )

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import assert_never
 
-from audience_core.domain.definition import (
+from audience_core.domain.definition import CountBetween, Frequency
+from audience_core.domain.event import AttributeValue
+from audience_core.domain.ids import NEVER
+from audience_core.domain.value_tests import (
     BooleanTest,
-    CountBetween,
     DateTest,
-    Frequency,
     ListOperator,
     ListTest,
     MembershipOperator,
@@ -23,8 +24,6 @@ from audience_core.domain.definition import (
     StringTest,
     Test,
 )
-from audience_core.domain.event import AttributeValue
-from audience_core.domain.ids import NEVER
 from audience_core.evaluation.text import fold, pattern_matcher
 from audience_core.evaluation.values import MICROS, instant_of, micros_of, text_of, truth_of
 from audience_core.evaluation.windows import instants_inside, span_of

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from heapq import merge
 
-from audience_core.domain.definition import WORKSPACE_KINDS, Condition, EventKind, EventSelector
+from audience_core.domain.definition import WORKSPACE_KINDS, EventKind, EventSelector
 from audience_core.domain.event import Event, Scalar, by_time
 from audience_core.domain.ids import InputId, WorkspaceId
 from audience_core.domain.profile import Profile
+from audience_core.domain.value_tests import Condition
 from audience_core.evaluation.predicates import (
     ALWAYS,
     Intervals,

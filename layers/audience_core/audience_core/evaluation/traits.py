@@ -12,13 +12,13 @@ from audience_core.domain.definition import (
     InstallAttributionCriterion,
     LocationCriterion,
     LocationWithinCriterion,
-    Test,
     UserAttributeCriterion,
-    Window,
 )
 from audience_core.domain.event import AttributeValue
 from audience_core.domain.ids import NEVER, WorkspaceId
 from audience_core.domain.profile import RegisterKind, Seen
+from audience_core.domain.value_tests import Test
+from audience_core.domain.windows import Window
 from audience_core.evaluation.leaves import inside_at
 from audience_core.evaluation.predicates import holds_when_missing, intervals
 from audience_core.evaluation.series import Scope

@@ -9,24 +9,26 @@ from audience_core.domain.definition import (
     AggregateCriterion,
     AggregateFunction,
     AttributeLevel,
-    BooleanTest,
     Criterion,
-    DateTest,
     DeviceCriterion,
     EventCriterion,
     EventKind,
     EventSelector,
-    ListTest,
-    NumberBetweenTest,
-    NumberInTest,
-    NumberTest,
     OccurrenceCriterion,
     SequenceCriterion,
-    Test,
     UserAttributeCriterion,
 )
 from audience_core.domain.event import AttributeValue, Event
 from audience_core.domain.profile import Profile, RegisterKind
+from audience_core.domain.value_tests import (
+    BooleanTest,
+    DateTest,
+    ListTest,
+    NumberBetweenTest,
+    NumberInTest,
+    NumberTest,
+    Test,
+)
 from audience_core.evaluation.figures import PRODUCTS
 from audience_core.evaluation.paths import criteria
 from audience_core.evaluation.series import Scope, compile_series

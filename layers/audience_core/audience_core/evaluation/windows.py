@@ -3,7 +3,8 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple, assert_never
 
-from audience_core.domain.definition import (
+from audience_core.domain.ids import NEVER
+from audience_core.domain.windows import (
     AfterDate,
     BeforeDate,
     BetweenAgo,
@@ -14,7 +15,6 @@ from audience_core.domain.definition import (
     Window,
     WithinLast,
 )
-from audience_core.domain.ids import NEVER
 from audience_core.evaluation.values import to_ms
 
 _UNIT_MS = {Unit.MINUTES: 60_000, Unit.HOURS: 3_600_000, Unit.DAYS: 86_400_000, Unit.WEEKS: 604_800_000}

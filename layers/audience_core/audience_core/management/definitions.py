@@ -14,20 +14,14 @@ from audience_core.domain.definition import (
     AllOf,
     AnyOf,
     AudienceMembershipCriterion,
-    BetweenAgo,
-    BetweenDates,
     CountBetween,
     Criterion,
     Definition,
-    Duration,
-    Node,
     Not,
-    NumberBetweenTest,
-    NumberInTest,
-    NumberTest,
-    Unit,
 )
 from audience_core.domain.ids import AudienceId
+from audience_core.domain.value_tests import NumberBetweenTest, NumberInTest, NumberTest
+from audience_core.domain.windows import BetweenAgo, BetweenDates, Duration, Node, Unit
 from audience_core.errors import InvalidDefinitionError
 from audience_core.management.problems import Problem, pointer, problems_of
 

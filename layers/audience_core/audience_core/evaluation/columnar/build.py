@@ -1,8 +1,7 @@
-"""Builds a shard of the archive from profiles, in memory or as files."""
+"""A shard in memory of profiles at hand: what scenarios and tests ask the columnar evaluator of."""
 
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,19 +10,13 @@ from audience_core.domain.event import Event, by_time
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, precedence
 from audience_core.evaluation.columnar.arrays import Integers
 from audience_core.evaluation.columnar.columns import Codes, column_of
-from audience_core.evaluation.columnar.parquet import Table, read_shard, write_shard
+from audience_core.evaluation.columnar.parquet import Table
 from audience_core.evaluation.columnar.shard import IDENTITY, MPIDS, SEEN, VALUE, Group, Key, MemoryGroups, Shard
 from audience_core.evaluation.values import MISSING
 
 
 def shard_of(profiles: Sequence[Profile]) -> Shard:
     return Shard(len(profiles), *(MemoryGroups(table) for table in tables_of(profiles)))
-
-
-def stored_shard_of(profiles: Sequence[Profile], folder: Path, promoted: int) -> Shard:
-    """The same after a trip through files."""
-    write_shard(folder, *tables_of(profiles), promoted)
-    return read_shard(folder)
 
 
 def tables_of(profiles: Sequence[Profile]) -> tuple[Table, Table, Table]:

@@ -7,8 +7,8 @@ from typing import cast
 
 import numpy as np
 
-from audience_core.domain.definition import NumberBetweenTest, NumberInTest, NumberTest, Test
 from audience_core.domain.event import AttributeValue
+from audience_core.domain.value_tests import NumberBetweenTest, NumberInTest, NumberTest, Test
 from audience_core.evaluation.columnar.arrays import Bools, Integers
 from audience_core.evaluation.columnar.thresholds import figure_mask
 from audience_core.evaluation.leaves import inside_at

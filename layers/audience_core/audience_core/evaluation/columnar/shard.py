@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from audience_core.domain.definition import Window
 from audience_core.domain.ids import DAY_MS
+from audience_core.domain.windows import Window
 from audience_core.evaluation.columnar.arrays import Integers
 from audience_core.evaluation.columnar.columns import Codes, Column
 from audience_core.evaluation.windows import Span, span_of

@@ -5,9 +5,8 @@ from typing import cast
 
 import numpy as np
 
-from audience_core.domain.definition import (
-    CountBetween,
-    Frequency,
+from audience_core.domain.definition import CountBetween, Frequency
+from audience_core.domain.value_tests import (
     MembershipOperator,
     NumberBetweenTest,
     NumberInTest,

@@ -6,8 +6,9 @@ from functools import reduce
 
 import numpy as np
 
-from audience_core.domain.definition import WORKSPACE_KINDS, Condition, EventSelector
+from audience_core.domain.definition import WORKSPACE_KINDS, EventSelector
 from audience_core.domain.event import AttributeValue
+from audience_core.domain.value_tests import Condition
 from audience_core.evaluation.columnar.arrays import Bools, Integers
 from audience_core.evaluation.columnar.columns import Codes, Column, is_present, joined, of_values, passing, take
 from audience_core.evaluation.columnar.shard import EventRange, Group, Key, Shard

@@ -17,12 +17,12 @@ from audience_core.domain.definition import (
     LastSeenCriterion,
     LocationCriterion,
     LocationWithinCriterion,
-    Test,
     UserAttributeCriterion,
-    Window,
 )
 from audience_core.domain.event import AttributeValue
 from audience_core.domain.profile import RegisterKind
+from audience_core.domain.value_tests import Test
+from audience_core.domain.windows import Window
 from audience_core.evaluation.columnar.arrays import Bits, Bools, Integers, constant, runs_of, scattered
 from audience_core.evaluation.columnar.columns import Codes, Column, as_codes, holds, of_values, passing, take
 from audience_core.evaluation.columnar.shard import (

@@ -4,23 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from audience_core.domain.definition import (
-    AfterDate,
-    BeforeDate,
-    BetweenAgo,
-    BetweenDates,
+from audience_core.domain.value_tests import (
     BooleanTest,
     DateTest,
-    Duration,
     MembershipOperator,
     NumberBetweenTest,
     NumberInTest,
     NumberTest,
-    OnDate,
     StringInTest,
     StringOperator,
     StringTest,
     Test,
+)
+from audience_core.domain.windows import (
+    AfterDate,
+    BeforeDate,
+    BetweenAgo,
+    BetweenDates,
+    Duration,
+    OnDate,
     Unit,
     Window,
     WithinLast,

@@ -13,7 +13,6 @@ from audience_core.domain.definition import (
     ConsentCriterion,
     CountBetween,
     Criterion,
-    DateTest,
     Definition,
     DeviceCriterion,
     EventCriterion,
@@ -23,14 +22,17 @@ from audience_core.domain.definition import (
     LastSeenCriterion,
     LocationCriterion,
     Not,
-    NumberBetweenTest,
-    NumberTest,
     Occurrence,
     OccurrenceCriterion,
+    UserAttributeCriterion,
+)
+from audience_core.domain.value_tests import (
+    DateTest,
+    NumberBetweenTest,
+    NumberTest,
     PresenceOperator,
     PresenceTest,
     Test,
-    UserAttributeCriterion,
 )
 from audience_core.management.public_schema.comparisons import Comparison, test_of
 from audience_core.management.public_schema.reading import Place

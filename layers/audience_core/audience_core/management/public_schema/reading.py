@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from audience_core.domain.definition import Node
+from audience_core.domain.windows import Node
 from audience_core.errors import InvalidDefinitionError
 from audience_core.management.problems import pointer
 from audience_core.management.public_schema.vocabulary import unsayable

@@ -2,19 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from audience_core.domain.definition import (
-    Condition,
-    Criterion,
-    Duration,
-    EventKind,
-    EventSelector,
-    PresenceOperator,
-    PresenceTest,
-    SequenceCriterion,
-    Test,
-    Window,
-    WithinLast,
-)
+from audience_core.domain.definition import Criterion, EventKind, EventSelector, SequenceCriterion
+from audience_core.domain.value_tests import Condition, PresenceOperator, PresenceTest, Test
+from audience_core.domain.windows import Duration, Window, WithinLast
 from audience_core.management.public_schema.comparisons import EVER, Comparison, duration_of, test_of, window_of
 from audience_core.management.public_schema.reading import Place
 from audience_core.management.public_schema.vocabulary import ATTRIBUTES

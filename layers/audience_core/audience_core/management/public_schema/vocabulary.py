@@ -2,13 +2,9 @@
 
 from typing import Any
 
-from audience_core.domain.definition import (
-    AggregateFunction,
-    Duration,
-    NumberOperator,
-    StringOperator,
-    Unit,
-)
+from audience_core.domain.definition import AggregateFunction
+from audience_core.domain.value_tests import NumberOperator, StringOperator
+from audience_core.domain.windows import Duration, Unit
 from audience_core.errors import InvalidDefinitionError
 
 type Json = dict[str, Any]
