@@ -59,12 +59,12 @@ lock: $(UV) ## resolve requirements/*.in again (ARGS=--upgrade for newer version
 	$(COMPILE) requirements/layer.in -o layers/audience_core/requirements.txt
 	$(COMPILE) requirements/columnar.in -o layers/columnar/requirements.txt
 	$(COMPILE) requirements/authorizer.in -o functions/authorize_bearer/requirements.txt
-	for name in dev aws runtime sam; do $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in dev aws runtime sam bench; do $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
-bench: setup ## measure what the documentation claims about speed
+bench: setup .tools/bench/.installed ## measure what the documentation claims about speed
 	@$(PYTHON) -m benchmarks $(ARGS)
 
-soak: setup ## run the local stack under load for long
+soak: setup ## compare the evaluators with the oracle on a million random histories
 	@$(PYTHON) -m benchmarks.soak $(ARGS)
 
 clean: ## remove what was built (ALL=1: the environments too)

@@ -19,7 +19,7 @@ def affected(program: Program, view: View, delta: Delta, now: int) -> set[Audien
         view: the profile with the delta applied.
     """
     found: set[AudienceId] = set()
-    for read in _changed(delta):
+    for read in _changed(view.profile, delta):
         found |= program.audiences_by_read.get(read, _NONE)
     for workspace in delta.new_workspaces:
         found |= program.audiences_by_workspace.get(workspace, _NONE)
@@ -85,9 +85,11 @@ def _register_read(key: RegisterKey) -> Read:
     return ("register", key.kind, key.name.rpartition("/")[2] if key.kind is RegisterKind.DEVICE else key.name)
 
 
-def _changed(delta: Delta) -> Iterator[Read]:
+def _changed(profile: Profile, delta: Delta) -> Iterator[Read]:
     for key in delta.registers:
         yield _register_read(key)
+    if delta.new_workspaces:  # what it holds is now in sight of criteria that read the whole account
+        yield from (_register_read(key) for key in profile.registers if key.workspace_id in delta.new_workspaces)
     for identity_type in delta.identity_types:
         yield ("identity", identity_type)
     if delta.seen:
