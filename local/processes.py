@@ -15,6 +15,8 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 def start_group(
     command: list[Path], folder: Path, environment: dict[str, str], log: BinaryIO
 ) -> subprocess.Popen[bytes]:
+    for ended in list(_children):
+        _reap(ended)
     process = subprocess.Popen(
         command,
         cwd=folder,
