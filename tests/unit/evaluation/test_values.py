@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audience_core.evaluation.values import MICROS, instant_of, micros_of, text_of, to_ms, truth_of
-from tests.support.oracle import as_javascript
+from tests.support.oracle_values import as_javascript
 
 NOON = 1_536_494_400_000  # 2018-09-09T12:00:00Z
 
