@@ -1,7 +1,10 @@
 """Logging in and looking after audiences, against a real server."""
 
 import json
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fake_api import CLIENT, FakeApi
@@ -101,6 +104,21 @@ def test_a_kept_token_is_readable_by_its_owner_alone(run: Run, logged_in: FakeAp
 
     kept = list((home / "cache" / "audiences").iterdir())
     assert [each.stat().st_mode & 0o777 for each in kept] == [0o600]
+
+
+def test_the_environment_for_curl_can_be_sourced(run: Run, logged_in: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUDIENCES_INPUT_KEY", "key-1")
+    monkeypatch.setenv("AUDIENCES_INPUT_SECRET", "a'secret")
+    logged_in.on("GET", "/v1/workspaces", {"items": [{"id": "w-1"}, {"id": "w-2"}], "next": None})
+    logged_in.on("GET", "/v1/workspaces/w-1/inputs", {"items": [{"id": "i-1", "key": "other"}], "next": None})
+    logged_in.on("GET", "/v1/workspaces/w-2/inputs", {"items": [{"id": "i-2", "key": "key-1"}], "next": None})
+
+    said = run("env").output
+
+    found = subprocess.run(
+        ["sh", "-c", said + 'echo "$TOKEN $WORKSPACE $INPUT $KEY $SECRET"'], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "token-1 w-2 i-2 key-1 a'secret\n"
 
 
 def test_an_absent_audience_has_its_exit_code(run: Run, logged_in: FakeApi) -> None:
