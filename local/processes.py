@@ -61,7 +61,8 @@ def _reap(pid: int) -> None:
 
 def command_of(pid: int) -> str:
     """How that process was called; empty if there is none."""
-    return subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    command = ["ps", "-ww", "-o", "args=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def port_owner(port: int) -> str:
