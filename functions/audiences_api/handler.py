@@ -1,5 +1,6 @@
 """HTTP API of audiences."""
 
+from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -23,20 +24,25 @@ from audience_core.api.principal import principal_of
 from audience_core.api.problem import CONTENT_TYPE
 from audience_core.api.views import (
     AudienceList,
+    AudienceTags,
     AudienceView,
     Listing,
     MemberView,
+    Scope,
+    TagView,
     audience_row,
     audience_view,
     member_view,
 )
-from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.audience import Audience, AudienceKind, AudienceStatus
 from audience_core.domain.ids import AccountId, AudienceId, WorkspaceId
 from audience_core.evaluation.explanation import Explanation
 from audience_core.management import audiences, listings
 from audience_core.management import explain as explaining
 from audience_core.management import preview as previewing
-from audience_core.management.audiences import AudienceEdit, NewAudience
+from audience_core.management import tags as tagging
+from audience_core.management.audiences import AudienceEdit, Cloning, NewAudience
+from audience_core.management.ordering import Sort, SortKey
 from audience_core.management.preview import Draft, Preview
 
 logger = Logger()
@@ -49,6 +55,7 @@ IfMatch = Annotated[str | None, Header(alias="If-Match", description="ETag of th
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", max_length=255, description="Makes a repeat give the first answer")
 ]
+SORT = f"^-?({'|'.join(SortKey)})$"
 MPID = r"^-?[0-9]{1,19}$"
 Next = Annotated[str | None, Query(alias="next", description="`next` of the page before")]
 
@@ -57,7 +64,7 @@ Next = Annotated[str | None, Query(alias="next", description="`next` of the page
 def create_audience(body: NewAudience, idempotency_key: IdempotencyKey = None) -> Response[AudienceView]:
     stores, caller, now = wiring.stores(), principal_of(app.current_event.raw_event), edge.now()
 
-    def create() -> AudienceView:
+    def make() -> AudienceView:
         created = audiences.create(
             stores.accounts,
             stores.audiences,
@@ -70,35 +77,71 @@ def create_audience(body: NewAudience, idempotency_key: IdempotencyKey = None) -
         )
         return _view(created.audience_id)
 
-    request = edge.create_of(app.current_event.raw_event, caller.account_id)
-    view = once(stores.audiences, request, now, AudienceView, create)
-    headers = {"ETag": etag(view.version), "Location": f"/v1/audiences/{view.id}"}
-    return Response(HTTPStatus.CREATED, "application/json", view, headers)
+    return _created(make, now)
 
 
-@app.get("/v1/audiences", summary="List audiences, by id", tags=["audiences"])
+@app.post("/v1/audiences/<audience_id>/clone", status_code=201, summary="Clone an audience", tags=["audiences"])
+def clone_audience(
+    audience_id: int, body: Cloning | None = None, idempotency_key: IdempotencyKey = None
+) -> Response[AudienceView]:
+    """A draft with its definition, workspaces, inputs and tags, and no external name of its own."""
+    store, caller, now = wiring.stores().audiences, principal_of(app.current_event.raw_event), edge.now()
+    original = (caller.account_id, AudienceId(audience_id))
+
+    def make() -> AudienceView:
+        return _view(audiences.clone(store, *original, body or Cloning(), caller.client_id, now).audience_id)
+
+    return _created(make, now)
+
+
+@app.get("/v1/audiences", summary="List audiences", tags=["audiences"])
 def list_audiences(
+    kind: Annotated[AudienceKind | None, Query(description="Only those of this kind")] = None,
+    scope: Annotated[Scope | None, Query(description="Only those of one workspace, or of several")] = None,
     status: Annotated[AudienceStatus | None, Query(description="Only those of this status")] = None,
     workspace: Annotated[str | None, Query(description="Only those drawn from this workspace")] = None,
+    tag: Annotated[list[str] | None, Query(description="Only those with this tag; repeat it for several")] = None,
     q: Annotated[str, Query(max_length=100, description="Only those named like this, or with this id")] = "",
+    sort: Annotated[str, Query(pattern=SORT, description="- before it: descending; what has no value is last")] = "id",
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Next = None,
 ) -> AudienceList:
-    stores, account_id = wiring.stores(), _account_id()
-    listing = f"audiences {status} {workspace} {q}"
-    page = listings.page(
+    """Figures are some seconds old; those of a single audience are exact."""
+    stores = wiring.stores()
+    tags = sorted(edge.repeated(app.current_event.raw_event, "tag"))
+    listing = f"audiences {[kind, scope, status, workspace, tags, q, sort]}"
+    found = listings.page(
+        stores.accounts,
         stores.audiences,
         stores.outputs,
-        stores.memberships,
-        account_id,
-        listings.Filter(status, WorkspaceId(workspace) if workspace else None, q),
-        AudienceId(int(cursor.decode(listing, after) or 0)),
+        stores.summaries,
+        _account_id(),
+        listings.Filter(
+            kind=kind,
+            is_multi=None if scope is None else scope is Scope.MULTI,
+            status=status,
+            workspace_id=WorkspaceId(workspace) if workspace else None,
+            tags=frozenset(tags),
+            text=q,
+        ),
+        Sort.parse(sort),
+        cursor.decode(listing, after),
         limit,
         edge.milliseconds(edge.now()),
     )
-    active, cap = audiences.count_active(stores.accounts, stores.audiences, account_id)
-    items = tuple(map(audience_row, page.items))
-    return AudienceList(items=items, next=cursor.encode(listing, page.next), active=active, active_cap=cap)
+    return AudienceList(
+        items=tuple(map(audience_row, found.page.items)),
+        next=cursor.encode(listing, found.page.next),
+        active=found.active,
+        active_cap=found.active_cap,
+    )
+
+
+@app.get("/v1/tags", summary="List the tags in use", tags=["audiences"])
+def list_tags() -> Listing[TagView]:
+    """In the order of the alphabet, all at once."""
+    uses = tagging.uses(wiring.stores().audiences, _account_id())
+    return Listing(items=tuple(TagView(tag=tag, audiences=count) for tag, count in uses.items()))
 
 
 @app.get("/v1/audiences/<audience_id>", summary="Get an audience", tags=["audiences"])
@@ -124,19 +167,34 @@ def delete_audience(audience_id: int, if_match: IfMatch = None) -> Response[None
 
 
 @app.post("/v1/audiences/<audience_id>/activate", summary="Start populating an audience", tags=["audiences"])
-def activate_audience(audience_id: int) -> Response[AudienceView]:
-    stores = wiring.stores()
+def activate_audience(audience_id: int, if_match: IfMatch = None) -> Response[AudienceView]:
+    stores, version = wiring.stores(), optional_version(if_match)
     audience = (_account_id(), AudienceId(audience_id))
-    audiences.activate(stores.accounts, stores.audiences, stores.workspaces, stores.workflows, *audience, edge.now())
+    audiences.activate(
+        stores.accounts, stores.audiences, stores.workspaces, stores.workflows, *audience, version, edge.now()
+    )
     return _ok(AudienceId(audience_id))
 
 
 @app.post("/v1/audiences/<audience_id>/deactivate", summary="Make an audience a draft again", tags=["audiences"])
-def deactivate_audience(audience_id: int) -> Response[AudienceView]:
+def deactivate_audience(audience_id: int, if_match: IfMatch = None) -> Response[AudienceView]:
     """It loses all its members."""
-    stores = wiring.stores()
-    audiences.deactivate(stores.audiences, stores.workflows, _account_id(), AudienceId(audience_id), edge.now())
+    stores, version = wiring.stores(), optional_version(if_match)
+    audience = (_account_id(), AudienceId(audience_id))
+    audiences.deactivate(stores.audiences, stores.workflows, *audience, version, edge.now())
     return _ok(AudienceId(audience_id))
+
+
+@app.get("/v1/audiences/<audience_id>/tags", summary="Get the tags of an audience", tags=["audiences"])
+def get_tags(audience_id: int) -> Response[AudienceTags]:
+    return _tags(wiring.stores().audiences.get(_account_id(), AudienceId(audience_id)))
+
+
+@app.put("/v1/audiences/<audience_id>/tags", summary="Replace the tags of an audience", tags=["audiences"])
+def put_tags(audience_id: int, body: AudienceTags, if_match: IfMatch = None) -> Response[AudienceTags]:
+    """A tag that differs from one of the account's in case alone becomes that one."""
+    store, version = wiring.stores().audiences, required_version(if_match)
+    return _tags(tagging.put(store, _account_id(), AudienceId(audience_id), version, body.tags, edge.now()))
 
 
 @app.get("/v1/audiences/<audience_id>/members", summary="List the members of an audience", tags=["audiences"])
@@ -210,3 +268,16 @@ def _view(audience_id: AudienceId) -> AudienceView:
 def _ok(audience_id: AudienceId) -> Response[AudienceView]:
     view = _view(audience_id)
     return Response(HTTPStatus.OK, "application/json", view, {"ETag": etag(view.version)})
+
+
+def _created(make: Callable[[], AudienceView], now: datetime) -> Response[AudienceView]:
+    stores = wiring.stores()
+    request = edge.create_of(app.current_event.raw_event, _account_id())
+    view = once(stores.audiences, request, now, AudienceView, make)
+    headers = {"ETag": etag(view.version), "Location": f"/v1/audiences/{view.id}"}
+    return Response(HTTPStatus.CREATED, "application/json", view, headers)
+
+
+def _tags(audience: Audience) -> Response[AudienceTags]:
+    tags = AudienceTags(tags=audience.tags)
+    return Response(HTTPStatus.OK, "application/json", tags, {"ETag": etag(audience.version)})

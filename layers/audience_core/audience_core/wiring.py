@@ -10,6 +10,7 @@ from audience_core.domain.stores import (
     AccountStore,
     Archive,
     AudienceStore,
+    CountSummaries,
     EventQueue,
     IdentityStore,
     LedgerStore,
@@ -35,6 +36,7 @@ from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsEventQueue, SqsWakeUpQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from audience_core.pipeline.fan_out import FanOut
@@ -59,6 +61,7 @@ class Stores:
     identities: IdentityStore
     profiles: ProfileStore
     memberships: MembershipStore
+    summaries: CountSummaries
     ledger: LedgerStore
     wake_ups: WakeUpQueue
 
@@ -102,6 +105,7 @@ def stores() -> Stores:
         identities=DynamoIdentityStore(of["IDENTITIES_TABLE"], region),
         profiles=DynamoProfileStore(of["PROFILES_TABLE"], of["CHUNKS_TABLE"], region),
         memberships=DynamoMembershipStore(of["MEMBERSHIPS_TABLE"], of["COUNTS_TABLE"], region),
+        summaries=DynamoCountSummaries(of["COUNTS_TABLE"], region),
         ledger=DynamoLedgerStore(of["LEDGER_TABLE"], region),
         wake_ups=SqsWakeUpQueue(of["WAKE_UPS_QUEUE_URL"], region),
     )

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from audience_core.api.edge import instant
 from audience_core.domain.account import Input, InputKind, Workspace
-from audience_core.domain.audience import AudienceCounts, AudienceStatus
+from audience_core.domain.audience import Audience, AudienceKind, AudienceOutline, AudienceStatus, Tags
 from audience_core.domain.definition import Definition
 from audience_core.domain.membership import Membership
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output
 from audience_core.management.listings import Listed
+from audience_core.management.ordering import volatility
 from audience_core.outputs.registry import ConnectorKind
 
 
@@ -55,10 +57,16 @@ class InputCredentialView(InputView):
     secret: str | None = None
 
 
+class Scope(StrEnum):
+    SINGLE = "single"
+    MULTI = "multi"
+
+
 class AudienceRow(Versioned):
     """Args:
     external_name: what outputs see; `name` when none was given.
     scope: single or multi, by the number of workspaces.
+    kind: real-time ones are kept current.
     size, adds_24h, drops_24h: null for a draft, which has no members.
     volatility: (adds + drops) / size; null when the size is 0.
     faults: the connections that are faulted.
@@ -67,10 +75,12 @@ class AudienceRow(Versioned):
     id: int
     name: str
     external_name: str
+    kind: AudienceKind
     status: AudienceStatus
-    scope: str
+    scope: Scope
     workspaces: tuple[str, ...]
     inputs: tuple[str, ...]
+    tags: tuple[str, ...]
     size: int | None
     adds_24h: int | None
     drops_24h: int | None
@@ -97,6 +107,23 @@ class AudienceList(View):
     next: str | None
     active: int
     active_cap: int
+
+
+class TagView(View):
+    """Args:
+    audiences: on how many audiences it is.
+    """
+
+    tag: str
+    audiences: int
+
+
+class AudienceTags(View):
+    """Args:
+    tags: all that the audience has; up to 50 of up to 18 characters each.
+    """
+
+    tags: Tags
 
 
 class MemberView(View):
@@ -195,16 +222,18 @@ def input_credential_view(an_input: Input, secret: str) -> InputCredentialView:
     return InputCredentialView(**dict(input_view(an_input)), secret=secret)
 
 
-def audience_row(listed: Listed) -> AudienceRow:
+def audience_row[A: AudienceOutline](listed: Listed[A]) -> AudienceRow:
     audience, counts = listed.audience, listed.counts
     return AudienceRow(
         id=audience.audience_id,
         name=audience.name,
         external_name=audience.external_name or audience.name,
+        kind=audience.kind,
         status=audience.status,
-        scope="multi" if len(audience.workspaces) > 1 else "single",
+        scope=Scope.MULTI if len(audience.workspaces) > 1 else Scope.SINGLE,
         workspaces=audience.workspaces,
         inputs=audience.inputs,
+        tags=audience.tags,
         size=None if counts is None else counts.size,
         adds_24h=None if counts is None else counts.adds_24h,
         drops_24h=None if counts is None else counts.drops_24h,
@@ -219,12 +248,8 @@ def audience_row(listed: Listed) -> AudienceRow:
     )
 
 
-def audience_view(listed: Listed) -> AudienceView:
+def audience_view(listed: Listed[Audience]) -> AudienceView:
     return AudienceView(**dict(audience_row(listed)), definition=listed.audience.definition)
-
-
-def volatility(counts: AudienceCounts) -> float | None:
-    return (counts.adds_24h + counts.drops_24h) / counts.size if counts.size else None
 
 
 def member_view(membership: Membership) -> MemberView:

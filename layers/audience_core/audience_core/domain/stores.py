@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from audience_core.domain.account import Account, Client, ClientCredentials, Input, Workspace
-from audience_core.domain.audience import Audience, AudienceCounts
+from audience_core.domain.audience import Audience, AudienceCounts, AudienceOutline
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import (
     AccountId,
@@ -108,13 +108,22 @@ class AudienceStore(AnswerStore, Protocol):
     def list(self, account_id: AccountId) -> tuple[Audience, ...]:
         """All audiences of the account, by id."""
 
+    def outlines(self, account_id: AccountId) -> tuple[AudienceOutline, ...]:
+        """As `list`, without reading definitions."""
+
+    def spell(self, account_id: AccountId, tags: Iterable[str]) -> tuple[str, ...]:
+        """The account's spelling of each different tag: the first that was ever asked for, ignoring case."""
+
     def next_id(self, account_id: AccountId) -> AudienceId: ...
 
     def save(self, audience: Audience) -> Audience:
         """Store and return the next version; raise `StaleVersionError` when `version` is stale."""
 
-    def publish(self, audience: Audience) -> Audience:
-        """`save`, and in the same transaction advance the account's program version, which the audience gets."""
+    def publish(self, audience: Audience, active_cap: int | None = None) -> Audience:
+        """`save`, and in the same transaction advance the account's program version, which the audience gets.
+
+        Raise `ConflictError` when this would activate one more than `active_cap`, whoever else activates meanwhile.
+        """
 
     def delete(self, audience: Audience) -> None:
         """Delete, and advance the program version when it was active."""
@@ -273,6 +282,31 @@ class MembershipStore(Protocol):
         """
 
     def counts(self, account_id: AccountId, audience_id: AudienceId, now_ms: int) -> AudienceCounts: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CountChange:
+    """That an audience was counted anew.
+
+    Args:
+        hours: those (since 1970) in which joins or leaves were counted.
+    """
+
+    account_id: AccountId
+    audience_id: AudienceId
+    hours: frozenset[int]
+
+
+class CountSummaries(Protocol):
+    """An audience's counts put together for lists, which read thousands: as they stood at its last refresh."""
+
+    def refresh(self, change: CountChange, now_ms: int) -> None:
+        """Put the summary together from the counts; raise `StaleVersionError` when another refresh came between."""
+
+    def figures(
+        self, account_id: AccountId, audience_ids: Collection[AudienceId], now_ms: int
+    ) -> dict[AudienceId, AudienceCounts]:
+        """Of every audience asked for, in few requests; zeros for one that never was counted."""
 
 
 class LedgerStore(Protocol):

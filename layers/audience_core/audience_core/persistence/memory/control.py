@@ -1,14 +1,15 @@
 """The stores of the control path in memory, keeping the promises of those in AWS."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from audience_core.domain.account import Account, Client, Input, Record, Workspace
-from audience_core.domain.audience import Audience, AudienceStatus
+from audience_core.domain.audience import Audience, AudienceOutline, AudienceStatus, require_room
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, InputId, OutputId, WorkspaceId
 from audience_core.domain.output import Connection, Output
 from audience_core.domain.stores import Answer
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
+from audience_core.evaluation.text import fold
 
 type _Key = tuple[AccountId, str | int]
 
@@ -122,6 +123,7 @@ class MemoryAudienceStore:
         self._audiences = _Versioned[Audience]("audience", lambda a: (a.account_id, a.audience_id), lambda a: a.version)
         self._programs: dict[AccountId, int] = {}
         self._last_ids: dict[AccountId, int] = {}
+        self._spellings: dict[tuple[AccountId, str], str] = {}
         self._answers: dict[tuple[AccountId, str], tuple[Answer, datetime]] = {}
 
     def get(self, account_id: AccountId, audience_id: AudienceId) -> Audience:
@@ -137,7 +139,17 @@ class MemoryAudienceStore:
     def save(self, audience: Audience) -> Audience:
         return self._audiences.save(audience)
 
-    def publish(self, audience: Audience) -> Audience:
+    def outlines(self, account_id: AccountId) -> tuple[AudienceOutline, ...]:
+        fields = set(AudienceOutline.model_fields)
+        return tuple(AudienceOutline(**each.model_dump(include=fields)) for each in self.list(account_id))
+
+    def spell(self, account_id: AccountId, tags: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._spellings.setdefault((account_id, fold(tag)), tag) for tag in tags))
+
+    def publish(self, audience: Audience, active_cap: int | None = None) -> Audience:
+        others = [each for each in self.list(audience.account_id) if each.status is AudienceStatus.ACTIVE]
+        if audience.status is AudienceStatus.ACTIVE and audience.audience_id not in {o.audience_id for o in others}:
+            require_room(len(others), active_cap)
         version = self.program_version(audience.account_id) + 1
         saved = self._audiences.save(audience.model_copy(update={"program_version": version}))
         self._programs[audience.account_id] = version
