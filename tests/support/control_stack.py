@@ -14,8 +14,10 @@ from audience_core.domain.messages import WakeUp
 from audience_core.domain.stores import Page
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from tests.support.control import ACCOUNT, OTHER_ACCOUNT, an_account
@@ -53,12 +55,14 @@ class WakeUpLog:
 
 def control_stack() -> SimpleNamespace:
     """Stores by the names that `wiring.Stores` has; to be emptied before each test."""
-    tables = {name: create_table(name) for name in ("accounts", "workspaces", "audiences", "outputs")}
+    tables = {name: create_table(name) for name in ("accounts", "workspaces", "audiences", "outputs", "counts")}
     return SimpleNamespace(
         accounts=DynamoAccountStore(tables["accounts"], REGION),
         workspaces=DynamoWorkspaceStore(tables["workspaces"], REGION),
         audiences=DynamoAudienceStore(tables["audiences"], REGION),
         outputs=DynamoOutputStore(tables["outputs"], REGION),
+        summaries=DynamoCountSummaries(tables["counts"], REGION),
+        counts=DynamoMembershipStore("no member lists", tables["counts"], REGION),
         secrets=SecretsManagerStore(REGION),
         tables=tuple(tables.values()),
     )

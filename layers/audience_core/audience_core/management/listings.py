@@ -48,7 +48,7 @@ class Filter:
             and self.is_multi in (None, len(audience.workspaces) > 1)
             and self.status in (None, audience.status)
             and (self.workspace_id is None or self.workspace_id in audience.workspaces)
-            and {fold(tag) for tag in self.tags} <= {fold(tag) for tag in audience.tags}
+            and {fold(tag.strip()) for tag in self.tags} <= {fold(tag) for tag in audience.tags}
             and self._is_named(audience)
         )
 

@@ -21,10 +21,11 @@ from audience_core.persistence.tags import Spellings
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, is_condition_failure, unchanged
 
 _PROGRAM = "PROGRAM"
-_OUTLINE = (
+# All that `_outline` reads.
+_OUTLINE = [
     *("sk", "version", "name", "external_name", "kind", "status", "workspaces", "inputs", "tags"),
     *("created_by", "created_at", "updated_at", "activated_at", "program_version"),
-)
+]
 _NEXT_ID = "NEXT_ID"
 _ATTEMPTS = 10
 
@@ -158,7 +159,7 @@ class DynamoAudienceStore:
             _partition(audience.account_id),
             AudienceItem.sk == _sort_key(audience.audience_id),
             consistent_read=True,
-            attributes_to_get=("status",),
+            attributes_to_get=["status"],
         )
         return any(item.status == AudienceStatus.ACTIVE for item in stored)
 
