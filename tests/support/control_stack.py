@@ -83,10 +83,10 @@ def emptied(stack: SimpleNamespace) -> SimpleNamespace:
     return stack
 
 
-def create_table(name: str) -> str:
+def create_table(name: str, region: str = REGION) -> str:
     """A table with the keys pk and sk; its name, which is new each time."""
     unique = f"{name}-{uuid.uuid4()}"
-    boto3.client("dynamodb", region_name=REGION).create_table(
+    boto3.client("dynamodb", region_name=region).create_table(
         TableName=unique,
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
