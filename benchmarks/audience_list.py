@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.audience import Audience, AudienceStatus
 from audience_core.domain.ids import AudienceId
 from audience_core.domain.stores import CountChange, CountStep
 from audience_core.management import listings
@@ -49,7 +49,7 @@ class Stores:
     def _fill(self, audiences: int) -> None:
         """One of each through the stores, the rest copied from it."""
         self.accounts.create(an_account())
-        self.audiences.publish(an_audience(status=AudienceStatus.ACTIVE, tags=("Spring", "VIP")))
+        first = self.audiences.publish(an_audience(status=AudienceStatus.ACTIVE, tags=("Spring", "VIP")))
         self.outputs.save_connection(a_connection())
         hours = [self.now_ms - each * HOUR_MS for each in reversed(range(24))]
         steps = [CountStep(str(place), at, 100, 40) for place, at in enumerate(hours, start=1)]
@@ -59,7 +59,9 @@ class Stores:
         connection = self._item("outputs", "outputs", "C#c-000000000001")
         summary = self._item("counts", "summaries", "0000000001")
         ids = range(1, audiences + 1)
-        self._put("audiences", [audience | _text("sk", f"A#{each:010d}", "name", f"Audience {each}") for each in ids])
+        self._put(
+            "audiences", [audience | _text("sk", f"A#{each:010d}", "outline", _outline(first, each)) for each in ids]
+        )
         self._put(
             "outputs", [connection | _text("sk", f"C#c-{each:012d}") | _number("audience_id", each) for each in ids]
         )
@@ -82,6 +84,11 @@ class Stores:
             events = model._get_connection().connection.client.meta.events
             events.register("before-call.dynamodb", lambda model, **_: made.update([model.name]), unique_id="count")
         return made
+
+
+def _outline(audience: Audience, number: int) -> str:
+    changed = audience.model_copy(update={"audience_id": AudienceId(number), "name": f"Audience {number}"})
+    return changed.model_dump_json(exclude={"definition"})
 
 
 def _text(*pairs: str) -> dict[str, Any]:

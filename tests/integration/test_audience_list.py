@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from audience_core import wiring
-from audience_core.domain.audience import AudienceCounts, AudienceKind, AudienceStatus
+from audience_core.domain.audience import Audience, AudienceCounts, AudienceKind, AudienceStatus
 from audience_core.domain.ids import AudienceId, ConnectionId, InputId, OutputId, WorkspaceId
 from audience_core.domain.output import Fault, FaultKind
 from audience_core.domain.stores import CountChange, CountStep
@@ -286,8 +286,13 @@ def put_many(stack: SimpleNamespace, count: int) -> None:
     counted(stack, first.audience_id, size=1, adds=1, drops=0)
     audience = one_item(tables["audiences"], f"{ACCOUNT}#audiences", "A#0000000001")
     summary = one_item(tables["counts"], f"{ACCOUNT}#summaries", "0000000001")
-    put_all(tables["audiences"], (audience | {"sk": f"A#{n:010d}", "name": f"Audience {n:05d}"} for n in numbers))
+    put_all(tables["audiences"], (audience | {"sk": f"A#{n:010d}", "outline": outlined(first, n)} for n in numbers))
     put_all(tables["counts"], (summary | {"sk": f"{n:010d}", "size": n} for n in numbers))
+
+
+def outlined(audience: Audience, number: AudienceId) -> str:
+    changed = audience.model_copy(update={"audience_id": number, "name": f"Audience {number:05d}"})
+    return changed.model_dump_json(exclude={"definition"})
 
 
 def one_item(table: str, pk: str, sk: str) -> dict[str, Any]:

@@ -146,6 +146,9 @@ class OutputStore(Protocol):
     def list_connections(self, account_id: AccountId, audience_id: AudienceId | None = None) -> tuple[Connection, ...]:
         """Connections of the account, or of one audience of it; strongly consistent."""
 
+    def connections_of(self, account_id: AccountId, audience_ids: Collection[AudienceId]) -> tuple[Connection, ...]:
+        """Connections of some audiences of the account, without bringing all others; strongly consistent."""
+
     def save_connection(self, connection: Connection) -> Connection: ...
 
     def delete_connection(self, connection: Connection) -> None: ...

@@ -95,7 +95,7 @@ def page(
     shown, following = sort.page(found, figures, after, limit)
     if not sort.is_by_figures:
         figures = _figures(summaries, account_id, shown, now_ms)
-    connections = _by_audience(outputs.list_connections(account_id) if shown else ())
+    connections = _by_audience(outputs.connections_of(account_id, [each.audience_id for each in shown]))
     items = tuple(Listed(each, figures.get(each.audience_id), tuple(connections[each.audience_id])) for each in shown)
     return Found(Page(items, following), _active(outlines), account.active_audience_cap)
 

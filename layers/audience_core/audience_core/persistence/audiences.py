@@ -3,16 +3,15 @@
 import zlib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
-from pynamodb.attributes import BinaryAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, TransactWriteError
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from audience_core.domain.audience import Audience, AudienceKind, AudienceOutline, AudienceStatus, require_room
+from audience_core.domain.audience import Audience, AudienceOutline, AudienceStatus, require_room
 from audience_core.domain.definition import Definition
-from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
+from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.stores import Answer
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
 from audience_core.persistence.answers import Answers
@@ -21,30 +20,18 @@ from audience_core.persistence.tags import Spellings
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, is_condition_failure, unchanged
 
 _PROGRAM = "PROGRAM"
-# All that `_outline` reads.
-_OUTLINE = [
-    *("sk", "version", "name", "external_name", "kind", "status", "workspaces", "inputs", "tags"),
-    *("created_by", "created_at", "updated_at", "activated_at", "program_version"),
-]
 _NEXT_ID = "NEXT_ID"
 _ATTEMPTS = 10
 
 
 class AudienceItem(VersionedItem):
-    name = UnicodeAttribute()
-    external_name = UnicodeAttribute()
-    kind = UnicodeAttribute(default=AudienceKind.REAL_TIME.value)
-    status = UnicodeAttribute()
-    workspaces = JSONAttribute()
-    inputs = JSONAttribute()
-    tags = JSONAttribute(default=list)
-    # zlib of the JSON, whose own "version" tells its format.
+    """Args:
+    outline: JSON of an `AudienceOutline`: one attribute, because lists read thousands of them and nothing else.
+    definition: zlib of the JSON, whose own "version" tells its format.
+    """
+
+    outline = UnicodeAttribute()
     definition = BinaryAttribute(legacy_encoding=False)
-    created_by = UnicodeAttribute()
-    created_at = UnicodeAttribute()
-    updated_at = UnicodeAttribute()
-    activated_at = UnicodeAttribute(null=True)
-    program_version = NumberAttribute()
 
 
 class CounterItem(Model):
@@ -72,20 +59,20 @@ class DynamoAudienceStore:
             item = self._items.get(_partition(account_id), _sort_key(audience_id), consistent_read=True)
         except DoesNotExist as error:
             raise NotFoundError(f"there is no audience {audience_id}") from error
-        return _audience(account_id, item)
+        return _audience(item)
 
     def list(self, account_id: AccountId) -> tuple[Audience, ...]:
         items = self._items.query(_partition(account_id), AudienceItem.sk.startswith("A#"), consistent_read=True)
-        return tuple(_audience(account_id, item) for item in items)
+        return tuple(map(_audience, items))
 
     def outlines(self, account_id: AccountId) -> tuple[AudienceOutline, ...]:
         items = self._items.query(
             _partition(account_id),
             AudienceItem.sk.startswith("A#"),
             consistent_read=True,
-            attributes_to_get=_OUTLINE,
+            attributes_to_get=["outline"],
         )
-        return tuple(AudienceOutline(**_outline(account_id, item)) for item in items)
+        return tuple(AudienceOutline.model_validate_json(item.outline) for item in items)
 
     def spell(self, account_id: AccountId, tags: Iterable[str]) -> tuple[str, ...]:
         return self._spellings.of(account_id, tags)
@@ -159,9 +146,10 @@ class DynamoAudienceStore:
             _partition(audience.account_id),
             AudienceItem.sk == _sort_key(audience.audience_id),
             consistent_read=True,
-            attributes_to_get=["status"],
+            attributes_to_get=["outline"],
         )
-        return any(item.status == AudienceStatus.ACTIVE for item in stored)
+        outlines = (AudienceOutline.model_validate_json(item.outline) for item in stored)
+        return any(each.status is AudienceStatus.ACTIVE for each in outlines)
 
     def _raise_unless_overtaken(self, audience: Audience, error: TransactWriteError) -> None:
         """Another audience of the account published in between is no conflict, only a newer program version."""
@@ -178,19 +166,8 @@ class DynamoAudienceStore:
             _partition(audience.account_id),
             _sort_key(audience.audience_id),
             version=audience.version,
-            name=audience.name,
-            external_name=audience.external_name,
-            kind=audience.kind.value,
-            status=audience.status.value,
-            workspaces=list(audience.workspaces),
-            inputs=list(audience.inputs),
-            tags=list(audience.tags),
+            outline=audience.model_dump_json(exclude={"definition"}),
             definition=zlib.compress(audience.definition.model_dump_json().encode()),
-            created_by=audience.created_by,
-            created_at=audience.created_at.isoformat(),
-            updated_at=audience.updated_at.isoformat(),
-            activated_at=None if audience.activated_at is None else audience.activated_at.isoformat(),
-            program_version=audience.program_version,
         )
 
     def _transaction(self) -> TransactWrite:
@@ -205,27 +182,7 @@ def _sort_key(audience_id: AudienceId) -> str:
     return f"A#{audience_id:010d}"
 
 
-def _audience(account_id: AccountId, item: AudienceItem) -> Audience:
+def _audience(item: AudienceItem) -> Audience:
+    outline = AudienceOutline.model_validate_json(item.outline)
     definition = Definition.model_validate_json(zlib.decompress(item.definition))
-    return Audience(**_outline(account_id, item), definition=definition)
-
-
-def _outline(account_id: AccountId, item: AudienceItem) -> dict[str, Any]:
-    """All fields but the definition."""
-    return {
-        "account_id": account_id,
-        "audience_id": AudienceId(int(item.sk.removeprefix("A#"))),
-        "name": item.name,
-        "external_name": item.external_name,
-        "kind": AudienceKind(item.kind),
-        "status": AudienceStatus(item.status),
-        "workspaces": tuple(WorkspaceId(each) for each in item.workspaces),
-        "inputs": tuple(InputId(each) for each in item.inputs),
-        "tags": tuple(item.tags),
-        "created_by": item.created_by,
-        "created_at": datetime.fromisoformat(item.created_at),
-        "updated_at": datetime.fromisoformat(item.updated_at),
-        "activated_at": None if item.activated_at is None else datetime.fromisoformat(item.activated_at),
-        "program_version": int(item.program_version),
-        "version": int(item.version),
-    }
+    return Audience(**dict(outline), definition=definition)

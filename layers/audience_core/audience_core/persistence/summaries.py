@@ -20,6 +20,7 @@ from audience_core.persistence.versions import VersionedItem, conflicts_raised, 
 _HOURS = 24
 # Above this many audiences, reading all of the account takes no more requests than reading each.
 _MANY = 200
+_SHOWN = ["sk", "size", "hours"]
 _COUNTED = re.compile(r"(\d+)#(\d+) (?:size|hour#(\d+))#\d+")
 
 type _Hours = dict[str, tuple[int, int]]
@@ -71,8 +72,9 @@ class DynamoCountSummaries:
 
     def _read(self, account_id: AccountId, audience_ids: Collection[AudienceId]) -> Iterable[SummaryItem]:
         if len(audience_ids) > _MANY:
-            return self._summaries.query(_partition(account_id))
-        return self._summaries.batch_get([_key(account_id, each) for each in audience_ids]) if audience_ids else ()
+            return self._summaries.query(_partition(account_id), attributes_to_get=_SHOWN)
+        keys = [_key(account_id, each) for each in audience_ids]
+        return self._summaries.batch_get(keys, attributes_to_get=_SHOWN) if keys else ()
 
     def _size(self, pk: str) -> int:
         items = self._counts.query(pk, CountItem.sk.startswith("size#"), consistent_read=True)

@@ -1,6 +1,6 @@
 """The stores of the control path in memory, keeping the promises of those in AWS."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from audience_core.domain.account import Account, Client, Input, Record, Workspace
@@ -202,6 +202,9 @@ class MemoryOutputStore:
     def list_connections(self, account_id: AccountId, audience_id: AudienceId | None = None) -> tuple[Connection, ...]:
         found = [c for c in self._connections.of(account_id) if audience_id in (None, c.audience_id)]
         return tuple(sorted(found, key=lambda c: (c.created_at, c.connection_id)))
+
+    def connections_of(self, account_id: AccountId, audience_ids: Collection[AudienceId]) -> tuple[Connection, ...]:
+        return tuple(each for each in self.list_connections(account_id) if each.audience_id in audience_ids)
 
     def save_connection(self, connection: Connection) -> Connection:
         return self._connections.save(connection)
