@@ -62,7 +62,7 @@ def compile_series(index: int, selector: EventSelector, scope: Scope) -> Series:
     in_scope = _scope_filter(selector.kind, scope)
     needs_product = bool(selector.products)
 
-    def matches(event: Event) -> bool:
+    def meets(event: Event) -> bool:
         if not in_scope(event):
             return False
         for condition in where:
@@ -70,6 +70,7 @@ def compile_series(index: int, selector: EventSelector, scope: Scope) -> Series:
                 return False
         return not needs_product or any(map(products, event.products))
 
+    matches = meets if where or needs_product else in_scope
     return Series(index, selector.kind, selector.name, matches, _compile_when(selector))
 
 
