@@ -119,7 +119,7 @@ class _Compiler:
             self._leaves,
             trees,
             frozenset(audience for audience, tree in trees.items() if tree.is_blank),
-            self._bits,
+            {(kind, name): bit | self._bits.get((kind, None), 0) for (kind, name), bit in self._bits.items()},
             self._readers(uses),
             by_read,
             {read: tuple(found) for read, found in uses.items()},

@@ -2,15 +2,15 @@
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import repeat
 from operator import attrgetter
 
 from audience_core.domain.ids import NEVER, AudienceId
 from audience_core.domain.membership import MembershipChange, Reason
 from audience_core.domain.profile import Delta, Profile
 from audience_core.evaluation import relevance
-from audience_core.evaluation.answers import FOREVER
 from audience_core.evaluation.program import Program
-from audience_core.evaluation.relevance import affected
+from audience_core.evaluation.relevance import Folded, affected
 from audience_core.evaluation.view import View
 
 type Agenda = tuple[tuple[int, AudienceId], ...]
@@ -40,12 +40,13 @@ def evaluate(program: Program, profile: Profile, delta: Delta, now: int) -> Eval
         delta: what changed since it was stored; may be empty.
     """
     turn = _Turn(program, profile, now)
-    touched = affected(program, turn.view, delta, now)
     if profile.program_version == program.version:
-        turn.settle(touched, _reason(delta))
+        turn.settle(affected(program, turn.view, delta, now), _reason(delta))
         turn.catch_up()
+    elif profile.program_version == 0:
+        turn.start_over(_reason(delta))
     else:
-        turn.start_over(touched, _reason(delta))
+        turn.settle_with(affected(program, turn.view, delta, now), _reason(delta))
     return turn.result()
 
 
@@ -69,35 +70,40 @@ class _Turn:
         self._planned: list[tuple[int, AudienceId]] = []
         self._changes: list[MembershipChange] = []
 
-    def start_over(self, touched: set[AudienceId], reason: Reason) -> None:
-        """Other definitions than at the last evaluation, or the first one: nothing stored can be relied on."""
+    def start_over(self, reason: Reason) -> None:
+        """A profile that was never evaluated, or not with these definitions: nothing stored can be relied on."""
         self._agenda, self._until = (), NEVER
-        known, population = relevance.stirred(self._program, self.view, self._now), self._population
-        self.settle(known & touched, reason)
-        self.settle(known - touched, Reason.BACKFILL)
-        blank = (population - known) & self._program.blank_members
-        for audience in blank - self._members:
-            self._flip(audience, True, self._now, reason if audience in touched else Reason.BACKFILL)
-        for audience in self._members - (known & population) - blank:
-            self._flip(audience, False, self._now, Reason.EDIT)
+        known, blank = relevance.stirred(self._program, self.view, self._now), self._program.blank_members
+        self.settle(known, reason)
+        members = (self._population & blank) - known.keys()
+        self._flip_all(members - self._members, True, reason)
+        self._flip_all(self._members - (known.keys() & self._population) - members, False, Reason.EDIT)
 
-    def settle(self, audiences: AbstractSet[AudienceId], reason: Reason) -> None:
+    def settle_with(self, touched: Folded, reason: Reason) -> None:
+        """Other definitions than at the last evaluation: what the change touched has its reason, the rest theirs."""
+        self.start_over(Reason.BACKFILL)
+        self._changes = [
+            change._replace(reason=reason)
+            if change.reason is Reason.BACKFILL and change.audience_id in touched
+            else change
+            for change in self._changes
+        ]
+
+    def settle(self, audiences: Folded, reason: Reason) -> None:
         """Ask audiences for their membership now and their next change."""
-        mine = audiences & self._population
-        self._asked |= mine
-        trees, settled, moment = self._program.trees, self._program.settled, self._program.at(self.view, self._now)
-        members, until, sources = self._members, self._until, self._program.sources(self.view)
-        for audience in mine:
-            tree = trees[audience]
-            folded = tree.folded(sources)
-            answer = folded(moment) if folded else FOREVER if tree.is_blank else -FOREVER
+        self._asked.update(audiences)
+        program, view, moment = self._program, self.view, self._program.at(self.view, self._now)
+        members, population, until, plan = self._members, self._population, self._until, self._planned.append
+        for audience, folded in audiences.items():
+            if audience not in population:
+                continue
+            answer = folded(moment) if folded else program.blank_answer(audience)
             if answer & 1 and folded:
-                answer = settled(folded, answer, self.view)
+                answer = program.settled(folded, answer, view)
             if (answer > 0) is not (audience in members):
                 self._flip(audience, answer > 0, self._now, reason)
-            at = abs(answer) >> 1
-            if at < until:
-                self._planned.append((at, audience))
+            if (at := abs(answer) >> 1) < until:
+                plan((at, audience))
 
     def catch_up(self) -> None:
         """Let time pass for all other audiences that are due, change by change, up to now."""
@@ -125,7 +131,7 @@ class _Turn:
         since, self._until = min(self._until, self._now), NEVER
         ahead = {audience for _, audience in self._ahead()}
         # One millisecond earlier, so that what turns at that very instant is among them.
-        turning = relevance.restless(self._program, self.view, since - 1) & self._population
+        turning = relevance.restless(self._program, self.view, since - 1).keys() & self._population
         for audience in turning - ahead:
             asked_at = self._now if audience in self._asked else since
             value, at = self._program.next_change(audience, self.view, asked_at)
@@ -144,12 +150,17 @@ class _Turn:
         if is_member is ((audience in self._members) is (audience in self._flipped)):
             self._flip(audience, is_member, at, reason)
 
+    def _flip_all(self, audiences: AbstractSet[AudienceId], is_member: bool, reason: Reason) -> None:
+        """As `_flip`, now, for audiences that were not looked at yet: a new user joins hundreds at once."""
+        self._flipped |= audiences
+        self._changes += map(MembershipChange, audiences, repeat(is_member), repeat(self._now), repeat(reason))
+
     def _flip(self, audience: AudienceId, is_member: bool, at: int, reason: Reason) -> None:
         self._flipped ^= {audience}
         self._changes.append(MembershipChange(audience, is_member, at, reason))
 
     def result(self) -> Evaluation:
-        ordered = sorted(self._ahead()) if self._asked else self._agenda
+        ordered = sorted(self._ahead()) if self._planned else self._ahead() if self._asked else self._agenda
         size = self._program.agenda_size
         until = min(self._until, ordered[size][0]) if len(ordered) > size else self._until
         return Evaluation(

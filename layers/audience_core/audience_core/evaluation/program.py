@@ -100,7 +100,7 @@ class Program:
         leaves: the criteria, by their keys.
         trees: audience -> its definition; who is not of its population is no member all the same.
         blank_members: audiences whose criteria hold for a user of whom nothing is known ("fewer than 3 sessions").
-        bits: (kind, name; None: any name) -> the bit of that source of events.
+        bits: (kind, name; None: any other name) -> the bits of the sources that such events are of.
         readers: (kind, name; None: any other name) -> the series that read such events.
         audiences_by_read: what an audience depends on -> those that do; `leaves_by_read`: the criteria that do.
         audiences_by_workspace: workspace -> audiences whose population it feeds.
@@ -128,7 +128,14 @@ class Program:
 
     def sources(self, view: View) -> int:
         """A mask of the sources of the profile's events."""
-        return view.once("sources", lambda: sum(self.bits.get(source, 0) for source in view.sources))
+        return view.once("sources", lambda: self._sources(view))
+
+    def _sources(self, view: View) -> int:
+        mask, bits = 0, self.bits
+        for track in view.timeline:
+            found = bits.get(track)
+            mask |= bits.get((track[0], None), 0) if found is None else found
+        return mask
 
     def readers_of(self, kind: EventKind, name: str) -> tuple[Reader, ...]:
         """Those of events of this kind and name."""
@@ -149,6 +156,10 @@ class Program:
             return tree.is_blank, until_of(FOREVER)
         answer = self.settled(folded, folded(self.at(view, now)), view)
         return answer > 0, until_of(answer)
+
+    def blank_answer(self, audience_id: AudienceId) -> int:
+        """Of a definition that nothing the profile has makes a difference to."""
+        return FOREVER if self.trees[audience_id].is_blank else -FOREVER
 
     def settled(self, folded: Combination, answer: int, view: View) -> int:
         """An answer made exact: a bound is asked again at its instant until it turns, or never will."""

@@ -1,18 +1,23 @@
 """Which audiences a change of a profile can affect: all others keep their membership unlooked at."""
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from audience_core.domain.event import Event
 from audience_core.domain.ids import NEVER, AudienceId
 from audience_core.domain.profile import Delta, Profile, RegisterKey, RegisterKind
 from audience_core.evaluation.answers import until_of
+from audience_core.evaluation.logic import Combination
 from audience_core.evaluation.program import SEEN, LeafUse, Program, Read, Reader
 from audience_core.evaluation.view import View
 
 _NONE: frozenset[AudienceId] = frozenset()
 
+# Audiences, and what a profile leaves of their definitions (`Tree.folded`).
+type Folded = dict[AudienceId, Combination | None]
 
-def affected(program: Program, view: View, delta: Delta, now: int) -> set[AudienceId]:
+
+def affected(program: Program, view: View, delta: Delta, now: int) -> Folded:
     """Audiences that read something the delta changed, and of whose definitions the profile leaves anything open.
 
     Args:
@@ -29,11 +34,11 @@ def affected(program: Program, view: View, delta: Delta, now: int) -> set[Audien
                 found |= reader.audiences
             else:
                 found.update(*_concerned(reader, event, view.instants(reader.series), now))
-    if not delta.has_replaced:  # what was replaced may have been the last of its kind
-        found = open_ones(program, view, found)
+    # What was replaced may have been the last of its kind.
+    folded = _folded(program, view, found) if delta.has_replaced else _open(program, view, found)
     for workspace in delta.new_workspaces:
-        found |= program.audiences_by_workspace.get(workspace, _NONE)
-    return found
+        folded |= _folded(program, view, program.audiences_by_workspace.get(workspace, _NONE))
+    return folded
 
 
 def _concerned(reader: Reader, event: Event, instants: Sequence[int], now: int) -> Iterator[frozenset[AudienceId]]:
@@ -55,10 +60,15 @@ def _concerned(reader: Reader, event: Event, instants: Sequence[int], now: int) 
             yield audiences
 
 
-def open_ones(program: Program, view: View, audiences: set[AudienceId]) -> set[AudienceId]:
+def _folded(program: Program, view: View, audiences: AbstractSet[AudienceId]) -> Folded:
+    trees, sources = program.trees, program.sources(view)
+    return {audience: trees[audience].folded(sources) for audience in audiences}
+
+
+def _open(program: Program, view: View, audiences: AbstractSet[AudienceId]) -> Folded:
     """Those that are not, for want of events, for all time what they are for a blank user."""
     trees, sources = program.trees, program.sources(view)
-    return {audience for audience in audiences if trees[audience].folded(sources) is not None}
+    return {audience: folded for audience in audiences if (folded := trees[audience].folded(sources)) is not None}
 
 
 def population(program: Program, profile: Profile) -> frozenset[AudienceId]:
@@ -67,7 +77,7 @@ def population(program: Program, profile: Profile) -> frozenset[AudienceId]:
     return fed[0] if len(fed) == 1 else _NONE.union(*fed)
 
 
-def stirred(program: Program, view: View, now: int) -> set[AudienceId]:
+def stirred(program: Program, view: View, now: int) -> Folded:
     """Audiences with a criterion that tells this profile from a blank one, now or at a later instant.
 
     All others are as they are for a user of whom nothing is known, and time does not change them.
@@ -77,17 +87,17 @@ def stirred(program: Program, view: View, now: int) -> set[AudienceId]:
     for use in _leaves_in_play(program, view):
         if moment[use.key] != use.blank:
             found |= use.audiences
-    return open_ones(program, view, found)
+    return _open(program, view, found)
 
 
-def restless(program: Program, view: View, now: int) -> set[AudienceId]:
+def restless(program: Program, view: View, now: int) -> Folded:
     """Audiences that time alone can change after `now`: those with a criterion that will turn."""
     found: set[AudienceId] = set()
     moment = program.at(view, now)
     for use in _leaves_in_play(program, view):
         if use.is_moving and until_of(moment[use.key]) < NEVER:
             found |= use.audiences
-    return open_ones(program, view, found)
+    return _open(program, view, found)
 
 
 def _leaves_in_play(program: Program, view: View) -> Iterator[LeafUse]:

@@ -31,11 +31,6 @@ class View:
         self._events: dict[int, list[Event]] = {}
 
     @cached_property
-    def sources(self) -> frozenset[Source]:
-        """Of which the profile has events."""
-        return frozenset(self.timeline).union([(kind, None) for kind, _ in self.timeline])
-
-    @cached_property
     def _devices(self) -> dict[str, list[AttributeValue]]:
         devices: dict[str, list[AttributeValue]] = {}
         for key, register in self.profile.registers.items():
