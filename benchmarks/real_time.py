@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from audience_core.domain.event import Environment, Event
 from audience_core.domain.ids import AccountId, Mpid
 from audience_core.domain.profile import Delta, Profile, Register, RegisterKey, RegisterKind, Seen
+from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.incremental import evaluate
-from audience_core.evaluation.program import Program, compile_program
+from audience_core.evaluation.program import Program
 from audience_core.evaluation.view import View
 from audience_core.persistence.profile_codec import pack_state, pack_timeline, unpack_state, unpack_timeline
 from audience_core.pipeline.update_profile import prune
@@ -98,7 +99,7 @@ def naive_us(program: Program, tracks: Sequence[Sequence[Event]]) -> float:
         view = View(profile)
         started = time.thread_time()
         for audience_id in program.trees:
-            program.trees[audience_id](view, track[-1].at)
+            program.holds(audience_id, view, track[-1].at)
         spent += time.thread_time() - started
         count += 1
     return spent / count * 1e6
