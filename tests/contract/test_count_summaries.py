@@ -108,6 +108,17 @@ def test_a_refresh_tells_of_the_hours_that_changed_and_keeps_the_others(stores: 
     assert summaries.figures(ACCOUNT, [PLAYERS], now)[PLAYERS] == counts.counts(ACCOUNT, PLAYERS, now)
 
 
+def test_what_was_missed_is_made_good_by_the_first_refresh_of_another_hour(stores: Stores) -> None:
+    counts, summaries = stores
+    _count(counts, PLAYERS, 0, (1, 4, 0))
+    summaries.refresh(_changed(PLAYERS, NOW), NOW)
+    _count(counts, PLAYERS, 0, (2, 3, 1), at=NOW - 2 * HOUR)
+
+    summaries.refresh(CountChange(ACCOUNT, PLAYERS, frozenset()), NOW + HOUR)
+
+    assert summaries.figures(ACCOUNT, [PLAYERS], NOW + HOUR)[PLAYERS] == counts.counts(ACCOUNT, PLAYERS, NOW + HOUR)
+
+
 def test_a_change_of_the_size_alone_is_seen(stores: Stores) -> None:
     counts, summaries = stores
     _count(counts, PLAYERS, 0, (1, 4, 0))
