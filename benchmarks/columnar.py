@@ -1,7 +1,8 @@
 """What a run of audiences over a shard costs, against decoding its columns and against other engines.
 
 Each contender is a process of its own, measured whole: start, imports, work and end. They take turns, so that a busy
-machine slows all of them alike, and ratios are medians over the rounds.
+machine slows all of them alike, and ratios are medians over the rounds. Every module is compiled beforehand, as the
+layers are (layers/*/Makefile).
 """
 
 import argparse
@@ -44,6 +45,7 @@ CONTENDERS = {
 QUICK = ("ours", "decode", "polars_names+")
 # An environment of its own: ClickHouse's library alone is larger than all others together.
 BENCH_PYTHON = ROOT / ".tools" / "bench" / "bin" / "python"
+BYTECODE = ROOT / ".local" / "bytecode"
 
 
 class Run(NamedTuple):
@@ -60,13 +62,9 @@ class Run(NamedTuple):
 def run(python: str, contender: str, folder: Path, audiences: int) -> Run:
     module, stored = CONTENDERS[contender]
     asked = [str(_plan_path(folder, audiences))] if contender == "decode" else [str(folder), str(audiences), stored]
-    path = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "audience_core")])
     started = time.perf_counter()
     process = subprocess.Popen(
-        [python, "-m", f"benchmarks.peers.{module}", *asked],
-        stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": path},
-        cwd=ROOT,
+        [python, "-m", f"benchmarks.peers.{module}", *asked], stdout=subprocess.PIPE, env=_environment(), cwd=ROOT
     )
     printed = process.stdout.read() if process.stdout else b""
     _, status, usage = os.wait4(process.pid, 0)
@@ -77,6 +75,19 @@ def run(python: str, contender: str, folder: Path, audiences: int) -> Run:
     answer = json.loads(printed)
     seconds, cpu = answer["seconds"], usage.ru_utime + usage.ru_stime
     return Run(wall, cpu, usage.ru_maxrss / 1024, seconds["wall"], seconds["cpu"], answer.get("digest"))
+
+
+def compile_modules(pythons: Mapping[str, str]) -> None:
+    """Import what each contender imports, once, so that none of them compiles a module while it is measured."""
+    for contender, python in pythons.items():
+        imports = f"import benchmarks.peers.{CONTENDERS[contender][0]}"
+        subprocess.run([python, "-c", imports], check=True, env=_environment(), cwd=ROOT)
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "audience_core")])
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPATH": path, "PYTHONPYCACHEPREFIX": str(BYTECODE)}
 
 
 def write_plan(folder: Path, audiences: int) -> None:
@@ -167,6 +178,7 @@ def main() -> None:
         contender: arguments.bench_python if contender.startswith("clickhouse") else sys.executable
         for contender in dict.fromkeys(["ours", *arguments.contenders])
     }
+    compile_modules(pythons)
     for count in arguments.audiences:
         report(count, compare(pythons, folder, count, arguments.rounds, arguments.slow_rounds))
 
