@@ -15,26 +15,21 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import reduce
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from audience_core.domain.profile import RegisterKind
-from audience_core.evaluation.columnar.parquet import ParquetGroups
-from audience_core.evaluation.columnar.plan import plan_of
-from audience_core.evaluation.columnar.shard import SEEN, VALUE, look_back
-from audience_core.evaluation.columnar.tracks import Needs
-from benchmarks import shards, workload
+from benchmarks import asked, shards
 
 ROOT = Path(__file__).parents[1]
 EVENTS = "events.parquet"
-# Contender -> (module, events file). Those with a plus read our file, by event name, which helps them much.
+# Contender -> (module, events file; what to decode). Those with a plus read our file, by event name, which helps them.
 CONTENDERS = {
     "ours": ("ours", EVENTS),
-    "decode": ("decode", EVENTS),
+    "decode": ("decode", asked.NAMED),
+    "decode_read": ("decode", asked.READ),
     "polars_names+": ("polars_names", EVENTS),
     "duckdb_each": ("duckdb_each", shards.PEERS_EVENTS),
     "duckdb_each+": ("duckdb_each", EVENTS),
@@ -42,7 +37,7 @@ CONTENDERS = {
     "clickhouse_each": ("clickhouse_each", shards.PEERS_EVENTS),
     "clickhouse_each+": ("clickhouse_each", EVENTS),
 }
-QUICK = ("ours", "decode", "polars_names+")
+QUICK = ("ours", "decode", "decode_read", "polars_names+")
 # An environment of its own: ClickHouse's library alone is larger than all others together.
 BENCH_PYTHON = ROOT / ".tools" / "bench" / "bin" / "python"
 BYTECODE = ROOT / ".local" / "bytecode"
@@ -60,11 +55,13 @@ class Run(NamedTuple):
 
 
 def run(python: str, contender: str, folder: Path, audiences: int) -> Run:
-    module, stored = CONTENDERS[contender]
-    asked = [str(_plan_path(folder, audiences))] if contender == "decode" else [str(folder), str(audiences), stored]
+    module, source = CONTENDERS[contender]
     started = time.perf_counter()
     process = subprocess.Popen(
-        [python, "-m", f"benchmarks.peers.{module}", *asked], stdout=subprocess.PIPE, env=_environment(), cwd=ROOT
+        [python, "-m", f"benchmarks.peers.{module}", str(folder), str(audiences), source],
+        stdout=subprocess.PIPE,
+        env=_environment(),
+        cwd=ROOT,
     )
     printed = process.stdout.read() if process.stdout else b""
     _, status, usage = os.wait4(process.pid, 0)
@@ -90,33 +87,11 @@ def _environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": path, "PYTHONPYCACHEPREFIX": str(BYTECODE)}
 
 
-def write_plan(folder: Path, audiences: int) -> None:
-    """What decoding alone has to read: the very columns that the evaluator reads."""
-    portfolio = workload.portfolio(audiences, longest_days=180)
-    plan = plan_of(portfolio, (), workload.END, look_back(workload.END, 180))
-    events, users = (ParquetGroups.open(folder / f"{name}.parquet") for name in ("events", "users"))
-    reads: list[tuple[str, int, list[str]]] = []
-    for (kind, name), questions in plan.by_source().items():
-        needs = reduce(Needs.__or__, (question.needs for question in questions))
-        wanted = events.columns_of((kind, name or ""), ("user", "at"), needs.labels, needs.attributes)
-        reads.append((str(events.path), *wanted))
-    for name in ("tier", "country"):
-        key = (RegisterKind.ATTRIBUTE.value, name)
-        reads.append((str(users.path), *users.columns_of(key, ("user",), ("workspace",), (VALUE,))))
-    seen = users.columns_of((SEEN, workload.WORKSPACE), ("user",), (), ())
-    reads.append((str(users.path), *seen))
-    _plan_path(folder, audiences).write_text(json.dumps(reads))
-
-
-def _plan_path(folder: Path, audiences: int) -> Path:
-    return folder / f"decode-{audiences}.json"
-
-
 def compare(
     pythons: Mapping[str, str], folder: Path, audiences: int, rounds: int, slow_rounds: int
 ) -> dict[str, list[Run]]:
     """The runs of each contender; in each round they take turns."""
-    write_plan(folder, audiences)
+    asked.write(folder, audiences)
     found: dict[str, list[Run]] = {contender: [] for contender in pythons}
     for number in range(rounds):
         for contender, python in pythons.items():

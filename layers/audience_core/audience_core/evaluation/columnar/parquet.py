@@ -120,9 +120,9 @@ class ParquetGroups:
         rest = [_REST] if spec.has_rest and len(own) < len(values) else []
         return spec.place, [*integers, *labels, *own, *rest]
 
-    def _constants(self, place: int, labels: Collection[str]) -> dict[str, Codes]:
-        """The labels that the statistics show to be the same in all rows of a row group."""
-        row_group = self.metadata.row_group(place)
+    def constants(self, key: Key, labels: Collection[str]) -> dict[str, Codes]:
+        """The labels that the statistics show to be the same in all rows of a group."""
+        row_group = self.metadata.row_group(self.specs[key].place)
         found = {}
         for name in labels:
             statistics = row_group.column(self.places[name]).statistics
@@ -133,7 +133,7 @@ class ParquetGroups:
 
     def read(self, key: Key, integers: Collection[str], labels: Collection[str], values: Collection[str]) -> Group:
         spec = self.specs[key]
-        constants = self._constants(spec.place, labels)
+        constants = self.constants(key, labels)
         varying = [name for name in labels if name not in constants]
         place, names = self.columns_of(key, integers, varying, values)
         table = self._reader().read_row_group(place, columns=names, use_threads=False)
