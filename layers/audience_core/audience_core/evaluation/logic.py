@@ -100,7 +100,7 @@ def _conjunction(parts: Sequence[Node]) -> Combination:
         for key, sign in lasting:
             if moment[key] * sign < 0:
                 return -FOREVER
-        answers = moment.recent(recent)
+        answers = moment.recent(recent) if recent else []
         for other in others:
             answers.append(other(moment))
         least = min(answers, default=FOREVER)
@@ -116,7 +116,7 @@ def _disjunction(parts: Sequence[Node]) -> Combination:
         for key, sign in lasting:
             if moment[key] * sign > 0:
                 return FOREVER
-        answers = moment.recent(recent)
+        answers = moment.recent(recent) if recent else []
         for other in others:
             answers.append(other(moment))
         greatest = max(answers, default=-FOREVER)

@@ -107,7 +107,7 @@ def _leaves_in_play(program: Program, view: View) -> Iterator[LeafUse]:
     reads.update(("identity", identity.type) for identity in view.profile.identities)
     for kind, name in view.profile.timeline:
         for reader in program.readers_of(kind, name):
-            if view.events(reader.series):
+            if view.instants(reader.series):
                 reads.add(("series", reader.series.index))
     for read in reads:
         yield from program.leaves_by_read.get(read, ())

@@ -1,6 +1,6 @@
 """A series: the events of a profile that one selector chooses, within one scope."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from heapq import merge
 
@@ -52,11 +52,18 @@ class Series:
 
     def events(self, profile: Profile) -> list[Event]:
         """The matching events, ascending by (at, event id)."""
+        matches = self.matches
+        return [event for event in self._candidates(profile) if matches(event)]
+
+    def instants(self, profile: Profile) -> list[int]:
+        """Theirs, ascending."""
+        matches = self.matches
+        return [event.at for event in self._candidates(profile) if matches(event)]
+
+    def _candidates(self, profile: Profile) -> Iterable[Event]:
         if self.name is not None:
-            track = profile.timeline.get((self.kind, self.name), ())
-            return [event for event in track if self.matches(event)]
-        tracks = [track for (kind, _), track in profile.timeline.items() if kind is self.kind]
-        return [event for event in merge(*tracks, key=by_time) if self.matches(event)]
+            return profile.timeline.get((self.kind, self.name), ())
+        return merge(*(track for (kind, _), track in profile.timeline.items() if kind is self.kind), key=by_time)
 
 
 def compile_series(index: int, selector: EventSelector, scope: Scope) -> Series:

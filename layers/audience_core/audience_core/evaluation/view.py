@@ -55,7 +55,7 @@ class View:
         """The `at` of each event of the series, ascending."""
         found = self.known_instants.get(series.index)
         if found is None:
-            found = self.known_instants[series.index] = [event.at for event in self.events(series)]
+            found = self.known_instants[series.index] = series.instants(self.profile)
         return found
 
     def register(self, workspaces: Collection[WorkspaceId], kind: RegisterKind, name: str) -> AttributeValue | object:
