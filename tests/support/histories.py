@@ -57,18 +57,23 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """The lengths of time (ms) and the dates (UTC ms) in definitions: where their answers turn."""
+    """Where answers turn: the lengths of time (ms) and the dates (UTC ms) in definitions.
+
+    Args:
+        moments: instants (UTC ms) at which all users are asked about.
+    """
 
     lengths: tuple[int, ...]
     dates: tuple[int, ...]
+    moments: tuple[int, ...]
 
 
-def edges(definitions: Sequence[Any]) -> Edges:
+def edges(definitions: Sequence[Any], moments: Sequence[int]) -> Edges:
     """Of dumped definitions."""
     found = [each for definition in definitions for each in _edges(definition)]
     lengths = {length(each) for each in found if isinstance(each, w.Duration)} | {0, LOOK_BACK_DAYS * DAY}
     dates = {midnight(each) + days * DAY for each in found if isinstance(each, date) for days in (0, 1)}
-    return Edges(tuple(sorted(lengths)), tuple(sorted(dates)))
+    return Edges(tuple(sorted(lengths)), tuple(sorted(dates)), tuple(moments))
 
 
 def _edges(part: Any) -> Iterator[w.Duration | date]:
@@ -141,9 +146,10 @@ class _Drawer:
         return event
 
     def _instant(self) -> int:
-        """Near the clock, an earlier event or a date; to the millisecond on an edge more often than not."""
+        """Near the clock, a moment, an earlier event or a date; to the millisecond on an edge more often than not."""
         random, where = self._random, self._where
-        base = random.choice(self._events).at if self._events and random.random() < 0.4 else self._now
+        earlier = [random.choice(self._events).at] if self._events else []
+        base = random.choice((self._now, *where.moments, *earlier))
         match random.randrange(8):
             case 0:
                 return base

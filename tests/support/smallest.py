@@ -86,7 +86,7 @@ def _smaller_histories(steps: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
 
 def _smaller_steps(step: Step) -> Iterator[Step]:
     if step.visits:
-        yield replace(step, visits=0)
+        yield from (replace(step, visits=visits) for visits in {0, step.visits - 1})
     if step.prunes:
         yield replace(step, prunes=False)
     if step.batch is not None:

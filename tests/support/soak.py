@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from audience_core.domain.audience import Audience
 from audience_core.domain.ids import AudienceId
 from tests.support.agreement import Disagreement, Engines, World, check
-from tests.support.histories import Step, edges, history
+from tests.support.histories import edges, history
 from tests.support.smallest import smallest
-from tests.support.worlds import NOW, portfolios_of
+from tests.support.worlds import DAY, NOW, portfolios_of
 
 USERS, WORLDS = 40, 25
 HISTORIES = USERS * WORLDS
@@ -57,14 +57,7 @@ def draw_portfolios(number: int, count: int) -> Sequence[Portfolio]:
 
 
 def _world(pair: tuple[Portfolio, Portfolio], random: Random) -> World:
-    where = edges([each.definition.root.model_dump() for portfolio in pair for each in portfolio.values()])
+    moments = tuple(NOW + random.randrange(-5 * DAY, 20 * DAY) for _ in range(MOMENTS))
+    where = edges([each.definition.root.model_dump() for portfolio in pair for each in portfolio.values()], moments)
     users = tuple(history(random, where) for _ in range(USERS))
-    instants = [event.at for steps in users for event in events(steps)] or [NOW]
-    moments = tuple(
-        random.choice(instants) + random.choice(where.lengths) + random.choice((-1, 0, 1)) for _ in range(MOMENTS)
-    )
     return World(pair, users, moments, random.choice((1, 2, 64)))
-
-
-def events(steps: Sequence[Step]) -> list[object]:
-    return [event for step in steps if step.batch for event in step.batch.events]

@@ -21,7 +21,7 @@ from tests.support import oracle
 from tests.support.worlds import DAY, LOOK_BACK_DAYS, NOW, events, portfolios, profiles
 
 type Portfolio = dict[AudienceId, Audience]
-# `make soak` asks for many more.
+# A longer run may ask for more; `make soak` plays far more histories, without shrinking as well.
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "400"))
 slow_to_draw = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
