@@ -4,7 +4,7 @@
     make soak ARGS="--histories 20000 --first-seed 7"
     make soak ARGS="--histories 1 --first-seed 7"            # that seed again, and what failed
 
-Each seed makes a thousand histories, of forty users in each of twenty-five portfolios of definitions.
+Each seed makes a thousand histories, of twenty users under each of fifty portfolios of definitions.
 """
 
 import argparse
@@ -49,7 +49,9 @@ def told(world: World, error: Disagreement) -> str:
     for number, portfolio in enumerate(world.portfolios):
         for audience_id, audience in portfolio.items():
             scope = f"workspaces {audience.workspaces}, inputs {audience.inputs}"
-            lines.append(f"portfolio {number}, audience {audience_id}, {scope}: {audience.definition.model_dump_json()}")
+            lines.append(
+                f"portfolio {number}, audience {audience_id}, {scope}: {audience.definition.model_dump_json()}"
+            )
     lines += [repr(step) for step in world.histories[min(error.user, len(world.histories) - 1)]]
     return "\n".join([*lines, f"columnar asked at {world.moments}"])
 

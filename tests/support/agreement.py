@@ -26,7 +26,7 @@ type Memberships = frozenset[AudienceId]
 NO_STRATEGY = LoginStrategy(login=(), unique=(), immutable=())
 
 
-class Disagreement(Exception):  # noqa: N818  (found, not made)
+class Disagreement(Exception):
     """An evaluator and the rules say different things of a user at an instant."""
 
     def __init__(self, what: str, user: int, at: int, found: Memberships, expected: Memberships) -> None:
@@ -143,6 +143,7 @@ class _User:
     def _store(self, delta: Delta, now: int) -> None:
         profile, is_new = self.profile, self.profile.program_version != self._program.version
         evaluation = self._engines.incremental(self._program, profile, delta, now)
+        self._follow(evaluation, now)
         profile.memberships, profile.changes = evaluation.memberships, evaluation.changes
         profile.agenda, profile.agenda_until = evaluation.agenda, evaluation.agenda_until
         profile.program_version = self._program.version
@@ -150,6 +151,16 @@ class _User:
             self._expect("change", change.audience_id, change.at, change.is_member)
             if change.reason is Reason.TIME and delta.is_empty and not is_new:
                 self._expect("change, before", change.audience_id, change.at - 1, not change.is_member)
+
+    def _follow(self, evaluation: Evaluation, now: int) -> None:
+        """The changes, one after another, lead from the memberships there were to those there are."""
+        members = set(self.profile.memberships)
+        for change in evaluation.changes:
+            if change.is_member is (change.audience_id in members):
+                raise Disagreement(f"no change: {change}", self._number, now, frozenset(), frozenset())
+            (members.add if change.is_member else members.remove)(change.audience_id)
+        if members != evaluation.memberships:
+            raise Disagreement("its changes", self._number, now, frozenset(members), evaluation.memberships)
 
     def _look_ahead(self, now: int) -> None:
         """Every audience's next change is where it is said to be, and there is none between."""

@@ -1,7 +1,7 @@
 """Random histories of one user, drawn fast: what arrives when, and what is asked in between.
 
-They speak the vocabulary of `worlds`. What arrives is late, early, repeated, contradictory, of the wrong type and, above
-all, at the edges of the windows that the definitions use.
+They speak the vocabulary of `worlds`. What arrives is late, early, repeated, contradictory, of the wrong type and,
+above all, at the edges of the windows that the definitions use.
 """
 
 from collections.abc import Iterator, Sequence
@@ -115,14 +115,15 @@ class _Drawer:
     def _batch(self) -> EventBatch:
         random, source_input = self._random, self._random.choice(INPUTS)
         source = Source(AccountId(1), WorkspaceId(INPUT_WORKSPACE[source_input]), InputId(source_input))
-        seen = sorted(min(self._instant(), self._now) for _ in range(2))
+        seen_first, seen_last = sorted(min(self._instant(), self._now) for _ in range(2))
         return EventBatch(
             source,
             Environment.PRODUCTION,
             "",
             # A retry comes late.
             self._now - random.choice((0, 0, 1, random.randrange(DAY))),
-            *seen,
+            seen_first,
+            seen_last,
             events=tuple(self._event(source) for _ in range(random.choice((0, 1, 2, 3, 4, 8)))),
             **(self._traits() if random.random() < 0.5 else {}),
         )

@@ -95,12 +95,11 @@ def _smaller_steps(step: Step) -> Iterator[Step]:
 
 
 def _smaller_batches(batch: EventBatch) -> Iterator[EventBatch]:
-    for name in ("attributes", "device", "location", "consents", "attribution"):
+    nothing: dict[str, Any] = {key: {} for key in ("attributes", "device", "location", "consents", "attribution")}
+    nothing |= dict.fromkeys(("deleted_attributes", "identities"), ())
+    for name, empty in nothing.items():
         if getattr(batch, name):
-            yield replace(batch, **{name: {}})
-    for name in ("deleted_attributes", "identities"):
-        if getattr(batch, name):
-            yield replace(batch, **{name: ()})
+            yield replace(batch, **{name: empty})
     events = batch.events
     for index, event in enumerate(events):
         yield replace(batch, events=events[:index] + events[index + 1 :])

@@ -12,7 +12,7 @@ from tests.support.histories import edges, history
 from tests.support.smallest import smallest
 from tests.support.worlds import DAY, NOW, portfolios_of
 
-USERS, WORLDS = 40, 25
+USERS, WORLDS = 20, 50
 HISTORIES = USERS * WORLDS
 MOMENTS = 2
 

@@ -147,8 +147,11 @@ def event_leaves(selectors: st.SearchStrategy[Any], windows: st.SearchStrategy[A
     """Criteria that read such events in such windows."""
     first_or_last = st.sampled_from([d.AggregateFunction.FIRST_VALUE, d.AggregateFunction.LAST_VALUE])
     read = {"event": selectors, "window": windows}
+    counts = st.builds(d.EventCriterion, frequency=frequencies, **read)
     return st.one_of(
-        st.builds(d.EventCriterion, frequency=frequencies, **read),
+        # The commonest, and worked out in the most ways.
+        counts,
+        counts,
         st.builds(d.AggregateCriterion, function=figures, attribute=paths, test=number_tests, **read),
         st.builds(
             d.AggregateCriterion,
@@ -309,8 +312,6 @@ def profiles(draw: st.DrawFn) -> Profile:
     for workspace in draw(st.sets(st.sampled_from(WORKSPACES))):
         first, last = sorted([draw(instants.filter(lambda at: at <= NOW)), draw(instants.filter(lambda at: at <= NOW))])
         profile.seen[WorkspaceId(workspace)] = Seen(first, last)
-    for identity in draw(
-        st.lists(st.builds(Identity, st.sampled_from(IDENTITY_TYPES), texts), max_size=3)
-    ):
+    for identity in draw(st.lists(st.builds(Identity, st.sampled_from(IDENTITY_TYPES), texts), max_size=3)):
         profile.identities[identity] = NOW
     return profile
