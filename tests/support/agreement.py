@@ -12,8 +12,9 @@ from audience_core.domain.profile import Delta, Profile
 from audience_core.evaluation.columnar.evaluate import Members
 from audience_core.evaluation.columnar.evaluate import evaluate as evaluate_shard
 from audience_core.evaluation.columnar.shard import EventRange, look_back
+from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.incremental import Evaluation, evaluate
-from audience_core.evaluation.program import Program, compile_program
+from audience_core.evaluation.program import Program
 from audience_core.evaluation.view import View
 from audience_core.pipeline.update_profile import prune, update
 from tests.support import oracle
