@@ -164,8 +164,8 @@ class _User:
             raise Disagreement("its changes", self._number, now, frozenset(members), evaluation.memberships)
 
     def _look_ahead(self, now: int) -> None:
-        """Every audience's next change is where it is said to be, and there is none between."""
-        view = View(self.profile)
+        """Every audience's next change is where it is said to be, with none between, and the agenda has it."""
+        view, planned = View(self.profile), []
         for audience_id, audience in self._portfolio.items():
             if not self.profile.seen.keys() & set(audience.workspaces):
                 continue
@@ -174,7 +174,17 @@ class _User:
             if turn < NEVER:
                 self._expect("next change, turned", audience_id, turn, not value)
                 self._expect("next change, before", audience_id, turn - 1, value)
+            planned.append((turn, audience_id))
             self._expect("next change, between", audience_id, now + (min(turn, now + 40 * DAY) - now) // 2, value)
+
+        self._compare_agenda(now, set(planned))
+
+    def _compare_agenda(self, now: int, planned: set[tuple[int, AudienceId]]) -> None:
+        """It holds next changes and nothing else, and all that come before its end."""
+        agenda, until = set(self.profile.agenda), self.profile.agenda_until
+        if not {each for each in planned if each[0] < until} <= agenda <= planned:
+            said, rules = (frozenset(audience_id for _, audience_id in each) for each in (agenda, planned))
+            raise Disagreement(f"agenda {sorted(agenda)} until {until}", self._number, now, said, rules)
 
     def _agree(self, what: str, at: int, found: Memberships) -> None:
         expected = self._truth.members(at)

@@ -97,7 +97,7 @@ class _Drawer:
         self._random, self._where, self._now = random, where, NOW
         self._events: list[Event] = []
         # Few kinds of events, so that there are several of each.
-        self._tracks = random.choices(TRACKS, k=random.choice((1, 2, 3, 12)))
+        self._tracks = random.choices(TRACKS, k=random.choice((1, 2, 3, 8)))
 
     def steps(self) -> tuple[Step, ...]:
         random = self._random
@@ -108,7 +108,7 @@ class _Drawer:
 
     def _step(self, portfolio: int) -> Step:
         random = self._random
-        self._now += random.choice((0, 1, random.randrange(DAY), random.randrange(DAY), random.randrange(12 * DAY)))
+        self._now += random.choice((0, 1, *(random.randrange(days * DAY) for days in (1, 5, 25))))
         batch = self._batch() if not self._events or random.random() < 0.8 else None
         return Step(self._now, random.choice((0, 0, 1, 2, 4)), batch, portfolio, random.random() < 0.3)
 
@@ -130,9 +130,9 @@ class _Drawer:
 
     def _event(self, source: Source) -> Event:
         random = self._random
-        if self._events and random.random() < 0.15:
+        if self._events and random.random() < 0.2:
             earlier = random.choice(self._events)
-            if random.random() < 0.7:
+            if random.random() < 0.5:
                 return earlier
             event_id = earlier.event_id  # another story under the same id
         else:
@@ -150,7 +150,7 @@ class _Drawer:
         """Near the clock, a moment, an earlier event or a date; to the millisecond on an edge more often than not."""
         random, where = self._random, self._where
         earlier = [random.choice(self._events).at] if self._events else []
-        base = random.choice((self._now, *where.moments, *earlier))
+        base = random.choice((self._now, self._now, *where.moments, *earlier))
         match random.randrange(8):
             case 0:
                 return base

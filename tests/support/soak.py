@@ -57,7 +57,7 @@ def draw_portfolios(number: int, count: int) -> Sequence[Portfolio]:
 
 
 def _world(pair: tuple[Portfolio, Portfolio], random: Random) -> World:
-    moments = tuple(NOW + random.randrange(-5 * DAY, 20 * DAY) for _ in range(MOMENTS))
+    moments = tuple(NOW + random.randrange(-5 * DAY, 40 * DAY) for _ in range(MOMENTS))
     where = edges([each.definition.root.model_dump() for portfolio in pair for each in portfolio.values()], moments)
     users = tuple(history(random, where) for _ in range(USERS))
     return World(pair, users, moments, random.choice((1, 2, 64)))
