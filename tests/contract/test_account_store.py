@@ -26,7 +26,13 @@ def store(request: pytest.FixtureRequest) -> AccountStore:
 
 def test_an_account_is_found_as_it_was_created(store: AccountStore) -> None:
     strategy = LoginStrategy(login=frozenset({"email", "customer_id"}), unique=frozenset(), immutable=frozenset())
-    account = an_account(account_id=AccountId(11), look_back_days=90, active_audience_cap=3, strategy=strategy)
+    account = an_account(
+        account_id=AccountId(11),
+        look_back_days=90,
+        active_audience_cap=3,
+        history_retention_days=365,
+        strategy=strategy,
+    )
 
     store.create(account)
 

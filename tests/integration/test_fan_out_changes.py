@@ -18,7 +18,9 @@ from audience_core.domain.ids import Mpid
 from audience_core.domain.membership import MembershipChange, Reason
 from audience_core.domain.output import Target, delivery_bucket_of
 from audience_core.domain.profile import Profile
+from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
@@ -26,11 +28,12 @@ from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsEventQueue, SqsWakeUpQueue
 from audience_core.pipeline.fan_out import FanOut
 from functions.fan_out_changes import handler
-from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, a_connection, an_audience, an_output
+from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, a_connection, an_account, an_audience, an_output
+from tests.support.control_stack import create_history_table
 
 EVENTS = Path("events")
 INDEXES = {"ledger": ("dirty", "dirty_bucket", "dirty_since"), "profiles": ("due", "due_shard", "due_at")}
-TABLES = ("audiences", "outputs", "profiles", "chunks", "memberships", "counts", "ledger")
+TABLES = ("accounts", "audiences", "outputs", "profiles", "chunks", "history", "memberships", "counts", "ledger")
 NOW = 1_795_521_600_000
 ANN = Mpid(8)
 _names = count()
@@ -51,13 +54,16 @@ class Stack:
         self.wake_ups_url = self._queue(f"{name}.fifo", {"FifoQueue": "true"})
         self.profiles = DynamoProfileStore("profiles", "chunks", region)
         self.fan_out = FanOut(
+            DynamoAccountStore("accounts", region),
             DynamoAudienceStore("audiences", region),
             DynamoOutputStore("outputs", region),
+            DynamoHistoryStore("history", region),
             DynamoMembershipStore("memberships", "counts", region),
             DynamoLedgerStore("ledger", region),
             SqsEventQueue(self.events_url, region),
             SqsWakeUpQueue(self.wake_ups_url, region),
         )
+        self.fan_out.accounts.create(an_account())
         self.fan_out.outputs.save(an_output())
         self.fan_out.outputs.save_connection(a_connection())
 
@@ -94,6 +100,9 @@ class Stack:
             ]
         with suppress(self.dynamodb.exceptions.ResourceNotFoundException):
             self.dynamodb.delete_table(TableName=name)
+        if name == "history":
+            create_history_table(name)
+            return
         self.dynamodb.create_table(
             TableName=name,
             KeySchema=_keys("pk", "sk"),
@@ -157,6 +166,10 @@ def test_joins_and_leaves_reach_members_counts_ledger_and_queue(stack: Stack) ->
     assert stack.members() == []
     assert stack.desired(ANN) == [None]
     assert stack.fan_out.memberships.counts(ACCOUNT, AUDIENCE, NOW) == AudienceCounts(size=0, adds_24h=1, drops_24h=1)
+    assert [(each.at, each.reason) for each in stack.fan_out.history.newest(ACCOUNT, AUDIENCE, None, 9).items] == [
+        (NOW, Reason.TIME),
+        (NOW - 5, Reason.EVENT),
+    ]
 
 
 def test_records_that_come_again_count_once(stack: Stack) -> None:

@@ -11,6 +11,7 @@ from audience_core.domain.stores import (
     Archive,
     AudienceStore,
     EventQueue,
+    HistoryStore,
     IdentityStore,
     LedgerStore,
     MembershipStore,
@@ -27,6 +28,7 @@ from audience_core.outputs.http import HttpSend, Send
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.memberships import DynamoMembershipStore
@@ -58,6 +60,7 @@ class Stores:
     archive: Archive
     identities: IdentityStore
     profiles: ProfileStore
+    history: HistoryStore
     memberships: MembershipStore
     ledger: LedgerStore
     wake_ups: WakeUpQueue
@@ -101,6 +104,7 @@ def stores() -> Stores:
         archive=S3Archive(of["ARCHIVE_BUCKET"], region),
         identities=DynamoIdentityStore(of["IDENTITIES_TABLE"], region),
         profiles=DynamoProfileStore(of["PROFILES_TABLE"], of["CHUNKS_TABLE"], region),
+        history=DynamoHistoryStore(of["HISTORY_TABLE"], region),
         memberships=DynamoMembershipStore(of["MEMBERSHIPS_TABLE"], of["COUNTS_TABLE"], region),
         ledger=DynamoLedgerStore(of["LEDGER_TABLE"], region),
         wake_ups=SqsWakeUpQueue(of["WAKE_UPS_QUEUE_URL"], region),
@@ -118,7 +122,7 @@ def pipeline() -> Pipeline:
 def fan_out() -> FanOut:
     """What `pipeline.fan_out` works with."""
     of = stores()
-    return FanOut(of.audiences, of.outputs, of.memberships, of.ledger, of.events, of.wake_ups)
+    return FanOut(of.accounts, of.audiences, of.outputs, of.history, of.memberships, of.ledger, of.events, of.wake_ups)
 
 
 @cache

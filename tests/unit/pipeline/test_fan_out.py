@@ -16,12 +16,22 @@ from audience_core.domain.membership import Membership, MembershipChange, Reason
 from audience_core.domain.messages import Reevaluation, WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, Target, delivery_bucket_of
 from audience_core.domain.profile import Profile, bucket_of
-from audience_core.persistence.memory.control import MemoryAudienceStore, MemoryOutputStore
+from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore, MemoryOutputStore
+from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.ingest import MemoryEventQueue, MemoryWakeUpQueue
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
-from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, OTHER_ACCOUNT, a_connection, an_audience, an_output
+from tests.support.control import (
+    ACCOUNT,
+    AUDIENCE,
+    CONNECTION,
+    OTHER_ACCOUNT,
+    a_connection,
+    an_account,
+    an_audience,
+    an_output,
+)
 
 NOW = 1_795_521_600_000
 ANN, BO = Mpid(-7), Mpid(66)
@@ -34,16 +44,20 @@ class World:
     """An account whose audience 1 is connected to an output, and records that go through it."""
 
     def __init__(self) -> None:
+        self.accounts, self.history = MemoryAccountStore(), MemoryHistoryStore()
         self.audiences, self.outputs = MemoryAudienceStore(), MemoryOutputStore()
         self.memberships, self.ledger = MemoryMembershipStore(), MemoryLedgerStore()
         self.events, self.wake_ups = MemoryEventQueue(), MemoryWakeUpQueue()
+        for account_id in (ACCOUNT, OTHER_ACCOUNT):
+            self.accounts.create(an_account(account_id=account_id, history_retention_days=45))
         self.outputs.save(an_output())
         self.outputs.save_connection(a_connection())
 
     def stores(self, calls_until_crash: int | None = None) -> FanOut:
         calls = None if calls_until_crash is None else iter(range(calls_until_crash))
         stores: list[Any] = [
-            self.audiences, self.outputs, self.memberships, self.ledger, self.events, self.wake_ups
+            self.accounts, self.audiences, self.outputs, self.history,
+            self.memberships, self.ledger, self.events, self.wake_ups,
         ]  # fmt: skip
         return FanOut(*(stores if calls is None else [Failing(store, calls) for store in stores]))
 
@@ -103,6 +117,39 @@ def test_a_join_reaches_member_list_counts_ledger_and_wake_ups() -> None:
     assert world.counted() == (1, 1, 0)
     assert world.desired() == {ANN: Target((EMAIL,))}
     assert world.wake_ups.take() == [WakeUp(ACCOUNT, CONNECTION, delivery_bucket_of(ANN))]
+
+
+def test_joins_and_leaves_are_kept_with_their_instants_and_reasons() -> None:
+    world = World()
+    joined = MembershipChange(AUDIENCE, True, NOW - 9, Reason.IDENTITY)
+    turned = (
+        MembershipChange(AUDIENCE, False, NOW - 5, Reason.TIME),
+        MembershipChange(AUDIENCE, True, NOW - 1, Reason.TIME),
+    )
+    first, second = a_profile(audiences=[1], changes=(joined,)), a_profile(version=2, audiences=[1], changes=turned)
+
+    for _ in range(2):
+        world.take(a_change(None, first), a_change(first, second), a_change(second, None))
+
+    kept = world.history.newest(ACCOUNT, AUDIENCE, None, 10).items
+    assert [(each.at, each.is_member, each.reason, each.version) for each in kept] == [
+        (NOW, False, Reason.DELETION, 3),
+        (NOW - 1, True, Reason.TIME, 2),
+        (NOW - 5, False, Reason.TIME, 2),
+        (NOW - 9, True, Reason.IDENTITY, 1),
+    ]
+    assert world.history.retention_days == 45
+
+
+def test_the_history_is_written_before_the_member_list() -> None:
+    world = World()
+    joined = a_profile(audiences=[1], changes=(MembershipChange(AUDIENCE, True, NOW, Reason.EVENT),))
+
+    with pytest.raises(ConnectionError):
+        fan_out(world.stores(calls_until_crash=2), [a_change(None, joined)], NOW)  # the account, the history
+
+    assert len(world.history.newest(ACCOUNT, AUDIENCE, None, 10).items) == 1
+    assert world.members() == ()
 
 
 def test_a_leave_undoes_it_all() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,7 +10,7 @@ from audience_core.api.edge import instant
 from audience_core.domain.account import Input, InputKind, Workspace
 from audience_core.domain.audience import AudienceCounts, AudienceStatus
 from audience_core.domain.definition import Definition
-from audience_core.domain.membership import Membership
+from audience_core.domain.membership import HistoryEntry, Membership, PastMembership, Reason
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output
 from audience_core.management.listings import Listed
 from audience_core.outputs.registry import ConnectorKind
@@ -100,8 +100,24 @@ class AudienceList(View):
 
 
 class MemberView(View):
+    """Args:
+    since: when it joined; null only for an instant of the past, if that was before the history that is kept.
+    """
+
     mpid: str
-    since: datetime
+    since: datetime | None
+
+
+class HistoryView(View):
+    """Args:
+    change: whether the user joined or left.
+    at: the exact instant; for a change that time alone brought, the instant at which the answer turned.
+    """
+
+    mpid: str
+    change: Literal["joined", "left"]
+    at: datetime
+    reason: Reason
 
 
 class FaultView(View):
@@ -227,8 +243,14 @@ def volatility(counts: AudienceCounts) -> float | None:
     return (counts.adds_24h + counts.drops_24h) / counts.size if counts.size else None
 
 
-def member_view(membership: Membership) -> MemberView:
-    return MemberView(mpid=str(membership.mpid), since=instant(membership.since))
+def member_view(membership: Membership | PastMembership) -> MemberView:
+    since = None if membership.since is None else instant(membership.since)
+    return MemberView(mpid=str(membership.mpid), since=since)
+
+
+def history_view(entry: HistoryEntry) -> HistoryView:
+    change: Literal["joined", "left"] = "joined" if entry.is_member else "left"
+    return HistoryView(mpid=str(entry.mpid), change=change, at=instant(entry.at), reason=entry.reason)
 
 
 def connector_view(kind: ConnectorKind) -> ConnectorView:

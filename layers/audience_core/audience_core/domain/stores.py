@@ -17,7 +17,7 @@ from audience_core.domain.ids import (
     OutputId,
     WorkspaceId,
 )
-from audience_core.domain.membership import Membership
+from audience_core.domain.membership import HistoryEntry, Membership
 from audience_core.domain.messages import AcceptedBatch, PipelineMessage, WakeUp
 from audience_core.domain.output import Connection, LedgerRow, Output, Target
 from audience_core.domain.profile import Profile
@@ -265,6 +265,11 @@ class MembershipStore(Protocol):
         self, account_id: AccountId, audience_id: AudienceId, cursor: str | None, limit: int
     ) -> Page[Membership]: ...
 
+    def bucket_members(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Membership]:
+        """Members of one bucket of profiles, ascending by the text of their mpids, from the one after `after` on."""
+
     def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
         """Count joins and leaves of one bucket of profiles.
 
@@ -273,6 +278,31 @@ class MembershipStore(Protocol):
         """
 
     def counts(self, account_id: AccountId, audience_id: AudienceId, now_ms: int) -> AudienceCounts: ...
+
+
+class HistoryStore(Protocol):
+    """Joins and leaves, each kept until its time is over."""
+
+    def record(self, account_id: AccountId, entries: Sequence[HistoryEntry], retention_days: int) -> None:
+        """Keep entries for so many days after their instants; repeats are harmless."""
+
+    def newest(
+        self, account_id: AccountId, audience_id: AudienceId, cursor: str | None, limit: int
+    ) -> Page[HistoryEntry]:
+        """Of all profiles, newest first."""
+
+    def of_profile(
+        self, account_id: AccountId, audience_id: AudienceId, mpid: Mpid, cursor: str | None, limit: int
+    ) -> Page[HistoryEntry]:
+        """Of one profile, newest first."""
+
+    def by_profile(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None
+    ) -> Iterator[HistoryEntry]:
+        """Of one bucket of profiles, ascending by (text of the mpid, instant, version), from the mpid after `after`.
+
+        Read little by little, and strongly consistent.
+        """
 
 
 class LedgerStore(Protocol):

@@ -77,6 +77,14 @@ class DynamoMembershipStore:
         more = {"bucket": bucket, "after": after} if bucket < BUCKETS else None
         return Page(tuple(found), cursors.encode(more))
 
+    def bucket_members(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Membership]:
+        condition = None if after is None else MembershipItem.sk > str(after)
+        pk = _list(account_id, audience_id, bucket)
+        rows = self._rows.query(pk, condition, limit=limit, consistent_read=True)
+        return [Membership(audience_id, Mpid(int(row.sk)), int(row.since)) for row in rows]
+
     def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
         pk = f"{account_id}#{audience_id}"
         self._add(pk, f"size#{bucket:02d}", steps, None)

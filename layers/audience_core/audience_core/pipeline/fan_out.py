@@ -16,9 +16,11 @@ from audience_core.domain.messages import Reevaluation, WakeUp
 from audience_core.domain.output import Connection, ConnectionStatus, Target, delivery_bucket_of
 from audience_core.domain.profile import Profile, bucket_of
 from audience_core.domain.stores import (
+    AccountStore,
     AudienceStore,
     CountStep,
     EventQueue,
+    HistoryStore,
     LedgerStore,
     MembershipStore,
     OutputStore,
@@ -26,6 +28,7 @@ from audience_core.domain.stores import (
 )
 from audience_core.outputs.projection import Acceptance, project
 from audience_core.outputs.registry import acceptance_of
+from audience_core.pipeline.history import changes_between, record
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +66,10 @@ class ProfileChange:
 class FanOut:
     """What fanning out needs of the outside world."""
 
+    accounts: AccountStore
     audiences: AudienceStore
     outputs: OutputStore
+    history: HistoryStore
     memberships: MembershipStore
     ledger: LedgerStore
     events: EventQueue
@@ -78,6 +83,9 @@ def fan_out(stores: FanOut, changes: Sequence[ProfileChange], now_ms: int) -> No
         if change.profile.environment is Environment.PRODUCTION:
             by_account[change.profile.account_id].append(change)
     for account_id, mine in by_account.items():
+        # Before the member lists: whoever reads a list and then the history finds the way back from it.
+        changed = [each for change in mine for each in changes_between(change.old, change.new, change.at)]
+        record(stores.history, stores.accounts, account_id, changed)
         _update_members(stores.memberships, account_id, mine)
         _count(stores.memberships, account_id, mine)
         _update_ledger(stores, account_id, mine, now_ms)

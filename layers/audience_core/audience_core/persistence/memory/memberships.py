@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from audience_core.domain.audience import AudienceCounts
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership
+from audience_core.domain.profile import bucket_of
 from audience_core.domain.stores import CountStep, Page
 
 HOUR_MS = 3_600_000
@@ -32,6 +33,14 @@ class MemoryMembershipStore:
         start = int(cursor or 0)
         found = tuple(Membership(audience_id, mpid, since) for mpid, since in rows[start : start + limit])
         return Page(found, str(start + limit) if start + limit < len(rows) else None)
+
+    def bucket_members(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Membership]:
+        rows = self._rows.get((account_id, audience_id), {}).items()
+        here = [Membership(audience_id, mpid, since) for mpid, since in rows if bucket_of(mpid) == bucket]
+        rest = [each for each in here if after is None or str(each.mpid) > str(after)]
+        return sorted(rest, key=lambda each: str(each.mpid))[:limit]
 
     def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
         counted = self._steps.setdefault(((account_id, audience_id), bucket), [])
