@@ -1,4 +1,4 @@
-"""What a million joins and leaves cost to keep: `python -m benchmarks.history_cost` measures items as they are stored."""
+"""What a million joins and leaves cost to keep, by the items as stored: `python -m benchmarks.history_cost`."""
 
 import random
 from typing import Any
@@ -63,9 +63,7 @@ def main() -> None:
     stored = 2 * (mean + OVERHEAD_BYTES)
     writes = 2 * USD_PER_MILLION_WRITES
     kept = stored * MILLION / 1e9 * USD_PER_GB_MONTH * KEPT_DAYS / 30
-    print(
-        f"{mean:.0f} bytes an item, {stored:.0f} bytes with its index: {stored * MILLION / 1e9:.2f} GB a million changes"
-    )
+    print(f"{mean:.0f} bytes an item, {stored:.0f} with its index: {stored * MILLION / 1e9:.2f} GB a million changes")
     print(f"a million changes: {writes:.2f} USD to write, {kept:.2f} USD to keep for {KEPT_DAYS} days")
 
 

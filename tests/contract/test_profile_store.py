@@ -8,6 +8,7 @@ from audience_core.domain.definition import EventKind
 from audience_core.domain.event import Environment, Event, Identity
 from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.domain.membership import MembershipChange, Reason
+from audience_core.domain.messages import Due
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen, due_shard_of
 from audience_core.domain.stores import ProfileStore
 from audience_core.errors import StaleVersionError
@@ -133,10 +134,28 @@ def test_those_who_are_due_are_found_and_nobody_else(store: ProfileStore) -> Non
         store.save(each, NOW)
     shard = due_shard_of(NELL)
 
-    assert list(store.due(shard, NOW + 4)) == []
-    assert list(store.due(shard, NOW + 5)) == [(ACCOUNT, NELL)]
-    assert list(store.due(shard, NOW + 100)) == [(ACCOUNT, NELL), (ACCOUNT, later.mpid)]
-    assert list(store.due((shard + 1) % 16, NOW + 100)) == []
+    first, second = Due(ACCOUNT, NELL, NOW + 5), Due(ACCOUNT, later.mpid, NOW + 6)
+    assert due(store, shard, 0, NOW + 4) == []
+    assert due(store, shard, 0, NOW + 5) == [first]
+    assert due(store, shard, 0, NOW + 100) == [first, second]
+    assert due(store, shard, NOW + 5, NOW + 100) == [second]
+    assert due(store, (shard + 1) % 16, 0, NOW + 100) == []
+
+
+def test_many_of_one_instant_are_found_once_each_in_pages(store: ProfileStore) -> None:
+    everybody = [Mpid(5 + number * 64 * 16) for number in range(25)]
+    for mpid in everybody:
+        store.save(a_profile(mpid), NOW)
+
+    pages: list[tuple[Due, ...]] = []
+    cursor = None
+    while cursor is not None or not pages:
+        page = store.due(due_shard_of(5), NOW, NOW + 5, cursor, 10)
+        pages.append(page.items)
+        cursor = page.next
+
+    assert [len(items) for items in pages if items] == [10, 10, 5]
+    assert {each.mpid for items in pages for each in items} == set(everybody)
 
 
 def test_a_profile_that_nothing_awaits_leaves_the_index(store: ProfileStore) -> None:
@@ -145,4 +164,8 @@ def test_a_profile_that_nothing_awaits_leaves_the_index(store: ProfileStore) -> 
 
     store.save(profile, NOW)
 
-    assert list(store.due(due_shard_of(NELL), NOW + 1000)) == []
+    assert due(store, due_shard_of(NELL), 0, NOW + 1000) == []
+
+
+def due(store: ProfileStore, shard: int, after_ms: int, until_ms: int) -> list[Due]:
+    return list(store.due(shard, after_ms, until_ms, None, 100).items)

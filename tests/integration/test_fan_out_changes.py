@@ -25,7 +25,7 @@ from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
-from audience_core.persistence.queues import SqsEventQueue, SqsWakeUpQueue
+from audience_core.persistence.queues import SqsReevaluationQueue, SqsWakeUpQueue
 from audience_core.pipeline.fan_out import FanOut
 from functions.fan_out_changes import handler
 from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, a_connection, an_account, an_audience, an_output
@@ -50,7 +50,7 @@ class Stack:
         for table in TABLES:
             self._recreate(table)
         name = f"fan-out-{next(_names)}"
-        self.events_url = self._queue(name, {})
+        self.reevaluations_url = self._queue(name, {})
         self.wake_ups_url = self._queue(f"{name}.fifo", {"FifoQueue": "true"})
         self.profiles = DynamoProfileStore("profiles", "chunks", region)
         self.fan_out = FanOut(
@@ -60,7 +60,7 @@ class Stack:
             DynamoHistoryStore("history", region),
             DynamoMembershipStore("memberships", "counts", region),
             DynamoLedgerStore("ledger", region),
-            SqsEventQueue(self.events_url, region),
+            SqsReevaluationQueue(self.reevaluations_url, region),
             SqsWakeUpQueue(self.wake_ups_url, region),
         )
         self.fan_out.accounts.create(an_account())
@@ -188,7 +188,7 @@ def test_a_profile_of_outdated_definitions_is_queued_again(stack: Stack) -> None
 
     handler.lambda_handler({"Records": [a_record(None, stack.image(a_member()), 1)]}, CONTEXT)
 
-    assert stack.queued(stack.events_url) == [{"type": "reevaluation", "account_id": ACCOUNT, "mpid": ANN}]
+    assert stack.queued(stack.reevaluations_url) == [{"type": "reevaluation", "account_id": ACCOUNT, "mpid": ANN}]
 
 
 def test_a_record_that_cannot_be_read_holds_up_only_what_follows_it(stack: Stack) -> None:

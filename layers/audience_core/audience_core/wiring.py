@@ -14,10 +14,12 @@ from audience_core.domain.stores import (
     HistoryStore,
     IdentityStore,
     LedgerStore,
+    MarkStore,
     MembershipStore,
     OutputStore,
     ProfileStore,
     RateStore,
+    ReevaluationQueue,
     RequestStore,
     SecretStore,
     WakeUpQueue,
@@ -31,10 +33,11 @@ from audience_core.persistence.audiences import DynamoAudienceStore
 from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.ledger import DynamoLedgerStore
+from audience_core.persistence.marks import DynamoMarkStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
-from audience_core.persistence.queues import SqsEventQueue, SqsWakeUpQueue
+from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue, SqsWakeUpQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.persistence.secrets import SecretsManagerStore
 from audience_core.persistence.workflows import StepFunctionsWorkflows
@@ -57,6 +60,8 @@ class Stores:
     requests: RequestStore
     rates: RateStore
     events: EventQueue
+    reevaluations: ReevaluationQueue
+    marks: MarkStore
     archive: Archive
     identities: IdentityStore
     profiles: ProfileStore
@@ -101,6 +106,8 @@ def stores() -> Stores:
         requests=DynamoRequestStore(of["REQUESTS_TABLE"], region),
         rates=DynamoRateStore(of["REQUESTS_TABLE"], region),
         events=SqsEventQueue(of["EVENTS_QUEUE_URL"], region),
+        reevaluations=SqsReevaluationQueue(of["REEVALUATIONS_QUEUE_URL"], region),
+        marks=DynamoMarkStore(of["MARKS_TABLE"], region),
         archive=S3Archive(of["ARCHIVE_BUCKET"], region),
         identities=DynamoIdentityStore(of["IDENTITIES_TABLE"], region),
         profiles=DynamoProfileStore(of["PROFILES_TABLE"], of["CHUNKS_TABLE"], region),
@@ -122,7 +129,8 @@ def pipeline() -> Pipeline:
 def fan_out() -> FanOut:
     """What `pipeline.fan_out` works with."""
     of = stores()
-    return FanOut(of.accounts, of.audiences, of.outputs, of.history, of.memberships, of.ledger, of.events, of.wake_ups)
+    control = (of.accounts, of.audiences, of.outputs)
+    return FanOut(*control, of.history, of.memberships, of.ledger, of.reevaluations, of.wake_ups)
 
 
 @cache

@@ -13,12 +13,12 @@ from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AudienceId, ConnectionId, Mpid, OutputId
 from audience_core.domain.membership import Membership, MembershipChange, Reason
-from audience_core.domain.messages import Reevaluation, WakeUp
+from audience_core.domain.messages import Due, WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, Target, delivery_bucket_of
 from audience_core.domain.profile import Profile, bucket_of
 from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore, MemoryOutputStore
 from audience_core.persistence.memory.history import MemoryHistoryStore
-from audience_core.persistence.memory.ingest import MemoryEventQueue, MemoryWakeUpQueue
+from audience_core.persistence.memory.ingest import MemoryReevaluationQueue, MemoryWakeUpQueue
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
@@ -47,7 +47,7 @@ class World:
         self.accounts, self.history = MemoryAccountStore(), MemoryHistoryStore()
         self.audiences, self.outputs = MemoryAudienceStore(), MemoryOutputStore()
         self.memberships, self.ledger = MemoryMembershipStore(), MemoryLedgerStore()
-        self.events, self.wake_ups = MemoryEventQueue(), MemoryWakeUpQueue()
+        self.reevaluations, self.wake_ups = MemoryReevaluationQueue(), MemoryWakeUpQueue()
         for account_id in (ACCOUNT, OTHER_ACCOUNT):
             self.accounts.create(an_account(account_id=account_id, history_retention_days=45))
         self.outputs.save(an_output())
@@ -57,7 +57,7 @@ class World:
         calls = None if calls_until_crash is None else iter(range(calls_until_crash))
         stores: list[Any] = [
             self.accounts, self.audiences, self.outputs, self.history,
-            self.memberships, self.ledger, self.events, self.wake_ups,
+            self.memberships, self.ledger, self.reevaluations, self.wake_ups,
         ]  # fmt: skip
         return FanOut(*(stores if calls is None else [Failing(store, calls) for store in stores]))
 
@@ -208,7 +208,7 @@ def test_a_deleted_profile_leaves_everything() -> None:
 
     assert world.members() == world.members(OTHER_AUDIENCE) == ()
     assert world.desired() == {ANN: None}
-    assert world.events.take() == []
+    assert world.reevaluations.take() == []
 
 
 def test_development_profiles_reach_nothing() -> None:
@@ -259,7 +259,7 @@ def test_a_profile_evaluated_with_outdated_definitions_is_sent_round_again_once(
 
     world.take(a_change(None, first), a_change(first, second), a_change(None, a_profile(BO, program_version=1)))
 
-    assert world.events.take() == [Reevaluation(ACCOUNT, ANN)]
+    assert world.reevaluations.take() == [Due(ACCOUNT, ANN, NOW)]
 
 
 def test_a_profile_that_was_brought_up_to_date_in_between_is_left_alone() -> None:
@@ -269,7 +269,7 @@ def test_a_profile_that_was_brought_up_to_date_in_between_is_left_alone() -> Non
 
     world.take(a_change(None, first), a_change(first, second))
 
-    assert world.events.take() == []
+    assert world.reevaluations.take() == []
 
 
 MPIDS = [Mpid(each) for each in (1, 2, 65, 66, 129)]  # in two buckets
@@ -342,3 +342,12 @@ def _deliver(world: World, shards: list[list[ProfileChange]], plan: Iterable[tup
         positions[shard] = max(0, positions[shard] - back)
     for records, position in zip(shards, positions, strict=True):
         fan_out(world.stores(), records[position:], NOW)
+
+
+def test_a_write_that_makes_a_profile_due_soon_queues_its_visit() -> None:
+    world = World()
+    soon, later = a_profile(agenda_until=NOW + 20_000), a_profile(BO, agenda_until=NOW + 3_600_000)
+
+    world.take(a_change(None, soon), a_change(None, later))
+
+    assert world.reevaluations.take() == [Due(ACCOUNT, ANN, NOW + 20_000)]

@@ -18,7 +18,7 @@ from audience_core.domain.ids import (
     WorkspaceId,
 )
 from audience_core.domain.membership import HistoryEntry, Membership
-from audience_core.domain.messages import AcceptedBatch, PipelineMessage, WakeUp
+from audience_core.domain.messages import AcceptedBatch, Due, PipelineMessage, WakeUp
 from audience_core.domain.output import Connection, LedgerRow, Output, Target
 from audience_core.domain.profile import Profile
 
@@ -183,6 +183,25 @@ class EventQueue(Protocol):
         """All are queued when this returns; on any error the caller must assume that some are not."""
 
 
+class ReevaluationQueue(Protocol):
+    """Profiles that somebody must look at again; apart from live events, so that neither holds up the other."""
+
+    def send(self, due: Sequence[Due], now_ms: int) -> None:
+        """All are queued when this returns, each to be looked at no earlier than its instant (15 minutes ahead)."""
+
+    def waiting(self) -> int:
+        """About how many messages are due and not done; those of later instants do not count."""
+
+
+class MarkStore(Protocol):
+    """How far scheduled work has come: one text for each name."""
+
+    def get(self, name: str) -> str | None:
+        """Strongly consistent."""
+
+    def put(self, name: str, value: str) -> None: ...
+
+
 class Archive(Protocol):
     def put(self, batches: Sequence[AcceptedBatch]) -> None:
         """Keep raw batches durably before their queue messages are deleted; the same call twice is harmless."""
@@ -233,8 +252,11 @@ class ProfileStore(Protocol):
     ) -> Page[Profile]:
         """Profiles of a bucket, ascending by the text of their mpids."""
 
-    def due(self, shard: int, now_ms: int) -> Iterator[tuple[AccountId, Mpid]]:
-        """Production profiles of an index shard (of `DUE_SHARDS`) with `due_at` at or before now, earliest first."""
+    def due(self, shard: int, after_ms: int, until_ms: int, cursor: str | None, limit: int) -> Page[Due]:
+        """Profiles of an index shard (of `DUE_SHARDS`) due later than one instant and no later than another.
+
+        Earliest first; only eventually consistent. Cursors belong to the two instants they were given out for.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
@@ -12,6 +12,7 @@ from pynamodb.models import Model
 
 from audience_core.domain.event import Environment, Event, by_time
 from audience_core.domain.ids import DAY_MS, NEVER, AccountId, Mpid
+from audience_core.domain.messages import Due
 from audience_core.domain.profile import ChunkRef, Profile, Track, TrackKey, bucket_of, due_shard_of
 from audience_core.domain.stores import Page
 from audience_core.errors import StaleVersionError
@@ -109,9 +110,15 @@ class DynamoProfileStore:
         found = self._with_chunks([_profile(item) for item in rows])
         return Page(tuple(found), cursors.encode(rows.last_evaluated_key))
 
-    def due(self, shard: int, now_ms: int) -> Iterator[tuple[AccountId, Mpid]]:
-        for item in self._items.due.query(f"{shard:02d}", DueIndex.due_at <= now_ms):
-            yield AccountId(int(item.pk.split("#", 1)[0])), Mpid(int(item.sk))
+    def due(self, shard: int, after_ms: int, until_ms: int, cursor: str | None, limit: int) -> Page[Due]:
+        rows = self._items.due.query(
+            f"{shard:02d}",
+            DueIndex.due_at.between(after_ms + 1, until_ms),
+            limit=limit,
+            last_evaluated_key=cursors.decode(cursor),
+        )
+        found = [Due(AccountId(int(i.pk.split("#", 1)[0])), Mpid(int(i.sk)), int(i.due_at)) for i in rows]
+        return Page(tuple(found), cursors.encode(rows.last_evaluated_key))
 
     def _with_chunks(self, profiles: list[Profile]) -> list[Profile]:
         heavy = {_chunk_key(profile): profile for profile in profiles if profile.sealed}

@@ -1,9 +1,10 @@
 """Profiles in memory, packed like stored ones, so that tests meet the same form."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, Mpid
+from audience_core.domain.messages import Due
 from audience_core.domain.profile import Profile, bucket_of, due_shard_of
 from audience_core.domain.stores import Page
 from audience_core.errors import StaleVersionError
@@ -42,9 +43,12 @@ class MemoryProfileStore:
         items = tuple(self._profile(key) for key in rest[:limit])
         return Page(items, _text_of_mpid(rest[limit - 1]) if len(rest) > limit else None)
 
-    def due(self, shard: int, now_ms: int) -> Iterator[tuple[AccountId, Mpid]]:
-        due = sorted((row[2], key) for key, row in self._stored.items() if row[2] <= now_ms)
-        yield from ((key[0], key[2]) for _, key in due if due_shard_of(key[2]) == shard)
+    def due(self, shard: int, after_ms: int, until_ms: int, cursor: str | None, limit: int) -> Page[Due]:
+        here = ((row[2], key) for key, row in self._stored.items() if due_shard_of(key[2]) == shard)
+        due = sorted((at, str(key[2]), key[0]) for at, key in here if after_ms < at <= until_ms)
+        left = [each for each in due if cursor is None or repr(each) > cursor]
+        items = tuple(Due(account_id, Mpid(int(mpid)), at) for at, mpid, account_id in left[:limit])
+        return Page(items, repr(left[limit - 1]) if len(left) > limit else None)
 
     def _profile(self, key: _Key) -> Profile:
         version, program, _, state, timeline = self._stored[key]
