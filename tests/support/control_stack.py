@@ -101,6 +101,24 @@ def create_table(name: str) -> str:
     return unique
 
 
+def create_profiles_table() -> str:
+    """A table of profiles with its index of those due; its name, which is new each time."""
+    unique = f"profiles-{uuid.uuid4()}"
+    types = {"pk": "S", "sk": "S", "due_shard": "S", "due_at": "N"}
+    table, due = (
+        [{"AttributeName": first, "KeyType": "HASH"}, {"AttributeName": second, "KeyType": "RANGE"}]
+        for first, second in (("pk", "sk"), ("due_shard", "due_at"))
+    )
+    boto3.client("dynamodb", region_name=REGION).create_table(
+        TableName=unique,
+        KeySchema=table,
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()],
+        GlobalSecondaryIndexes=[{"IndexName": "due", "KeySchema": due, "Projection": {"ProjectionType": "KEYS_ONLY"}}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return unique
+
+
 def create_history_table(name: str = "") -> str:
     """A table of joins and leaves with its index by profile; its name, which is new each time unless given."""
     table = name or f"history-{uuid.uuid4()}"
