@@ -39,6 +39,14 @@ def test_an_account_is_found_as_it_was_created(store: AccountStore) -> None:
     assert store.get(AccountId(11)) == account
 
 
+def test_all_accounts_are_listed_and_no_clients(store: AccountStore) -> None:
+    account = an_account(account_id=AccountId(21))
+    store.create(account)
+    store.save_client(Client(client_id="lister", account_id=AccountId(21), role=Role.USER, name="Lister"))
+
+    assert [each for each in store.all() if each.account_id == AccountId(21)] == [account]
+
+
 def test_an_account_id_is_given_once(store: AccountStore) -> None:
     store.create(an_account(account_id=AccountId(12), name="First"))
 

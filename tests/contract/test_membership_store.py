@@ -10,7 +10,7 @@ import pytest
 from audience_core.domain.audience import AudienceCounts
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership
-from audience_core.domain.stores import CountStep, MembershipStore
+from audience_core.domain.stores import CountStep, MembershipStore, Tally
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from tests.contract.conftest import CreateTable
@@ -89,6 +89,42 @@ def test_one_bucket_is_read_by_the_text_of_mpids_from_any_of_them_on(store: Memb
     assert list(store.bucket_members(ACCOUNT, PLAYERS, 0, None, 100)) == members
     assert list(store.bucket_members(ACCOUNT, PLAYERS, 0, Mpid(-64), 2)) == members[2:4]
     assert list(store.bucket_members(ACCOUNT, PLAYERS, 0, Mpid(640), 2)) == []
+
+
+def test_the_listed_are_told_from_the_others(store: MembershipStore) -> None:
+    store.apply(ACCOUNT, [Membership(PLAYERS, Mpid(1), 5), Membership(BUYERS, Mpid(-2), 5)], [])
+
+    wanted = {(PLAYERS, Mpid(1)), (PLAYERS, Mpid(-2)), (BUYERS, Mpid(-2)), (BUYERS, Mpid(1))}
+
+    assert store.listed(ACCOUNT, wanted) == {(PLAYERS, Mpid(1)), (BUYERS, Mpid(-2))}
+    assert store.listed(OTHER_ACCOUNT, wanted) == frozenset()
+    assert store.listed(ACCOUNT, []) == frozenset()
+
+
+def test_a_tally_compares_the_listed_with_the_counted_and_is_adjusted(store: MembershipStore) -> None:
+    steps = _steps("++-")
+    store.apply(ACCOUNT, [Membership(PLAYERS, Mpid(64 * n + BUCKET), 5) for n in range(3)], [])
+    assert store.tally(ACCOUNT, PLAYERS, BUCKET) == Tally(3, 0, "")
+    store.count(ACCOUNT, PLAYERS, BUCKET, steps)
+    found = store.tally(ACCOUNT, PLAYERS, BUCKET)
+
+    assert store.adjust(ACCOUNT, PLAYERS, BUCKET, 2, found.sequence)
+
+    assert (found.listed, found.counted) == (3, 1)
+    assert store.tally(ACCOUNT, PLAYERS, BUCKET).counted == 3
+    assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(3, 2, 1)
+    store.count(ACCOUNT, PLAYERS, BUCKET, steps)
+    assert store.counts(ACCOUNT, PLAYERS, NOW).size == 3
+
+
+def test_a_size_that_moved_is_not_adjusted(store: MembershipStore) -> None:
+    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("+"))
+    seen = store.tally(ACCOUNT, PLAYERS, BUCKET).sequence
+    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("++"))
+
+    assert not store.adjust(ACCOUNT, PLAYERS, BUCKET, 5, seen)
+    assert not store.adjust(ACCOUNT, PLAYERS, BUCKET, 5, "")
+    assert store.counts(ACCOUNT, PLAYERS, NOW).size == 2
 
 
 def test_an_audience_nobody_joined_counts_nothing(store: MembershipStore) -> None:

@@ -158,6 +158,15 @@ def test_many_of_one_instant_are_found_once_each_in_pages(store: ProfileStore) -
     assert {each.mpid for items in pages for each in items} == set(everybody)
 
 
+def test_a_stretch_begins_after_any_mpid(store: ProfileStore) -> None:
+    for mpid in (128, -64, 64, 640, 1):
+        store.save(a_profile(Mpid(mpid)), NOW)
+
+    assert [p.mpid for p in store.stretch(ACCOUNT, PRODUCTION, 0, None, 10)] == [-64, 128, 64, 640]
+    assert [p.mpid for p in store.stretch(ACCOUNT, PRODUCTION, 0, Mpid(12), 2)] == [128, 64]
+    assert list(store.stretch(ACCOUNT, DEVELOPMENT, 0, None, 10)) == []
+
+
 def test_a_profile_that_nothing_awaits_leaves_the_index(store: ProfileStore) -> None:
     profile = store.save(a_profile(), NOW)
     profile.agenda, profile.agenda_until = (), 1 << 62

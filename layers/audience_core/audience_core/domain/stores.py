@@ -41,6 +41,9 @@ class AccountStore(Protocol):
     def create(self, account: Account) -> Account:
         """Raise `ConflictError` when the id is taken."""
 
+    def all(self) -> Iterator[Account]:
+        """Every account, in no particular order; for scheduled work only."""
+
     def save_client(self, client: Client) -> None: ...
 
     def client(self, client_id: str) -> Client:
@@ -252,6 +255,11 @@ class ProfileStore(Protocol):
     ) -> Page[Profile]:
         """Profiles of a bucket, ascending by the text of their mpids."""
 
+    def stretch(
+        self, account_id: AccountId, environment: Environment, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Profile]:
+        """Profiles of a bucket, ascending by the text of their mpids, from the one after `after` on."""
+
     def due(self, shard: int, after_ms: int, until_ms: int, cursor: str | None, limit: int) -> Page[Due]:
         """Profiles of an index shard (of `DUE_SHARDS`) due later than one instant and no later than another.
 
@@ -272,6 +280,19 @@ class CountStep:
     at: int
     adds: int
     drops: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Members of one bucket of profiles: as many as are listed, and as many as were counted.
+
+    Args:
+        sequence: of the record that was counted last; "" before the first.
+    """
+
+    listed: int
+    counted: int
+    sequence: str
 
 
 class MembershipStore(Protocol):
@@ -300,6 +321,17 @@ class MembershipStore(Protocol):
         """
 
     def counts(self, account_id: AccountId, audience_id: AudienceId, now_ms: int) -> AudienceCounts: ...
+
+    def listed(
+        self, account_id: AccountId, wanted: Collection[tuple[AudienceId, Mpid]]
+    ) -> frozenset[tuple[AudienceId, Mpid]]:
+        """Those of the wanted that are in the member lists; strongly consistent."""
+
+    def tally(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> Tally:
+        """Count the members of a bucket one by one."""
+
+    def adjust(self, account_id: AccountId, audience_id: AudienceId, bucket: int, by: int, sequence: str) -> bool:
+        """Correct the size by so many, unless a record was counted since `sequence`; whether it was done."""
 
 
 class HistoryStore(Protocol):

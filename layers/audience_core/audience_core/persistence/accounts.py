@@ -1,5 +1,7 @@
 """Accounts and their OAuth2 clients in DynamoDB."""
 
+from collections.abc import Iterator
+
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PutError
 from pynamodb.models import Model
@@ -46,18 +48,12 @@ class DynamoAccountStore:
 
     def get(self, account_id: AccountId) -> Account:
         try:
-            item = self._accounts.get(_account_key(account_id), _ACCOUNT)
+            return _account(self._accounts.get(_account_key(account_id), _ACCOUNT))
         except DoesNotExist as error:
             raise NotFoundError(f"there is no account {account_id}") from error
-        return Account(
-            account_id=account_id,
-            name=item.name,
-            look_back_days=int(item.look_back_days),
-            active_audience_cap=int(item.active_audience_cap),
-            batches_per_second=int(item.batches_per_second),
-            history_retention_days=int(item.history_retention_days),
-            strategy=LoginStrategy.model_validate(item.strategy),
-        )
+
+    def all(self) -> Iterator[Account]:
+        return map(_account, self._accounts.scan(AccountItem.sk == _ACCOUNT))
 
     def create(self, account: Account) -> Account:
         item = self._accounts(
@@ -98,6 +94,18 @@ class DynamoAccountStore:
             role=Role(item.role),
             name=item.name,
         )
+
+
+def _account(item: AccountItem) -> Account:
+    return Account(
+        account_id=AccountId(int(item.pk.split("#")[0])),
+        name=item.name,
+        look_back_days=int(item.look_back_days),
+        active_audience_cap=int(item.active_audience_cap),
+        batches_per_second=int(item.batches_per_second),
+        history_retention_days=int(item.history_retention_days),
+        strategy=LoginStrategy.model_validate(item.strategy),
+    )
 
 
 def _account_key(account_id: AccountId) -> str:

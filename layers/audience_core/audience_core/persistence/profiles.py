@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
@@ -109,6 +109,14 @@ class DynamoProfileStore:
         )
         found = self._with_chunks([_profile(item) for item in rows])
         return Page(tuple(found), cursors.encode(rows.last_evaluated_key))
+
+    def stretch(
+        self, account_id: AccountId, environment: Environment, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Profile]:
+        later = None if after is None else ProfileItem.sk > str(after)
+        pk = partition(account_id, environment, bucket)
+        rows = self._items.query(pk, later, limit=limit, consistent_read=True)
+        return self._with_chunks([_profile(item) for item in rows])
 
     def due(self, shard: int, after_ms: int, until_ms: int, cursor: str | None, limit: int) -> Page[Due]:
         rows = self._items.due.query(

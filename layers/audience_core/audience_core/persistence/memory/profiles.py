@@ -1,6 +1,6 @@
 """Profiles in memory, packed like stored ones, so that tests meet the same form."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, Mpid
@@ -42,6 +42,11 @@ class MemoryProfileStore:
         rest = [key for key in sorted(here, key=_text_of_mpid) if cursor is None or _text_of_mpid(key) > cursor]
         items = tuple(self._profile(key) for key in rest[:limit])
         return Page(items, _text_of_mpid(rest[limit - 1]) if len(rest) > limit else None)
+
+    def stretch(
+        self, account_id: AccountId, environment: Environment, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Profile]:
+        return self.page(account_id, environment, bucket, None if after is None else str(after), limit).items
 
     def due(self, shard: int, after_ms: int, until_ms: int, cursor: str | None, limit: int) -> Page[Due]:
         here = ((row[2], key) for key, row in self._stored.items() if due_shard_of(key[2]) == shard)
