@@ -30,6 +30,7 @@ def test_an_account_is_found_as_it_was_created(store: AccountStore) -> None:
         account_id=AccountId(11),
         look_back_days=90,
         active_audience_cap=3,
+        profile_retention_days=60,
         history_retention_days=365,
         strategy=strategy,
     )

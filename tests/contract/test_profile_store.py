@@ -2,6 +2,7 @@
 
 import random
 
+import boto3
 import pytest
 
 from audience_core.domain.definition import EventKind
@@ -115,7 +116,7 @@ def test_a_stale_save_changes_nothing(store: ProfileStore) -> None:
         store.save(a_profile(), NOW)
 
     found = store.load(ACCOUNT, PRODUCTION, [NELL])[NELL]
-    assert (found.version, found.memberships) == (2, frozenset())
+    assert (found.version, found.memberships) == (NOW // 1000 + 1, frozenset())
 
 
 def test_accounts_and_environments_share_nothing(store: ProfileStore) -> None:
@@ -156,6 +157,50 @@ def test_many_of_one_instant_are_found_once_each_in_pages(store: ProfileStore) -
 
     assert [len(items) for items in pages if items] == [10, 10, 5]
     assert {each.mpid for items in pages for each in items} == set(everybody)
+
+
+def test_a_profile_is_deleted_unless_it_was_written_meanwhile(store: ProfileStore) -> None:
+    store.save(a_profile(), NOW)
+    first, second = (store.load(ACCOUNT, PRODUCTION, [NELL])[NELL] for _ in range(2))
+    store.save(first, NOW)
+
+    with pytest.raises(StaleVersionError):
+        store.delete(second)
+    assert store.load(ACCOUNT, PRODUCTION, [NELL]) != {}
+    store.delete(first)
+
+    assert store.load(ACCOUNT, PRODUCTION, [NELL]) == {}
+    for stale in (first, second):
+        with pytest.raises(StaleVersionError):
+            store.delete(stale)
+        with pytest.raises(StaleVersionError):
+            store.save(stale, NOW)
+
+
+def test_a_later_profile_of_the_mpid_has_greater_versions(store: ProfileStore) -> None:
+    former = store.save(a_profile(), NOW)
+    former = store.save(former, NOW + 1000)
+    store.delete(former)
+
+    later = store.save(a_profile(), NOW + 5000)
+
+    assert later.version > former.version + 1
+    assert store.load(ACCOUNT, PRODUCTION, [NELL])[NELL].version == later.version
+
+
+def test_the_timeline_of_a_removed_profile_is_discarded(create_table: CreateTable, aws: str) -> None:
+    chunks = create_table("chunks-discarded")
+    store = DynamoProfileStore(create_table("profiles-discarded", DUE), chunks, aws)
+    profile = a_profile()
+    profile.timeline = {(EventKind.COMMERCE, "purchase"): events(5000)}
+    saved = store.save(profile, NOW)
+    table = boto3.resource("dynamodb", region_name=aws).Table(chunks)
+    assert table.scan()["Count"] == len(saved.sealed) > 0
+
+    for _ in range(2):
+        store.discard_timeline(saved)
+
+    assert table.scan()["Count"] == 0
 
 
 def test_a_stretch_begins_after_any_mpid(store: ProfileStore) -> None:

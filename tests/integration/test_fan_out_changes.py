@@ -21,6 +21,7 @@ from audience_core.domain.profile import Profile
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.audiences import DynamoAudienceStore
 from audience_core.persistence.history import DynamoHistoryStore
+from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
@@ -33,9 +34,21 @@ from tests.support.control_stack import create_history_table
 
 EVENTS = Path("events")
 INDEXES = {"ledger": ("dirty", "dirty_bucket", "dirty_since"), "profiles": ("due", "due_shard", "due_at")}
-TABLES = ("accounts", "audiences", "outputs", "profiles", "chunks", "history", "memberships", "counts", "ledger")
+TABLES = (
+    "accounts",
+    "audiences",
+    "outputs",
+    "profiles",
+    "chunks",
+    "identities",
+    "history",
+    "memberships",
+    "counts",
+    "ledger",
+)
 NOW = 1_795_521_600_000
 ANN = Mpid(8)
+FIRST_VERSION = NOW // 1000
 _names = count()
 CONTEXT = SimpleNamespace(
     function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:us-east-1:1:f", aws_request_id="r"
@@ -62,6 +75,8 @@ class Stack:
             DynamoLedgerStore("ledger", region),
             SqsReevaluationQueue(self.reevaluations_url, region),
             SqsWakeUpQueue(self.wake_ups_url, region),
+            DynamoIdentityStore("identities", region),
+            self.profiles,
         )
         self.fan_out.accounts.create(an_account())
         self.fan_out.outputs.save(an_output())
@@ -152,7 +167,7 @@ def a_left(version: int) -> Profile:
 
 def test_joins_and_leaves_reach_members_counts_ledger_and_queue(stack: Stack) -> None:
     joined = stack.image(a_member())
-    left = stack.image(a_left(1))
+    left = stack.image(a_left(FIRST_VERSION))
 
     answer = handler.lambda_handler({"Records": [a_record(None, joined, 1)]}, CONTEXT)
 
@@ -174,7 +189,7 @@ def test_joins_and_leaves_reach_members_counts_ledger_and_queue(stack: Stack) ->
 
 def test_records_that_come_again_count_once(stack: Stack) -> None:
     joined = stack.image(a_member())
-    left = stack.image(a_left(1))
+    left = stack.image(a_left(FIRST_VERSION))
     records = [a_record(None, joined, 9), a_record(joined, left, 10)]
 
     for batch in (records, records[1:], records):

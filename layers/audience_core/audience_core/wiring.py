@@ -130,7 +130,8 @@ def fan_out() -> FanOut:
     """What `pipeline.fan_out` works with."""
     of = stores()
     control = (of.accounts, of.audiences, of.outputs)
-    return FanOut(*control, of.history, of.memberships, of.ledger, of.reevaluations, of.wake_ups)
+    derived = (of.history, of.memberships, of.ledger)
+    return FanOut(*control, *derived, of.reevaluations, of.wake_ups, of.identities, of.profiles)
 
 
 @cache

@@ -18,9 +18,11 @@ from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, Targ
 from audience_core.domain.profile import Profile, bucket_of
 from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore, MemoryOutputStore
 from audience_core.persistence.memory.history import MemoryHistoryStore
+from audience_core.persistence.memory.identities import MemoryIdentityStore
 from audience_core.persistence.memory.ingest import MemoryReevaluationQueue, MemoryWakeUpQueue
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
+from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
 from tests.support.control import (
     ACCOUNT,
@@ -48,6 +50,7 @@ class World:
         self.audiences, self.outputs = MemoryAudienceStore(), MemoryOutputStore()
         self.memberships, self.ledger = MemoryMembershipStore(), MemoryLedgerStore()
         self.reevaluations, self.wake_ups = MemoryReevaluationQueue(), MemoryWakeUpQueue()
+        self.identities, self.profiles = MemoryIdentityStore(), MemoryProfileStore()
         for account_id in (ACCOUNT, OTHER_ACCOUNT):
             self.accounts.create(an_account(account_id=account_id, history_retention_days=45))
         self.outputs.save(an_output())
@@ -58,6 +61,7 @@ class World:
         stores: list[Any] = [
             self.accounts, self.audiences, self.outputs, self.history,
             self.memberships, self.ledger, self.reevaluations, self.wake_ups,
+            self.identities, self.profiles,
         ]  # fmt: skip
         return FanOut(*(stores if calls is None else [Failing(store, calls) for store in stores]))
 

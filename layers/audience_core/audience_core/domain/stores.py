@@ -250,6 +250,12 @@ class ProfileStore(Protocol):
         Seals the older part of an oversized timeline into chunks first (before the item, so that no reference dangles).
         """
 
+    def delete(self, profile: Profile) -> None:
+        """Remove a profile if it still has its version; raise `StaleVersionError` otherwise."""
+
+    def discard_timeline(self, profile: Profile) -> None:
+        """Delete the sealed parts of a removed profile's timeline; a repeat is harmless."""
+
     def page(
         self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
     ) -> Page[Profile]:

@@ -26,6 +26,7 @@ class AccountItem(Model):
     look_back_days = NumberAttribute()
     active_audience_cap = NumberAttribute()
     batches_per_second = NumberAttribute()
+    profile_retention_days = NumberAttribute(default=30)
     history_retention_days = NumberAttribute(default=90)
     strategy = JSONAttribute()
 
@@ -63,6 +64,7 @@ class DynamoAccountStore:
             look_back_days=account.look_back_days,
             active_audience_cap=account.active_audience_cap,
             batches_per_second=account.batches_per_second,
+            profile_retention_days=account.profile_retention_days,
             history_retention_days=account.history_retention_days,
             strategy={field: sorted(types) for field, types in account.strategy.model_dump().items()},
         )
@@ -103,6 +105,7 @@ def _account(item: AccountItem) -> Account:
         look_back_days=int(item.look_back_days),
         active_audience_cap=int(item.active_audience_cap),
         batches_per_second=int(item.batches_per_second),
+        profile_retention_days=int(item.profile_retention_days),
         history_retention_days=int(item.history_retention_days),
         strategy=LoginStrategy.model_validate(item.strategy),
     )

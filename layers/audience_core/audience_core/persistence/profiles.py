@@ -6,14 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import PutError
+from pynamodb.exceptions import DeleteError, PutError
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from audience_core.domain.event import Environment, Event, by_time
 from audience_core.domain.ids import DAY_MS, NEVER, AccountId, Mpid
 from audience_core.domain.messages import Due
-from audience_core.domain.profile import ChunkRef, Profile, Track, TrackKey, bucket_of, due_shard_of
+from audience_core.domain.profile import ChunkRef, Profile, Track, TrackKey, bucket_of, due_shard_of, next_version
 from audience_core.domain.stores import Page
 from audience_core.errors import StaleVersionError
 from audience_core.persistence import cursors
@@ -77,11 +77,11 @@ class DynamoProfileStore:
     def save(self, profile: Profile, now_ms: int) -> Profile:
         self._seal(profile, now_ms)
         opened = _open_tracks(profile)
-        due_at = profile.due_at
+        due_at, version = profile.due_at, next_version(profile.version, now_ms)
         item = self._items(
             partition(profile.account_id, profile.environment, bucket_of(profile.mpid)),
             str(profile.mpid),
-            version=profile.version + 1,
+            version=version,
             program=profile.program_version,
             state=pack_state(profile),
             timeline=pack_timeline(opened.items()),
@@ -95,8 +95,22 @@ class DynamoProfileStore:
             if error.cause_response_code == "ConditionalCheckFailedException":
                 raise StaleVersionError("the profile was written in between") from error
             raise
-        profile.version += 1
+        profile.version = version
         return profile
+
+    def delete(self, profile: Profile) -> None:
+        pk = partition(profile.account_id, profile.environment, bucket_of(profile.mpid))
+        try:
+            self._items(pk, str(profile.mpid)).delete(condition=self._items.version == profile.version)
+        except DeleteError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise StaleVersionError("the profile was written in between") from error
+            raise
+
+    def discard_timeline(self, profile: Profile) -> None:
+        with self._chunks.batch_write() as batch:
+            for ref in profile.sealed:
+                batch.delete(self._chunks(_chunk_key(profile), ref.name))
 
     def page(
         self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int

@@ -20,9 +20,11 @@ from audience_core.domain.stores import (
     AudienceStore,
     CountStep,
     HistoryStore,
+    IdentityStore,
     LedgerStore,
     MembershipStore,
     OutputStore,
+    ProfileStore,
     ReevaluationQueue,
     WakeUpQueue,
 )
@@ -30,6 +32,7 @@ from audience_core.outputs.projection import Acceptance, project
 from audience_core.outputs.registry import acceptance_of
 from audience_core.pipeline.history import changes_between, record
 from audience_core.pipeline.reevaluate import due_soon
+from audience_core.pipeline.retire import clear
 
 logger = logging.getLogger(__name__)
 
@@ -75,12 +78,16 @@ class FanOut:
     ledger: LedgerStore
     reevaluations: ReevaluationQueue
     wake_ups: WakeUpQueue
+    identities: IdentityStore
+    profiles: ProfileStore
 
 
 def fan_out(stores: FanOut, changes: Sequence[ProfileChange], now_ms: int) -> None:
     """Bring everything derived up to the given records, which are in stream order."""
     by_account: dict[AccountId, list[ProfileChange]] = defaultdict(list)
     for change in changes:
+        if change.new is None:
+            clear(stores.identities, stores.profiles, change.profile)
         if change.profile.environment is Environment.PRODUCTION:
             by_account[change.profile.account_id].append(change)
     for account_id, mine in by_account.items():

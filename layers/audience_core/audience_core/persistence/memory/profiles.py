@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, Mpid
 from audience_core.domain.messages import Due
-from audience_core.domain.profile import Profile, bucket_of, due_shard_of
+from audience_core.domain.profile import Profile, bucket_of, due_shard_of, next_version
 from audience_core.domain.stores import Page
 from audience_core.errors import StaleVersionError
 from audience_core.persistence.profile_codec import pack_state, pack_timeline, unpack_state, unpack_timeline
@@ -30,10 +30,19 @@ class MemoryProfileStore:
         stored_version = self._stored[key][0] if key in self._stored else 0
         if stored_version != profile.version:
             raise StaleVersionError("the profile was written in between")
-        profile.version += 1
+        profile.version = next_version(profile.version, now_ms)
         packed = pack_state(profile), pack_timeline(profile.timeline.items())
         self._stored[key] = (profile.version, profile.program_version, profile.due_at, *packed)
         return profile
+
+    def delete(self, profile: Profile) -> None:
+        key = (profile.account_id, profile.environment, profile.mpid)
+        if key not in self._stored or self._stored[key][0] != profile.version:
+            raise StaleVersionError("the profile was written in between")
+        del self._stored[key]
+
+    def discard_timeline(self, profile: Profile) -> None:
+        """Timelines lie in the profiles themselves."""
 
     def page(
         self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
