@@ -12,8 +12,9 @@ from audience_core.domain.event import Event, by_time
 from audience_core.domain.ids import NEVER, AudienceId
 from audience_core.domain.membership import MembershipChange
 from audience_core.domain.profile import Delta, Profile, Seen
+from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.incremental import evaluate
-from audience_core.evaluation.program import Program, compile_program
+from audience_core.evaluation.program import Program
 from audience_core.evaluation.relevance import population
 from audience_core.evaluation.view import View
 from tests.support import oracle

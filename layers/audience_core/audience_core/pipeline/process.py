@@ -13,8 +13,9 @@ from audience_core.domain.messages import AcceptedBatch, PipelineMessage, Reeval
 from audience_core.domain.profile import Delta, Profile
 from audience_core.domain.stores import Archive, EventQueue, IdentityRow, IdentityStore, ProfileStore
 from audience_core.errors import StaleVersionError
+from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.incremental import evaluate
-from audience_core.evaluation.program import Program, compile_program
+from audience_core.evaluation.program import Program
 from audience_core.identity.merge import release
 from audience_core.identity.resolve import Resolution, candidates, resolve
 from audience_core.pipeline.programs import Programs

@@ -4,7 +4,8 @@ from audience_core.domain.account import Account
 from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.ids import AccountId
 from audience_core.domain.stores import AccountStore, AudienceStore
-from audience_core.evaluation.program import Program, compile_program
+from audience_core.evaluation.compiler import compile_program
+from audience_core.evaluation.program import Program
 
 
 class Programs:
