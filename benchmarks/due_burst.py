@@ -188,13 +188,14 @@ def measure(shop: Shop, options: argparse.Namespace) -> None:
     for seeder in seeders:
         seeder.join()
     print(f"seeded {each * SEEDERS} profiles in {time.monotonic() - began:.0f} s", flush=True)
-    shop.wait_until(lambda: shop.size(audience) >= each * SEEDERS, patience_s=options.lead)
-    print(f"all are members; {(leaves_at - now_ms()) / 1000:.0f} s to the instant", flush=True)
+    print(f"{(leaves_at - now_ms()) / 1000:.0f} s to the instant", flush=True)
+    time.sleep(max(0.0, (leaves_at - now_ms()) / 1000 - options.before))
     with Live(shop, mpids, options.every) as live:
         began_at = now_ms()
+        print(f"{shop.size(audience)} are members", flush=True)
         time.sleep(max(0.0, (leaves_at - now_ms()) / 1000))
-        for seconds, left in progress(shop.stack, options.patience):
-            if int(seconds) % 10 == 0 or not left:
+        for number, (seconds, left) in enumerate(progress(shop.stack, options.patience)):
+            if number % 10 == 0 or not left:
                 print(f"{seconds:6.1f} s: {left} wait", flush=True)
         drained_at = now_ms()
         print(f"drained in {(drained_at - leaves_at) / 1000:.1f} s; left over: {left}", flush=True)
@@ -208,6 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profiles", type=int, default=100_000)
     parser.add_argument("--lead", type=int, default=600, help="seconds from the first profile written to the instant")
+    parser.add_argument("--before", type=float, default=60, help="seconds of live events before the instant")
     parser.add_argument("--every", type=float, default=0.5, help="seconds between live events")
     parser.add_argument("--patience", type=float, default=900, help="seconds after which it gives up")
     options = parser.parse_args()
