@@ -12,9 +12,9 @@ ResourceName = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Record(BaseModel):
-    """What stored resources share: frozen, and changed by copying."""
+    """What stored resources share: frozen, changed by copying, and with validators built on first use."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class Role(StrEnum):
