@@ -26,18 +26,20 @@ from audience_core.api.views import (
     AudienceList,
     AudienceTags,
     AudienceView,
+    HistoryView,
     Listing,
     MemberView,
     Scope,
     TagView,
     audience_row,
     audience_view,
+    history_view,
     member_view,
 )
 from audience_core.domain.audience import Audience, AudienceKind, AudienceStatus
-from audience_core.domain.ids import AccountId, AudienceId, WorkspaceId
+from audience_core.domain.ids import AccountId, AudienceId, Mpid, WorkspaceId
 from audience_core.evaluation.explanation import Explanation
-from audience_core.management import audiences, listings
+from audience_core.management import audiences, listings, members
 from audience_core.management import explain as explaining
 from audience_core.management import preview as previewing
 from audience_core.management import tags as tagging
@@ -199,13 +201,32 @@ def put_tags(audience_id: int, body: AudienceTags, if_match: IfMatch = None) -> 
 
 @app.get("/v1/audiences/<audience_id>/members", summary="List the members of an audience", tags=["audiences"])
 def list_members(
-    audience_id: int, limit: Annotated[int, Query(ge=1, le=1000)] = 100, after: Next = None
+    audience_id: int,
+    at: Annotated[
+        datetime | None, Query(description="Those of this past instant (UTC if it has no zone); now by default")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: Next = None,
 ) -> Listing[MemberView]:
-    stores, account_id = wiring.stores(), _account_id()
-    audience = stores.audiences.get(account_id, AudienceId(audience_id))
-    listing = f"members {audience_id}"
-    page = stores.memberships.members(account_id, audience.audience_id, cursor.decode(listing, after), limit)
+    """Of a past instant a page may be short, even empty, though `next` names another."""
+    of, audience, listing = wiring.stores(), (_account_id(), AudienceId(audience_id)), f"members {audience_id} {at}"
+    position = cursor.decode(listing, after)
+    past = (of.accounts, of.audiences, of.memberships, of.history)
+    page = members.page(*past, *audience, at, edge.now(), position, limit)
     return Listing(items=tuple(map(member_view, page.items)), next=cursor.encode(listing, page.next))
+
+
+@app.get("/v1/audiences/<audience_id>/history", summary="List who joined and left, newest first", tags=["audiences"])
+def list_history(
+    audience_id: int,
+    mpid: Annotated[str | None, Query(pattern=MPID, description="Only this user's")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: Next = None,
+) -> Listing[HistoryView]:
+    of, audience, listing = wiring.stores(), (_account_id(), AudienceId(audience_id)), f"history {audience_id} {mpid}"
+    user, position = None if mpid is None else Mpid(int(mpid)), cursor.decode(listing, after)
+    page = members.history(of.audiences, of.history, *audience, user, position, limit)
+    return Listing(items=tuple(map(history_view, page.items)), next=cursor.encode(listing, page.next))
 
 
 @app.post("/v1/audiences/preview", summary="Measure a definition that is not stored", tags=["audiences"])

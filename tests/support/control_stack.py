@@ -8,12 +8,14 @@ from typing import Any
 import boto3
 
 from audience_core.domain.audience import AudienceCounts
-from audience_core.domain.ids import AccountId, AudienceId
+from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership
 from audience_core.domain.messages import WakeUp
+from audience_core.domain.profile import bucket_of
 from audience_core.domain.stores import Page
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.secrets import SecretsManagerStore
@@ -44,6 +46,12 @@ class FixedMemberships:
     def counts(self, account_id: AccountId, audience_id: AudienceId, now_ms: int) -> AudienceCounts:
         return self.figures.get((account_id, audience_id), AudienceCounts(size=0, adds_24h=0, drops_24h=0))
 
+    def bucket_members(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, limit: int
+    ) -> list[Membership]:
+        rows = [each for each in self.rows.get((account_id, audience_id), []) if bucket_of(each.mpid) == bucket]
+        return [each for each in rows if after is None or str(each.mpid) > str(after)][:limit]
+
 
 class WakeUpLog:
     def __init__(self) -> None:
@@ -56,6 +64,7 @@ class WakeUpLog:
 def control_stack() -> SimpleNamespace:
     """Stores by the names that `wiring.Stores` has; to be emptied before each test."""
     tables = {name: create_table(name) for name in ("accounts", "workspaces", "audiences", "outputs", "counts")}
+    history = create_history_table()
     return SimpleNamespace(
         accounts=DynamoAccountStore(tables["accounts"], REGION),
         workspaces=DynamoWorkspaceStore(tables["workspaces"], REGION),
@@ -64,7 +73,8 @@ def control_stack() -> SimpleNamespace:
         summaries=DynamoCountSummaries(tables["counts"], REGION),
         counts=DynamoMembershipStore("no member lists", tables["counts"], REGION),
         secrets=SecretsManagerStore(REGION),
-        tables=tuple(tables.values()),
+        history=DynamoHistoryStore(history, REGION),
+        tables=(*tables.values(), history),
     )
 
 
@@ -93,6 +103,41 @@ def create_table(name: str, region: str = REGION) -> str:
         BillingMode="PAY_PER_REQUEST",
     )
     return unique
+
+
+def create_profiles_table() -> str:
+    """A table of profiles with its index of those due; its name, which is new each time."""
+    unique = f"profiles-{uuid.uuid4()}"
+    types = {"pk": "S", "sk": "S", "due_shard": "S", "due_at": "N"}
+    table, due = (
+        [{"AttributeName": first, "KeyType": "HASH"}, {"AttributeName": second, "KeyType": "RANGE"}]
+        for first, second in (("pk", "sk"), ("due_shard", "due_at"))
+    )
+    boto3.client("dynamodb", region_name=REGION).create_table(
+        TableName=unique,
+        KeySchema=table,
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()],
+        GlobalSecondaryIndexes=[{"IndexName": "due", "KeySchema": due, "Projection": {"ProjectionType": "KEYS_ONLY"}}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return unique
+
+
+def create_history_table(name: str = "") -> str:
+    """A table of joins and leaves with its index by profile; its name, which is new each time unless given."""
+    table = name or f"history-{uuid.uuid4()}"
+    partition = {"AttributeName": "pk", "KeyType": "HASH"}
+    by_time, by_profile = ([partition, {"AttributeName": key, "KeyType": "RANGE"}] for key in ("sk", "who"))
+    boto3.client("dynamodb", region_name=REGION).create_table(
+        TableName=table,
+        KeySchema=by_time,
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk", "who")],
+        LocalSecondaryIndexes=[
+            {"IndexName": "by_profile", "KeySchema": by_profile, "Projection": {"ProjectionType": "ALL"}}
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return table
 
 
 def runs(stack: SimpleNamespace) -> dict[str, Any]:

@@ -17,9 +17,15 @@ _EVENTS = Path(__file__).parents[2] / "events"
 type Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
+class _Context(LambdaContext):
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 30_000
+
+
 def a_context() -> LambdaContext:
     """What handlers read of the Lambda context."""
-    context = LambdaContext()
+    context = _Context()
     context._function_name = "function"
     context._memory_limit_in_mb = 512
     context._invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"

@@ -12,12 +12,15 @@ from audience_core.domain.stores import (
     AudienceStore,
     CountSummaries,
     EventQueue,
+    HistoryStore,
     IdentityStore,
     LedgerStore,
+    MarkStore,
     MembershipStore,
     OutputStore,
     ProfileStore,
     RateStore,
+    ReevaluationQueue,
     RequestStore,
     SecretStore,
     WakeUpQueue,
@@ -28,12 +31,14 @@ from audience_core.outputs.http import HttpSend, Send
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.ledger import DynamoLedgerStore
+from audience_core.persistence.marks import DynamoMarkStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
-from audience_core.persistence.queues import SqsEventQueue, SqsWakeUpQueue
+from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue, SqsWakeUpQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.persistence.secrets import SecretsManagerStore
 from audience_core.persistence.summaries import DynamoCountSummaries
@@ -57,9 +62,12 @@ class Stores:
     requests: RequestStore
     rates: RateStore
     events: EventQueue
+    reevaluations: ReevaluationQueue
+    marks: MarkStore
     archive: Archive
     identities: IdentityStore
     profiles: ProfileStore
+    history: HistoryStore
     memberships: MembershipStore
     summaries: CountSummaries
     ledger: LedgerStore
@@ -101,9 +109,12 @@ def stores() -> Stores:
         requests=DynamoRequestStore(of["REQUESTS_TABLE"], region),
         rates=DynamoRateStore(of["REQUESTS_TABLE"], region),
         events=SqsEventQueue(of["EVENTS_QUEUE_URL"], region),
+        reevaluations=SqsReevaluationQueue(of["REEVALUATIONS_QUEUE_URL"], region),
+        marks=DynamoMarkStore(of["MARKS_TABLE"], region),
         archive=S3Archive(of["ARCHIVE_BUCKET"], region),
         identities=DynamoIdentityStore(of["IDENTITIES_TABLE"], region),
         profiles=DynamoProfileStore(of["PROFILES_TABLE"], of["CHUNKS_TABLE"], region),
+        history=DynamoHistoryStore(of["HISTORY_TABLE"], region),
         memberships=DynamoMembershipStore(of["MEMBERSHIPS_TABLE"], of["COUNTS_TABLE"], region),
         summaries=DynamoCountSummaries(of["COUNTS_TABLE"], region),
         ledger=DynamoLedgerStore(of["LEDGER_TABLE"], region),
@@ -122,7 +133,9 @@ def pipeline() -> Pipeline:
 def fan_out() -> FanOut:
     """What `pipeline.fan_out` works with."""
     of = stores()
-    return FanOut(of.audiences, of.outputs, of.memberships, of.ledger, of.events, of.wake_ups)
+    control = (of.accounts, of.audiences, of.outputs)
+    derived = (of.history, of.memberships, of.ledger)
+    return FanOut(*control, *derived, of.reevaluations, of.wake_ups, of.identities, of.profiles)
 
 
 @cache

@@ -190,6 +190,26 @@ def test_members_stop_at_the_limit(run: Run, logged_in: FakeApi) -> None:
     assert [each["mpid"] for each in json.loads(result.stdout)] == ["-5"] * 3
 
 
+def test_members_of_an_instant_are_asked_for_it(run: Run, logged_in: FakeApi) -> None:
+    page = {"items": [{"mpid": "-5", "since": None}], "next": None}
+    logged_in.on("GET", "/v1/audiences/7/members", page)
+
+    result = run("members", "7", "--at", "2026-11-20T10:00:00Z")
+
+    assert logged_in.asked[-1].query["at"] == "2026-11-20T10:00:00Z"
+    assert result.output.splitlines()[1].split() == ["-5", "--"]
+
+
+def test_history_shows_exact_instants_and_reasons(run: Run, logged_in: FakeApi) -> None:
+    entry = {"mpid": "-5", "change": "left", "at": "2026-11-23T10:20:31.007000Z", "reason": "time"}
+    logged_in.on("GET", "/v1/audiences/7/history", {"items": [entry], "next": None})
+
+    result = run("history", "7", "--mpid", "-5")
+
+    assert logged_in.asked[-1].query["mpid"] == "-5"
+    assert result.output.splitlines()[1].split() == ["2026-11-23", "10:20:31.007", "left", "time", "-5"]
+
+
 def test_an_api_that_is_down_has_its_exit_code(run: Run, logged_in: FakeApi) -> None:
     logged_in.server_close()
     logged_in.shutdown()

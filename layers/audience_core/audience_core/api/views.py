@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +11,7 @@ from audience_core.api.edge import instant
 from audience_core.domain.account import Input, InputKind, Workspace
 from audience_core.domain.audience import Audience, AudienceKind, AudienceOutline, AudienceStatus, Tags
 from audience_core.domain.definition import Definition
-from audience_core.domain.membership import Membership
+from audience_core.domain.membership import HistoryEntry, Membership, PastMembership, Reason
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output
 from audience_core.management.listings import Listed
 from audience_core.management.ordering import volatility
@@ -127,8 +127,24 @@ class AudienceTags(View):
 
 
 class MemberView(View):
+    """Args:
+    since: when it joined; null only for an instant of the past, if that was before the history that is kept.
+    """
+
     mpid: str
-    since: datetime
+    since: datetime | None
+
+
+class HistoryView(View):
+    """Args:
+    change: whether the user joined or left.
+    at: the exact instant; for a change that time alone brought, the instant at which the answer turned.
+    """
+
+    mpid: str
+    change: Literal["joined", "left"]
+    at: datetime
+    reason: Reason
 
 
 class FaultView(View):
@@ -252,8 +268,14 @@ def audience_view(listed: Listed[Audience]) -> AudienceView:
     return AudienceView(**dict(audience_row(listed)), definition=listed.audience.definition)
 
 
-def member_view(membership: Membership) -> MemberView:
-    return MemberView(mpid=str(membership.mpid), since=instant(membership.since))
+def member_view(membership: Membership | PastMembership) -> MemberView:
+    since = None if membership.since is None else instant(membership.since)
+    return MemberView(mpid=str(membership.mpid), since=since)
+
+
+def history_view(entry: HistoryEntry) -> HistoryView:
+    change: Literal["joined", "left"] = "joined" if entry.is_member else "left"
+    return HistoryView(mpid=str(entry.mpid), change=change, at=instant(entry.at), reason=entry.reason)
 
 
 def connector_view(kind: ConnectorKind) -> ConnectorView:

@@ -17,8 +17,8 @@ from audience_core.domain.ids import (
     OutputId,
     WorkspaceId,
 )
-from audience_core.domain.membership import Membership
-from audience_core.domain.messages import AcceptedBatch, PipelineMessage, WakeUp
+from audience_core.domain.membership import HistoryEntry, Membership
+from audience_core.domain.messages import AcceptedBatch, Due, PipelineMessage, WakeUp
 from audience_core.domain.output import Connection, LedgerRow, Output, Target
 from audience_core.domain.profile import Profile
 
@@ -40,6 +40,9 @@ class AccountStore(Protocol):
 
     def create(self, account: Account) -> Account:
         """Raise `ConflictError` when the id is taken."""
+
+    def all(self) -> Iterator[Account]:
+        """Every account, in no particular order; for scheduled work only."""
 
     def save_client(self, client: Client) -> None: ...
 
@@ -195,6 +198,25 @@ class EventQueue(Protocol):
         """All are queued when this returns; on any error the caller must assume that some are not."""
 
 
+class ReevaluationQueue(Protocol):
+    """Profiles that somebody must look at again; apart from live events, so that neither holds up the other."""
+
+    def send(self, due: Sequence[Due], now_ms: int) -> None:
+        """All are queued when this returns, each to be looked at no earlier than its instant (15 minutes ahead)."""
+
+    def waiting(self) -> int:
+        """About how many messages are due and not done; those of later instants do not count."""
+
+
+class MarkStore(Protocol):
+    """How far scheduled work has come: one text for each name."""
+
+    def get(self, name: str) -> str | None:
+        """Strongly consistent."""
+
+    def put(self, name: str, value: str) -> None: ...
+
+
 class Archive(Protocol):
     def put(self, batches: Sequence[AcceptedBatch]) -> None:
         """Keep raw batches durably before their queue messages are deleted; the same call twice is harmless."""
@@ -240,13 +262,27 @@ class ProfileStore(Protocol):
         Seals the older part of an oversized timeline into chunks first (before the item, so that no reference dangles).
         """
 
+    def delete(self, profile: Profile) -> None:
+        """Remove a profile if it still has its version; raise `StaleVersionError` otherwise."""
+
+    def discard_timeline(self, profile: Profile) -> None:
+        """Delete the sealed parts of a removed profile's timeline; a repeat is harmless."""
+
     def page(
         self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
     ) -> Page[Profile]:
         """Profiles of a bucket, ascending by the text of their mpids."""
 
-    def due(self, shard: int, now_ms: int) -> Iterator[tuple[AccountId, Mpid]]:
-        """Production profiles of an index shard (of `DUE_SHARDS`) with `due_at` at or before now, earliest first."""
+    def stretch(
+        self, account_id: AccountId, environment: Environment, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Profile]:
+        """Profiles of a bucket, ascending by the text of their mpids, from the one after `after` on."""
+
+    def due(self, shard: int, after_ms: int, until_ms: int, cursor: str | None, limit: int) -> Page[Due]:
+        """Profiles of an index shard (of `DUE_SHARDS`) due later than one instant and no later than another.
+
+        Earliest first; only eventually consistent. Cursors belong to the two instants they were given out for.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +300,19 @@ class CountStep:
     drops: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Members of one bucket of profiles: as many as are listed, and as many as were counted.
+
+    Args:
+        sequence: of the record that was counted last; "" before the first.
+    """
+
+    listed: int
+    counted: int
+    sequence: str
+
+
 class MembershipStore(Protocol):
     def apply(
         self,
@@ -277,6 +326,11 @@ class MembershipStore(Protocol):
         self, account_id: AccountId, audience_id: AudienceId, cursor: str | None, limit: int
     ) -> Page[Membership]: ...
 
+    def bucket_members(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Membership]:
+        """Members of one bucket of profiles, ascending by the text of their mpids, from the one after `after` on."""
+
     def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
         """Count joins and leaves of one bucket of profiles.
 
@@ -285,6 +339,42 @@ class MembershipStore(Protocol):
         """
 
     def counts(self, account_id: AccountId, audience_id: AudienceId, now_ms: int) -> AudienceCounts: ...
+
+    def listed(
+        self, account_id: AccountId, wanted: Collection[tuple[AudienceId, Mpid]]
+    ) -> frozenset[tuple[AudienceId, Mpid]]:
+        """Those of the wanted that are in the member lists; strongly consistent."""
+
+    def tally(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> Tally:
+        """Count the members of a bucket one by one."""
+
+    def adjust(self, account_id: AccountId, audience_id: AudienceId, bucket: int, by: int, sequence: str) -> bool:
+        """Correct the size by so many, unless a record was counted since `sequence`; whether it was done."""
+
+
+class HistoryStore(Protocol):
+    """Joins and leaves, each kept until its time is over."""
+
+    def record(self, account_id: AccountId, entries: Sequence[HistoryEntry], retention_days: int) -> None:
+        """Keep entries for so many days after their instants; repeats are harmless."""
+
+    def newest(
+        self, account_id: AccountId, audience_id: AudienceId, cursor: str | None, limit: int
+    ) -> Page[HistoryEntry]:
+        """Of all profiles, newest first."""
+
+    def of_profile(
+        self, account_id: AccountId, audience_id: AudienceId, mpid: Mpid, cursor: str | None, limit: int
+    ) -> Page[HistoryEntry]:
+        """Of one profile, newest first."""
+
+    def by_profile(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None
+    ) -> Iterator[HistoryEntry]:
+        """Of one bucket of profiles, ascending by (text of the mpid, instant, version), from the mpid after `after`.
+
+        Read little by little, and strongly consistent.
+        """
 
 
 @dataclass(frozen=True, slots=True)

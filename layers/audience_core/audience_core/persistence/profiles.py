@@ -2,17 +2,18 @@
 
 import base64
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import PutError
+from pynamodb.exceptions import DeleteError, PutError
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from audience_core.domain.event import Environment, Event, by_time
 from audience_core.domain.ids import DAY_MS, NEVER, AccountId, Mpid
-from audience_core.domain.profile import ChunkRef, Profile, Track, TrackKey, bucket_of, due_shard_of
+from audience_core.domain.messages import Due
+from audience_core.domain.profile import ChunkRef, Profile, Track, TrackKey, bucket_of, due_shard_of, next_version
 from audience_core.domain.stores import Page
 from audience_core.errors import StaleVersionError
 from audience_core.persistence import cursors
@@ -76,11 +77,11 @@ class DynamoProfileStore:
     def save(self, profile: Profile, now_ms: int) -> Profile:
         self._seal(profile, now_ms)
         opened = _open_tracks(profile)
-        due_at = profile.due_at
+        due_at, version = profile.due_at, next_version(profile.version, now_ms)
         item = self._items(
             partition(profile.account_id, profile.environment, bucket_of(profile.mpid)),
             str(profile.mpid),
-            version=profile.version + 1,
+            version=version,
             program=profile.program_version,
             state=pack_state(profile),
             timeline=pack_timeline(opened.items()),
@@ -94,8 +95,22 @@ class DynamoProfileStore:
             if error.cause_response_code == "ConditionalCheckFailedException":
                 raise StaleVersionError("the profile was written in between") from error
             raise
-        profile.version += 1
+        profile.version = version
         return profile
+
+    def delete(self, profile: Profile) -> None:
+        pk = partition(profile.account_id, profile.environment, bucket_of(profile.mpid))
+        try:
+            self._items(pk, str(profile.mpid)).delete(condition=self._items.version == profile.version)
+        except DeleteError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise StaleVersionError("the profile was written in between") from error
+            raise
+
+    def discard_timeline(self, profile: Profile) -> None:
+        with self._chunks.batch_write() as batch:
+            for ref in profile.sealed:
+                batch.delete(self._chunks(_chunk_key(profile), ref.name))
 
     def page(
         self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
@@ -109,9 +124,23 @@ class DynamoProfileStore:
         found = self._with_chunks([_profile(item) for item in rows])
         return Page(tuple(found), cursors.encode(rows.last_evaluated_key))
 
-    def due(self, shard: int, now_ms: int) -> Iterator[tuple[AccountId, Mpid]]:
-        for item in self._items.due.query(f"{shard:02d}", DueIndex.due_at <= now_ms):
-            yield AccountId(int(item.pk.split("#", 1)[0])), Mpid(int(item.sk))
+    def stretch(
+        self, account_id: AccountId, environment: Environment, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Profile]:
+        later = None if after is None else ProfileItem.sk > str(after)
+        pk = partition(account_id, environment, bucket)
+        rows = self._items.query(pk, later, limit=limit, consistent_read=True)
+        return self._with_chunks([_profile(item) for item in rows])
+
+    def due(self, shard: int, after_ms: int, until_ms: int, cursor: str | None, limit: int) -> Page[Due]:
+        rows = self._items.due.query(
+            f"{shard:02d}",
+            DueIndex.due_at.between(after_ms + 1, until_ms),
+            limit=limit,
+            last_evaluated_key=cursors.decode(cursor),
+        )
+        found = [Due(AccountId(int(i.pk.split("#", 1)[0])), Mpid(int(i.sk)), int(i.due_at)) for i in rows]
+        return Page(tuple(found), cursors.encode(rows.last_evaluated_key))
 
     def _with_chunks(self, profiles: list[Profile]) -> list[Profile]:
         heavy = {_chunk_key(profile): profile for profile in profiles if profile.sealed}

@@ -1,6 +1,6 @@
 """The stores of the control path in memory, keeping the promises of those in AWS."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from audience_core.domain.account import Account, Client, Input, Record, Workspace
@@ -60,6 +60,9 @@ class MemoryAccountStore:
             raise ConflictError(f"account id {account.account_id} is taken")
         self._accounts[account.account_id] = account
         return account
+
+    def all(self) -> Iterator[Account]:
+        return iter(self._accounts.values())
 
     def save_client(self, client: Client) -> None:
         self._clients[client.client_id] = client
