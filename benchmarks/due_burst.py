@@ -11,7 +11,9 @@ import random
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import batched
 from pathlib import Path
@@ -66,15 +68,67 @@ def item(
 type Whose = tuple[AccountId, AudienceId, tuple[str, str]]
 
 
-def seed(endpoint: str, table: str, given: Whose, lane: int, count: int, leaves_at: int) -> None:
+def tables(stack: Stack) -> dict[str, str]:
+    """The environment that every function of the stack gets."""
+    function = stack.outputs["ReevaluateDueFunction"]
+    found = stack.client("lambda").get_function_configuration(FunctionName=function)
+    return dict(found["Environment"]["Variables"])
+
+
+def seed(endpoint: str, names: dict[str, str], given: Whose, lane: int, count: int, leaves_at: int) -> None:
+    """Profiles with their rows in the member list and their part of its size."""
     chance, dynamodb = random.Random(lane), client("dynamodb", endpoint)
-    mpids = (Mpid(chance.randint(-(2**63), 2**63 - 1)) for _ in range(count))
+    account, audience, _ = given
+    mpids = [Mpid(chance.randint(-(2**63), 2**63 - 1)) for _ in range(count)]
     for some in batched(mpids, 25):
-        puts = [{"PutRequest": {"Item": item(*given, mpid, leaves_at)}} for mpid in some]
-        dynamodb.batch_write_item(RequestItems={table: puts})
+        profiles = [item(*given, mpid, leaves_at) for mpid in some]
+        since = {"N": str(leaves_at - DAY_MS - 1)}
+        rows = [
+            {"pk": {"S": f"{account}#{audience}#{bucket_of(mpid):02d}"}, "sk": {"S": str(mpid)}, "since": since}
+            for mpid in some
+        ]
+        for table, items in ((names["PROFILES_TABLE"], profiles), (names["MEMBERSHIPS_TABLE"], rows)):
+            dynamodb.batch_write_item(RequestItems={table: [{"PutRequest": {"Item": each}} for each in items]})
+    for bucket, size in Counter(map(bucket_of, mpids)).items():
+        dynamodb.update_item(
+            TableName=names["COUNTS_TABLE"],
+            Key={"pk": {"S": f"{account}#{audience}"}, "sk": {"S": f"size#{bucket:02d}"}},
+            UpdateExpression="ADD adds :size, drops :none",
+            ExpressionAttributeValues={":size": {"N": str(size)}, ":none": {"N": "0"}},
+        )
 
 
-def left_due(stack: Stack, now: int) -> int:
+@contextmanager
+def unseen_by_fan_out(stack: Stack) -> Iterator[None]:
+    """What is written meanwhile is nothing that happens: the stream is read on from its end."""
+    functions = stack.client("lambda")
+    (mapping,) = (
+        each
+        for each in functions.list_event_source_mappings()["EventSourceMappings"]
+        if "FanOutChanges" in each["FunctionArn"]
+    )
+    functions.delete_event_source_mapping(UUID=mapping["UUID"])
+    yield
+    functions.create_event_source_mapping(
+        EventSourceArn=mapping["EventSourceArn"],
+        FunctionName=mapping["FunctionArn"],
+        StartingPosition="LATEST",
+        BatchSize=mapping["BatchSize"],
+        FunctionResponseTypes=mapping["FunctionResponseTypes"],
+    )
+
+
+def waiting(stack: Stack) -> int:
+    """About how many messages of up to 50 profiles are queued, those of later instants and those under way included."""
+    found = stack.client("sqs").get_queue_attributes(
+        QueueUrl=stack.outputs["ReevaluationsQueueUrl"], AttributeNames=["All"]
+    )["Attributes"]
+    kinds = ("", "NotVisible", "Delayed")
+    return sum(int(found[f"ApproximateNumberOfMessages{kind}"]) for kind in kinds)
+
+
+def overdue(stack: Stack, now: int) -> int:
+    """How many are due and not visited; the local AWS reads its whole index for this, so it is asked seldom."""
     dynamodb, found = stack.client("dynamodb"), 0
     for shard in range(DUE_SHARDS):
         pages = dynamodb.get_paginator("query").paginate(
@@ -160,48 +214,51 @@ def live_customers(shop: Shop, audience: int) -> list[str]:
     return mpids
 
 
-def progress(stack: Stack, patience_s: float) -> Iterator[tuple[float, int]]:
-    began = time.monotonic()
-    left = -1
-    while left and time.monotonic() - began < patience_s:
-        left = left_due(stack, now_ms())
-        yield time.monotonic() - began, left
+def seed_all(shop: Shop, audience: int, leaves_at: int, profiles: int) -> None:
+    given = (shop.account_id, AudienceId(audience), (shop.workspace, shop.input["id"]))
+    names, each = tables(shop.stack), profiles // SEEDERS
+    seeders = [
+        multiprocessing.Process(target=seed, args=(shop.stack.endpoint, names, given, number, each, leaves_at))
+        for number in range(SEEDERS)
+    ]
+    with unseen_by_fan_out(shop.stack):
+        for seeder in seeders:
+            seeder.start()
+        for seeder in seeders:
+            seeder.join()
+
+
+def drained_at(stack: Stack, patience_s: float) -> int:
+    """When the last profile had been visited (UTC ms), as the queue shows it; the index has the last word."""
+    began, told_at = time.monotonic(), 0.0
+    while (passed := time.monotonic() - began) < patience_s:
+        left, at = waiting(stack), now_ms()
+        if passed >= told_at:
+            print(f"{passed:6.0f} s: {left} messages", flush=True)
+            told_at += 15
+        if not left and not overdue(stack, at):
+            return at
         time.sleep(1)
+    print(f"gave up: {overdue(stack, now_ms())} profiles wait", flush=True)
+    return now_ms()
 
 
 def measure(shop: Shop, options: argparse.Namespace) -> None:
     audience = shop.audience("Viewed today", VIEWED_TODAY)
     mpids = live_customers(shop, audience)
-    leaves_at = now_ms() + options.lead * 1000
-    began = time.monotonic()
-    given = (shop.account_id, AudienceId(audience), (shop.workspace, shop.input["id"]))
-    each = options.profiles // SEEDERS
-    seeders = [
-        multiprocessing.Process(
-            target=seed,
-            args=(shop.stack.endpoint, shop.stack.outputs["ProfilesTableName"], given, number, each, leaves_at),
-        )
-        for number in range(SEEDERS)
-    ]
-    for seeder in seeders:
-        seeder.start()
-    for seeder in seeders:
-        seeder.join()
-    print(f"seeded {each * SEEDERS} profiles in {time.monotonic() - began:.0f} s", flush=True)
-    print(f"{(leaves_at - now_ms()) / 1000:.0f} s to the instant", flush=True)
+    leaves_at, began = now_ms() + options.lead * 1000, time.monotonic()
+    seed_all(shop, audience, leaves_at, options.profiles)
+    print(f"seeded in {time.monotonic() - began:.0f} s; size {shop.size(audience)}", flush=True)
     time.sleep(max(0.0, (leaves_at - now_ms()) / 1000 - options.before))
     with Live(shop, mpids, options.every) as live:
         began_at = now_ms()
-        print(f"{shop.size(audience)} are members", flush=True)
         time.sleep(max(0.0, (leaves_at - now_ms()) / 1000))
-        for number, (seconds, left) in enumerate(progress(shop.stack, options.patience)):
-            if number % 10 == 0 or not left:
-                print(f"{seconds:6.1f} s: {left} wait", flush=True)
-        drained_at = now_ms()
-        print(f"drained in {(drained_at - leaves_at) / 1000:.1f} s; left over: {left}", flush=True)
+        print(f"the instant; {waiting(shop.stack)} messages are queued", flush=True)
+        done_at = drained_at(shop.stack, options.patience)
+        print(f"drained in {(done_at - leaves_at) / 1000:.1f} s", flush=True)
         print(f"live before: {told(live.latencies(began_at, leaves_at))}", flush=True)
-        print(f"live during: {told(live.latencies(leaves_at, drained_at))}", flush=True)
-    shop.wait_until(lambda: shop.size(audience) <= CUSTOMERS, patience_s=options.patience)
+        print(f"live during: {told(live.latencies(leaves_at, done_at))}", flush=True)
+    shop.wait_until(lambda: shop.size(audience) == len(mpids), patience_s=options.patience)
     print(f"size right {(now_ms() - leaves_at) / 1000:.1f} s after the instant", flush=True)
 
 
