@@ -25,6 +25,7 @@ from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsEventQueue, SqsWakeUpQueue
 from audience_core.pipeline.fan_out import FanOut
+from audience_core.pipeline.member_sets import MemberSets
 from functions.fan_out_changes import handler
 from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, a_connection, an_audience, an_output
 
@@ -50,13 +51,15 @@ class Stack:
         self.events_url = self._queue(name, {})
         self.wake_ups_url = self._queue(f"{name}.fifo", {"FifoQueue": "true"})
         self.profiles = DynamoProfileStore("profiles", "chunks", region)
+        audiences = DynamoAudienceStore("audiences", region)
         self.fan_out = FanOut(
-            DynamoAudienceStore("audiences", region),
+            audiences,
             DynamoOutputStore("outputs", region),
             DynamoMembershipStore("memberships", "counts", region),
             DynamoLedgerStore("ledger", region),
             SqsEventQueue(self.events_url, region),
             SqsWakeUpQueue(self.wake_ups_url, region),
+            MemberSets(audiences),
         )
         self.fan_out.outputs.save(an_output())
         self.fan_out.outputs.save_connection(a_connection())

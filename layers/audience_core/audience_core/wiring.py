@@ -12,12 +12,14 @@ from audience_core.domain.stores import (
     AudienceStore,
     EventQueue,
     IdentityStore,
+    JobStore,
     LedgerStore,
     MembershipStore,
     OutputStore,
     ProfileStore,
     RateStore,
     RequestStore,
+    RunFiles,
     SecretStore,
     WakeUpQueue,
     Workflows,
@@ -28,16 +30,20 @@ from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.audiences import DynamoAudienceStore
 from audience_core.persistence.identities import DynamoIdentityStore
+from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsEventQueue, SqsWakeUpQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
+from audience_core.persistence.run_files import S3RunFiles
 from audience_core.persistence.secrets import SecretsManagerStore
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
+from audience_core.pipeline.backfill import Backfill
 from audience_core.pipeline.fan_out import FanOut
+from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.process import Pipeline
 from audience_core.pipeline.programs import Programs
 
@@ -61,6 +67,8 @@ class Stores:
     memberships: MembershipStore
     ledger: LedgerStore
     wake_ups: WakeUpQueue
+    jobs: JobStore
+    run_files: RunFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,8 @@ def stores() -> Stores:
         memberships=DynamoMembershipStore(of["MEMBERSHIPS_TABLE"], of["COUNTS_TABLE"], region),
         ledger=DynamoLedgerStore(of["LEDGER_TABLE"], region),
         wake_ups=SqsWakeUpQueue(of["WAKE_UPS_QUEUE_URL"], region),
+        jobs=DynamoJobStore(of["JOBS_TABLE"], region),
+        run_files=S3RunFiles(of["RUN_FILES_BUCKET"], region),
     )
 
 
@@ -118,7 +128,15 @@ def pipeline() -> Pipeline:
 def fan_out() -> FanOut:
     """What `pipeline.fan_out` works with."""
     of = stores()
-    return FanOut(of.audiences, of.outputs, of.memberships, of.ledger, of.events, of.wake_ups)
+    sets = MemberSets(of.audiences)
+    return FanOut(of.audiences, of.outputs, of.memberships, of.ledger, of.events, of.wake_ups, sets)
+
+
+@cache
+def backfill() -> Backfill:
+    """What `pipeline.backfill` works with."""
+    of = stores()
+    return Backfill(pipeline(), of.audiences, of.memberships, of.jobs, of.run_files)
 
 
 @cache

@@ -21,6 +21,7 @@ from audience_core.persistence.memory.ingest import MemoryEventQueue, MemoryWake
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
+from audience_core.pipeline.member_sets import MemberSets
 from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, OTHER_ACCOUNT, a_connection, an_audience, an_output
 
 NOW = 1_795_521_600_000
@@ -45,7 +46,8 @@ class World:
         stores: list[Any] = [
             self.audiences, self.outputs, self.memberships, self.ledger, self.events, self.wake_ups
         ]  # fmt: skip
-        return FanOut(*(stores if calls is None else [Failing(store, calls) for store in stores]))
+        used: list[Any] = stores if calls is None else [Failing(store, calls) for store in stores]
+        return FanOut(*[*used, MemberSets(used[0])])
 
     def take(self, *changes: ProfileChange, now: int = NOW) -> None:
         fan_out(self.stores(), changes, now)

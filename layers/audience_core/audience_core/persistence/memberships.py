@@ -1,6 +1,6 @@
 """Member lists and their counts in DynamoDB, spread over the profiles' buckets so that no item is hot."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
@@ -76,6 +76,27 @@ class DynamoMembershipStore:
             bucket, after = (bucket, rows[-1].sk) if len(found) == limit and rows else (bucket + 1, None)
         more = {"bucket": bucket, "after": after} if bucket < BUCKETS else None
         return Page(tuple(found), cursors.encode(more))
+
+    def listed(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, upto: Mpid | None
+    ) -> frozenset[Mpid]:
+        # "!" comes before every digit, so this is the least text after that of the mpid; and "~" comes after all.
+        first, last = "!" if after is None else f"{after}!", "~" if upto is None else str(upto)
+        condition = MembershipItem.sk.between(first, last)
+        rows = self._rows.query(_list(account_id, audience_id, bucket), condition, consistent_read=True)
+        return frozenset(Mpid(int(row.sk)) for row in rows)
+
+    def present(
+        self, account_id: AccountId, rows: Collection[tuple[AudienceId, Mpid]]
+    ) -> frozenset[tuple[AudienceId, Mpid]]:
+        keys = {_key(account_id, *row): row for row in rows}
+        found = self._rows.batch_get(list(keys), consistent_read=True) if keys else ()
+        return frozenset(keys[item.pk, item.sk] for item in found)
+
+    def forget(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> None:
+        with self._rows.batch_write() as batch:
+            for row in self._rows.query(_list(account_id, audience_id, bucket), consistent_read=True):
+                batch.delete(row)
 
     def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
         pk = f"{account_id}#{audience_id}"

@@ -7,11 +7,11 @@ profile come in order; any record may come again, and everything here is harmles
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
-from audience_core.domain.membership import Membership
+from audience_core.domain.membership import Membership, MembershipChange, Reason
 from audience_core.domain.messages import Reevaluation, WakeUp
 from audience_core.domain.output import Connection, ConnectionStatus, Target, delivery_bucket_of
 from audience_core.domain.profile import Profile, bucket_of
@@ -26,6 +26,7 @@ from audience_core.domain.stores import (
 )
 from audience_core.outputs.projection import Acceptance, project
 from audience_core.outputs.registry import acceptance_of
+from audience_core.pipeline.member_sets import MemberSets, Tenures, live
 
 logger = logging.getLogger(__name__)
 
@@ -69,19 +70,61 @@ class FanOut:
     ledger: LedgerStore
     events: EventQueue
     wake_ups: WakeUpQueue
+    sets: MemberSets
 
 
 def fan_out(stores: FanOut, changes: Sequence[ProfileChange], now_ms: int) -> None:
-    """Bring everything derived up to the given records, which are in stream order."""
+    """Bring everything derived up to the given records, which are in stream order.
+
+    Member lists are kept by member set, those of staged definitions among them; partners and figures know audiences.
+    """
     by_account: dict[AccountId, list[ProfileChange]] = defaultdict(list)
     for change in changes:
         if change.profile.environment is Environment.PRODUCTION:
             by_account[change.profile.account_id].append(change)
-    for account_id, mine in by_account.items():
-        _update_members(stores.memberships, account_id, mine)
+    for account_id, of_sets in by_account.items():
+        known = stores.sets.at(account_id, max(_newest_program(change) for change in of_sets))
+        mine = [of_audiences(change, known) for change in of_sets]
+        _update_members(stores.memberships, account_id, of_sets)
         _count(stores.memberships, account_id, mine)
+        _count(stores.memberships, account_id, [_of_unnamed_sets(change, known) for change in of_sets])
         _update_ledger(stores, account_id, mine, now_ms)
         _heal(stores, account_id, mine)
+
+
+def of_audiences(change: ProfileChange, known: Tenures) -> ProfileChange:
+    """The record with audiences in the place of member sets.
+
+    A membership that differs for no reason of its own, because another set is the audience's now, has that of an edit.
+    """
+    old, new = (live(profile, known) if profile else None for profile in (change.old, change.new))
+    mapped = replace(change, old=old, new=new)
+    if new is not None:
+        told = {each.audience_id: each.is_member for each in new.changes}
+        differing = [(each, True) for each in mapped.joined()] + [(each, False) for each in mapped.left()]
+        untold = [
+            MembershipChange(each, is_member, change.at, Reason.EDIT)
+            for each, is_member in sorted(differing)
+            if told.get(each) is not is_member
+        ]
+        new.changes += tuple(untold)
+    return mapped
+
+
+def _of_unnamed_sets(change: ProfileChange, known: Tenures) -> ProfileChange:
+    """The record with only those member sets whose id is not that of their audience."""
+
+    def restricted(profile: Profile | None) -> Profile | None:
+        if profile is None:
+            return None
+        unnamed = {each for each in profile.memberships if each in known and known[each].audience_id != each}
+        return replace(profile, memberships=frozenset(unnamed))
+
+    return replace(change, old=restricted(change.old), new=restricted(change.new))
+
+
+def _newest_program(change: ProfileChange) -> int:
+    return max(profile.program_version for profile in (change.old, change.new) if profile)
 
 
 def _memberships(profile: Profile | None) -> frozenset[AudienceId]:

@@ -1,10 +1,11 @@
 """Member lists and counts in memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from audience_core.domain.audience import AudienceCounts
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership
+from audience_core.domain.profile import bucket_of
 from audience_core.domain.stores import CountStep, Page
 
 HOUR_MS = 3_600_000
@@ -32,6 +33,28 @@ class MemoryMembershipStore:
         start = int(cursor or 0)
         found = tuple(Membership(audience_id, mpid, since) for mpid, since in rows[start : start + limit])
         return Page(found, str(start + limit) if start + limit < len(rows) else None)
+
+    def listed(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, upto: Mpid | None
+    ) -> frozenset[Mpid]:
+        mine = {str(mpid): mpid for mpid in self._of_bucket(account_id, audience_id, bucket)}
+        return frozenset(
+            mpid
+            for text, mpid in mine.items()
+            if (after is None or text > str(after)) and (upto is None or text <= str(upto))
+        )
+
+    def present(
+        self, account_id: AccountId, rows: Collection[tuple[AudienceId, Mpid]]
+    ) -> frozenset[tuple[AudienceId, Mpid]]:
+        return frozenset(row for row in rows if row[1] in self._rows.get((account_id, row[0]), {}))
+
+    def forget(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> None:
+        for mpid in self._of_bucket(account_id, audience_id, bucket):
+            del self._rows[account_id, audience_id][mpid]
+
+    def _of_bucket(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> list[Mpid]:
+        return [mpid for mpid in self._rows.get((account_id, audience_id), {}) if bucket_of(mpid) == bucket]
 
     def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
         counted = self._steps.setdefault(((account_id, audience_id), bucket), [])

@@ -1,6 +1,6 @@
 """Profiles in memory, packed like stored ones, so that tests meet the same form."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, Mpid
@@ -33,6 +33,23 @@ class MemoryProfileStore:
         packed = pack_state(profile), pack_timeline(profile.timeline.items())
         self._stored[key] = (profile.version, profile.program_version, profile.due_at, *packed)
         return profile
+
+    def save_all(self, profiles: Sequence[Profile], now_ms: int) -> list[Mpid]:
+        stale = []
+        for profile in profiles:
+            try:
+                self.save(profile, now_ms)
+            except StaleVersionError:
+                stale.append(profile.mpid)
+        return stale
+
+    def outlines(
+        self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
+    ) -> Page[Profile]:
+        page = self.page(account_id, environment, bucket, cursor, limit)
+        for profile in page.items:
+            profile.timeline = {}
+        return page
 
     def page(
         self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
