@@ -11,6 +11,7 @@ from audience_core.domain import definition as d
 from audience_core.domain.audience import Audience, AudienceStatus
 from audience_core.domain.ids import Mpid
 from audience_core.domain.job import JobState
+from audience_core.domain.messages import Reevaluation
 from audience_core.errors import ConflictError, StaleVersionError
 from audience_core.evaluation.program import compile_program
 from audience_core.evaluation.relevance import population
@@ -310,9 +311,10 @@ class Interleaving(RuleBasedStateMachine):
         self.runs += 1
         self.steps = self.story.town.run(f"run-{self.runs}")
 
-    @rule(steps=st.integers(1, 9))
-    def go_on(self, steps: int) -> None:
+    @rule(steps=st.integers(1, 40), records=st.integers(0, 5))
+    def go_on(self, steps: int, records: int) -> None:
         for _ in range(steps):
+            self.story.town.read_stream(records)
             try:
                 if next(self.steps, None) is None:
                     return
@@ -331,7 +333,9 @@ class Interleaving(RuleBasedStateMachine):
         town.settle()
         town.now += 10 * HOUR  # all leases have run out
         assert town.finish("the last run") is JobState.SUCCEEDED
-        town.take([])
+        due = [Reevaluation(ACCOUNT, each.mpid) for each in town.everybody() if each.due_at <= town.now]
+        town.take(due)
+        town.settle()
         for audience in self.audiences:
             members = self.story.members(audience)
             assert self.story.told(audience) == members
