@@ -19,6 +19,7 @@ from audience_core import wiring
 from audience_core.api import cursor, edge
 from audience_core.api.etag import etag, optional_version, required_version
 from audience_core.api.idempotency import once
+from audience_core.api.job_views import VersionView, version_view
 from audience_core.api.principal import principal_of
 from audience_core.api.problem import CONTENT_TYPE
 from audience_core.api.views import (
@@ -33,10 +34,12 @@ from audience_core.api.views import (
 from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.ids import AccountId, AudienceId, WorkspaceId
 from audience_core.evaluation.explanation import Explanation
-from audience_core.management import audiences, listings
+from audience_core.management import audiences, edits, jobs, listings
+from audience_core.management import dry_run as dry_running
 from audience_core.management import explain as explaining
 from audience_core.management import preview as previewing
-from audience_core.management.audiences import AudienceEdit, NewAudience
+from audience_core.management.audiences import AudienceEdit, NewAudience, Restoration
+from audience_core.management.dry_run import DryRun
 from audience_core.management.preview import Draft, Preview
 
 logger = Logger()
@@ -107,11 +110,41 @@ def get_audience(audience_id: int) -> Response[AudienceView]:
 
 
 @app.patch("/v1/audiences/<audience_id>", summary="Change an audience", tags=["audiences"])
-def edit_audience(audience_id: int, body: AudienceEdit, if_match: IfMatch = None) -> Response[AudienceView]:
-    """Changing what an active audience means evaluates every profile of the account anew."""
-    stores, version = wiring.stores(), required_version(if_match)
-    audience = (_account_id(), AudienceId(audience_id))
-    audiences.edit(stores.audiences, stores.workspaces, stores.workflows, *audience, version, body, edge.now())
+def edit_audience(
+    audience_id: int,
+    body: AudienceEdit,
+    if_match: IfMatch = None,
+    dry_run: Annotated[bool, Query(description="Save nothing; tell who would join and leave")] = False,
+) -> Response[AudienceView | DryRun]:
+    """A new meaning of an active audience is staged: it takes over, all at once, when its members are known.
+
+    Until then the audience keeps its definition and its members.
+    """
+    of, audience = wiring.stores(), (_account_id(), AudienceId(audience_id))
+    if dry_run:
+        stores = of.accounts, of.audiences, of.workspaces, of.profiles
+        return _plain(dry_running.dry_run(*stores, *audience, optional_version(if_match), body, edge.now()))
+    version = required_version(if_match)
+    audiences.edit(of.audiences, of.workspaces, of.workflows, *audience, version, body, edge.now())
+    return _ok(AudienceId(audience_id))
+
+
+@app.get("/v1/audiences/<audience_id>/versions", summary="List the versions of a definition", tags=["audiences"])
+def list_versions(audience_id: int) -> Listing[VersionView]:
+    """Every definition that was live or staged while the audience was active, by number."""
+    store, account_id = wiring.stores().audiences, _account_id()
+    audience = store.get(account_id, AudienceId(audience_id))
+    versions = {each.number: each for each in store.list_versions(account_id, audience.audience_id)}
+    versions[audience.definition_version] = edits.live_version(audience)
+    return Listing(items=tuple(version_view(versions[number], audience) for number in sorted(versions)))
+
+
+@app.post("/v1/audiences/<audience_id>/restore", summary="Go back to a former definition", tags=["audiences"])
+def restore_audience(audience_id: int, body: Restoration, if_match: IfMatch = None) -> Response[AudienceView]:
+    """As an edit to what that version says, which becomes a new version."""
+    of, audience, version = wiring.stores(), (_account_id(), AudienceId(audience_id)), optional_version(if_match)
+    stores = of.audiences, of.workspaces, of.workflows
+    audiences.restore(*stores, *audience, version, body.version, edge.now())
     return _ok(AudienceId(audience_id))
 
 
@@ -146,7 +179,7 @@ def list_members(
     stores, account_id = wiring.stores(), _account_id()
     audience = stores.audiences.get(account_id, AudienceId(audience_id))
     listing = f"members {audience_id}"
-    page = stores.memberships.members(account_id, audience.audience_id, cursor.decode(listing, after), limit)
+    page = stores.memberships.members(account_id, audience.live_set, cursor.decode(listing, after), limit)
     return Listing(items=tuple(map(member_view, page.items)), next=cursor.encode(listing, page.next))
 
 
@@ -201,12 +234,16 @@ def _account_id() -> AccountId:
 
 
 def _view(audience_id: AudienceId) -> AudienceView:
-    stores, now_ms = wiring.stores(), edge.milliseconds(edge.now())
-    return audience_view(
-        listings.one(stores.audiences, stores.outputs, stores.memberships, _account_id(), audience_id, now_ms)
-    )
+    of, now = wiring.stores(), edge.now()
+    found = listings.one(of.audiences, of.outputs, of.memberships, _account_id(), audience_id, edge.milliseconds(now))
+    stores = jobs.JobStores(of.jobs, of.audiences, of.workflows)
+    return audience_view(found, jobs.calculating(stores, found.audience, now))
 
 
-def _ok(audience_id: AudienceId) -> Response[AudienceView]:
+def _ok(audience_id: AudienceId) -> Response[Any]:
     view = _view(audience_id)
     return Response(HTTPStatus.OK, "application/json", view, {"ETag": etag(view.version)})
+
+
+def _plain(body: DryRun) -> Response[AudienceView | DryRun]:
+    return Response(HTTPStatus.OK, "application/json", body)

@@ -14,6 +14,7 @@ from audience_core.domain.messages import WakeUp
 from audience_core.domain.stores import Page
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.secrets import SecretsManagerStore
 from audience_core.persistence.workflows import StepFunctionsWorkflows
@@ -53,13 +54,14 @@ class WakeUpLog:
 
 def control_stack() -> SimpleNamespace:
     """Stores by the names that `wiring.Stores` has; to be emptied before each test."""
-    tables = {name: create_table(name) for name in ("accounts", "workspaces", "audiences", "outputs")}
+    tables = {name: create_table(name) for name in ("accounts", "workspaces", "audiences", "outputs", "jobs")}
     return SimpleNamespace(
         accounts=DynamoAccountStore(tables["accounts"], REGION),
         workspaces=DynamoWorkspaceStore(tables["workspaces"], REGION),
         audiences=DynamoAudienceStore(tables["audiences"], REGION),
         outputs=DynamoOutputStore(tables["outputs"], REGION),
         secrets=SecretsManagerStore(REGION),
+        jobs=DynamoJobStore(tables["jobs"], REGION),
         tables=tuple(tables.values()),
     )
 

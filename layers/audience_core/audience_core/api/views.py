@@ -10,8 +10,10 @@ from audience_core.api.edge import instant
 from audience_core.domain.account import Input, InputKind, Workspace
 from audience_core.domain.audience import AudienceCounts, AudienceStatus
 from audience_core.domain.definition import Definition
+from audience_core.domain.job import JobState
 from audience_core.domain.membership import Membership
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output
+from audience_core.management.jobs import Report
 from audience_core.management.listings import Listed
 from audience_core.outputs.registry import ConnectorKind
 
@@ -83,8 +85,25 @@ class AudienceRow(Versioned):
     activated_at: datetime | None
 
 
+class JobProgressView(View):
+    """A job: its id, its state, and how far it has got, from 0 to 1."""
+
+    id: str
+    state: JobState
+    progress: float
+
+
 class AudienceView(AudienceRow):
+    """Args:
+    definition_version: number of `definition`, which is the live one.
+    staged_version: number of the one that takes over when its members are known; null when there is none.
+    calculating: the job that brings it its members, or those of the staged version; null when all are known.
+    """
+
     definition: Definition
+    definition_version: int
+    staged_version: int | None
+    calculating: JobProgressView | None
 
 
 class AudienceList(View):
@@ -219,8 +238,19 @@ def audience_row(listed: Listed) -> AudienceRow:
     )
 
 
-def audience_view(listed: Listed) -> AudienceView:
-    return AudienceView(**dict(audience_row(listed)), definition=listed.audience.definition)
+def audience_view(listed: Listed, calculating: Report | None) -> AudienceView:
+    audience = listed.audience
+    return AudienceView(
+        **dict(audience_row(listed)),
+        definition=audience.definition,
+        definition_version=audience.definition_version,
+        staged_version=audience.staged.number if audience.staged else None,
+        calculating=job_progress_view(calculating) if calculating else None,
+    )
+
+
+def job_progress_view(report: Report) -> JobProgressView:
+    return JobProgressView(id=report.job.job_id, state=report.state, progress=report.progress)
 
 
 def volatility(counts: AudienceCounts) -> float | None:

@@ -71,7 +71,8 @@ class Part(Record):
 
     Args:
         token: of the attempt at this part that may save it; whoever claims the part raises it.
-        cursor: where to go on; None at the beginning.
+        share: of the step's work, from 0 to 1.
+    cursor: where to go on; None at the beginning.
         looked_at: how many profiles; `written`: how many of them had to be.
         last: the profile looked at last in the bucket; None before the first.
     pending: settling: rows of member lists (set, profile) that did not agree with their profiles yet.
@@ -85,6 +86,7 @@ class Part(Record):
     name: str
     token: int = 0
     bucket: int
+    share: float = 1.0
     cursor: str | None = None
     looked_at: int = 0
     written: int = 0

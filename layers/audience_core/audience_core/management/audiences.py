@@ -48,6 +48,16 @@ class AudienceEdit(Record):
     definition: Definition | None = None
 
 
+class Restoration(Record):
+    """Args:
+    version: number of the definition version to go back to.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[int, Field(ge=1)]
+
+
 # What decides who is a member.
 _MEANING = frozenset(edits.Meaning.model_fields)
 

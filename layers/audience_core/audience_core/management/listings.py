@@ -75,5 +75,13 @@ def one(
 def _listed(memberships: MembershipStore, audience: Audience, connections: Iterable[Connection], now_ms: int) -> Listed:
     own = tuple(each for each in connections if each.audience_id == audience.audience_id)
     is_populated = audience.status is AudienceStatus.ACTIVE
-    counts = memberships.counts(audience.account_id, audience.audience_id, now_ms) if is_populated else None
-    return Listed(audience, counts, own)
+    return Listed(audience, _counts(memberships, audience, now_ms) if is_populated else None, own)
+
+
+def _counts(memberships: MembershipStore, audience: Audience, now_ms: int) -> AudienceCounts:
+    """The size is that of the live member set; joins and leaves are counted for the audience, whichever set is live."""
+    figures = memberships.counts(audience.account_id, audience.audience_id, now_ms)
+    if audience.live_set == audience.audience_id:
+        return figures
+    size = memberships.counts(audience.account_id, audience.live_set, now_ms).size
+    return figures.model_copy(update={"size": size})

@@ -45,6 +45,7 @@ class PartItem(Model):
     sk = UnicodeAttribute(range_key=True)
     token = NumberAttribute(default=0)
     bucket = NumberAttribute(default=0)
+    share = NumberAttribute(default=1)
     cursor = UnicodeAttribute(null=True)
     looked_at = NumberAttribute(default=0)
     written = NumberAttribute(default=0)
@@ -102,7 +103,13 @@ class DynamoJobStore:
 
     def claim(self, part: Part) -> Part:
         item = self._parts(_parts_partition(part.account_id, part.job_id), f"{part.step}#{part.name}")
-        item.update([PartItem.token.add(1), PartItem.bucket.set(part.bucket)])
+        item.update(
+            [
+                PartItem.token.add(1),
+                PartItem.bucket.set(PartItem.bucket | part.bucket),
+                PartItem.share.set(PartItem.share | part.share),
+            ]
+        )
         return _part(part.account_id, part.job_id, item)
 
     def save_part(self, part: Part) -> None:
@@ -111,6 +118,7 @@ class DynamoJobStore:
             f"{part.step}#{part.name}",
             token=part.token,
             bucket=part.bucket,
+            share=part.share,
             cursor=part.cursor,
             looked_at=part.looked_at,
             written=part.written,
@@ -204,6 +212,7 @@ def _part(account_id: AccountId, job_id: str, item: PartItem) -> Part:
         name=name,
         token=int(item.token),
         bucket=int(item.bucket),
+        share=float(item.share),
         cursor=item.cursor,
         looked_at=int(item.looked_at),
         written=int(item.written),

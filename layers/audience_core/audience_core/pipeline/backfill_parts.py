@@ -9,7 +9,7 @@ from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.job import Job, JobStep, Part
 from audience_core.domain.messages import Reevaluation
 from audience_core.domain.mpid_order import share_of_bucket
-from audience_core.domain.profile import Delta, Profile
+from audience_core.domain.profile import BUCKETS, Delta, Profile
 from audience_core.domain.stores import Page
 from audience_core.errors import StaleVersionError
 from audience_core.pipeline.backfill import Backfill, job_id_of, require_ours
@@ -166,6 +166,7 @@ def _new_part(order: Order) -> Part:
         step=order.step,
         name=_name(order),
         bucket=order.first,
+        share=(order.last - order.first + 1) / BUCKETS,
     )
 
 
