@@ -60,7 +60,9 @@ def profiles(count: int, now: int) -> Iterator[Profile]:
 
 def _events(chance: random.Random, number: int, now: int) -> Iterator[Event]:
     for place in range(chance.randint(2, 10)):
-        at, event_id = now - chance.randint(1, 30 * DAY), (number * 16 + place).to_bytes(8)
+        # Never close to a whole number of days ago, so that no window opens or closes while it is measured.
+        at = now - chance.randrange(30) * DAY - chance.randint(DAY // 8, DAY * 7 // 8)
+        event_id = (number * 16 + place).to_bytes(8)
         if chance.random() < 0.2:
             amount = {"$total_amount": round(chance.uniform(5, 300), 2)}
             yield Event(d.EventKind.COMMERCE, "purchase", at, event_id, WORKSPACE, INPUT, amount, ())
@@ -185,10 +187,12 @@ def main() -> None:
         account, now = Account1(stack), time.time_ns() // 1_000_000
         started = time.monotonic()
         account.seed(arguments.profiles, now)
-        print(f"{arguments.profiles} profiles seeded in {time.monotonic() - started:.0f} s; load {os.getloadavg()}")
+        print(
+            f"{arguments.profiles} profiles seeded in {time.monotonic() - started:.0f} s, load {os.getloadavg()}",
+            flush=True,
+        )
         seconds = account.fill(arguments.audiences)
-        # What turns by time between the seeding and the backfill is few, and judged as of the end.
-        memberships, wrong = account.wrong_members(arguments.audiences, arguments.profiles, time.time_ns() // 1_000_000)
+        memberships, wrong = account.wrong_members(arguments.audiences, arguments.profiles, now)
         print(
             f"{arguments.profiles} profiles x {arguments.audiences} audiences: {seconds:.0f} s,"
             f" {memberships} memberships, {wrong} wrong; load {os.getloadavg()}"

@@ -338,32 +338,3 @@ def test_readers_read_and_audience_makers_make(stack: SimpleNamespace) -> None:
 @pytest.mark.parametrize(("sample", "status"), [("audiences_api_create", 201), ("audiences_api_list", 200)])
 def test_sample_events_are_understood(stack: SimpleNamespace, sample: str, status: int) -> None:
     assert handler.lambda_handler(a_sample(sample), a_context())["statusCode"] == status
-
-
-def test_a_dry_run_saves_nothing_and_tells_both_counts(call: Caller, stack: SimpleNamespace) -> None:
-    path = call("POST", "/v1/audiences", new(activate=True)).headers["Location"]
-    for mpid, names in ((1, ("Play Video",)), (2, ("Play Video", "Pay")), (3, ("Pay",)), (4, ("Pay",)), (5, ())):
-        stack.profiles.save(a_user(mpid, *names), NOW_MS)
-    paid = {"root": {"type": "event", "event": {"kind": "custom_event", "name": "Pay"}}}
-
-    answer = call("PATCH", path, {"definition": paid}, query={"dry_run": "true"}).body
-
-    counts = {name: answer[name]["count"] for name in ("joins", "leaves", "size_before", "size_after")}
-    assert counts == {"joins": 2, "leaves": 1, "size_before": 2, "size_after": 3}
-    assert (answer["is_exact"], answer["sampled"]) == (True, 5)
-    unchanged = call("GET", path).body
-    assert (unchanged["staged_version"], unchanged["version"]) == (None, 1)
-
-
-def test_a_former_definition_is_restored_as_a_new_version(call: Caller, stack: SimpleNamespace) -> None:
-    path = call("POST", "/v1/audiences", new(activate=True)).headers["Location"]
-    call("PATCH", path, {"definition": PAID}, ANY)
-    backfill.take_over_now(stack)
-
-    restored = call("POST", f"{path}/restore", {"version": 1})
-
-    assert (restored.status, restored.body["staged_version"]) == (200, 3)
-    versions = call("GET", f"{path}/versions").body["items"]
-    assert [(each["number"], each["state"]) for each in versions] == [(1, "former"), (2, "live"), (3, "staged")]
-    assert versions[2]["definition"] == versions[0]["definition"]
-    assert call("POST", f"{path}/restore", {"version": 9}).status == 404

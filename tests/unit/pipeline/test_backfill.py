@@ -1,5 +1,6 @@
 """What a backfill promises: whatever happens meanwhile, in the end members are right and each change was told once."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -277,7 +278,7 @@ class Interleaving(RuleBasedStateMachine):
         self.audiences = [self.story.activate(ROOTS[0]), self.story.activate(ROOTS[2])]
         nests = d.AudienceMembershipCriterion(audience_id=self.audiences[0].audience_id)
         self.audiences.append(self.story.activate(d.Not(criterion=nests)))
-        self.steps = iter(())
+        self.steps: Iterator[str] = iter(())
         self.runs = 0
 
     @rule(customer=st.sampled_from(CUSTOMERS), name=st.sampled_from(["view", "buy"]))
