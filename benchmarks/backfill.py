@@ -27,7 +27,7 @@ from audience_core.domain.audience import Audience, AudienceStatus
 from audience_core.domain.event import Environment, Event
 from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen
-from audience_core.evaluation.program import compile_program
+from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.view import View
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.audiences import DynamoAudienceStore
@@ -164,7 +164,7 @@ class Account1:
         expected: set[tuple[int, int]] = set()
         for profile in profiles(number, now):
             view = View(profile)
-            expected |= {(each, profile.mpid) for each in program.trees if program.trees[each](view, now)[0]}
+            expected |= {(each, profile.mpid) for each in program.trees if program.holds(each, view, now)}
         found: set[tuple[int, int]] = set()
         for audience in audiences(count):
             after = None

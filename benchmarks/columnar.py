@@ -1,7 +1,8 @@
 """What a run of audiences over a shard costs, against decoding its columns and against other engines.
 
 Each contender is a process of its own, measured whole: start, imports, work and end. They take turns, so that a busy
-machine slows all of them alike, and ratios are medians over the rounds.
+machine slows all of them alike, and ratios are medians over the rounds. Every module is compiled beforehand, as the
+layers are (layers/*/Makefile).
 """
 
 import argparse
@@ -14,26 +15,21 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import reduce
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from audience_core.domain.profile import RegisterKind
-from audience_core.evaluation.columnar.parquet import ParquetGroups
-from audience_core.evaluation.columnar.plan import plan_of
-from audience_core.evaluation.columnar.shard import SEEN, VALUE, look_back
-from audience_core.evaluation.columnar.tracks import Needs
-from benchmarks import shards, workload
+from benchmarks import asked, shards
 
 ROOT = Path(__file__).parents[1]
 EVENTS = "events.parquet"
-# Contender -> (module, events file). Those with a plus read our file, by event name, which helps them much.
+# Contender -> (module, events file; what to decode). Those with a plus read our file, by event name, which helps them.
 CONTENDERS = {
     "ours": ("ours", EVENTS),
-    "decode": ("decode", EVENTS),
+    "decode": ("decode", asked.NAMED),
+    "decode_read": ("decode", asked.READ),
     "polars_names+": ("polars_names", EVENTS),
     "duckdb_each": ("duckdb_each", shards.PEERS_EVENTS),
     "duckdb_each+": ("duckdb_each", EVENTS),
@@ -41,9 +37,10 @@ CONTENDERS = {
     "clickhouse_each": ("clickhouse_each", shards.PEERS_EVENTS),
     "clickhouse_each+": ("clickhouse_each", EVENTS),
 }
-QUICK = ("ours", "decode", "polars_names+")
+QUICK = ("ours", "decode", "decode_read", "polars_names+")
 # An environment of its own: ClickHouse's library alone is larger than all others together.
 BENCH_PYTHON = ROOT / ".tools" / "bench" / "bin" / "python"
+BYTECODE = ROOT / ".local" / "bytecode"
 
 
 class Run(NamedTuple):
@@ -58,14 +55,12 @@ class Run(NamedTuple):
 
 
 def run(python: str, contender: str, folder: Path, audiences: int) -> Run:
-    module, stored = CONTENDERS[contender]
-    asked = [str(_plan_path(folder, audiences))] if contender == "decode" else [str(folder), str(audiences), stored]
-    path = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "audience_core")])
+    module, source = CONTENDERS[contender]
     started = time.perf_counter()
     process = subprocess.Popen(
-        [python, "-m", f"benchmarks.peers.{module}", *asked],
+        [python, "-m", f"benchmarks.peers.{module}", str(folder), str(audiences), source],
         stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": path},
+        env=_environment(),
         cwd=ROOT,
     )
     printed = process.stdout.read() if process.stdout else b""
@@ -79,33 +74,24 @@ def run(python: str, contender: str, folder: Path, audiences: int) -> Run:
     return Run(wall, cpu, usage.ru_maxrss / 1024, seconds["wall"], seconds["cpu"], answer.get("digest"))
 
 
-def write_plan(folder: Path, audiences: int) -> None:
-    """What decoding alone has to read: the very columns that the evaluator reads."""
-    portfolio = workload.portfolio(audiences, longest_days=180)
-    plan = plan_of(portfolio, (), workload.END, look_back(workload.END, 180))
-    events, users = (ParquetGroups.open(folder / f"{name}.parquet") for name in ("events", "users"))
-    reads: list[tuple[str, int, list[str]]] = []
-    for (kind, name), questions in plan.by_source().items():
-        needs = reduce(Needs.__or__, (question.needs for question in questions))
-        wanted = events.columns_of((kind, name or ""), ("user", "at"), needs.labels, needs.attributes)
-        reads.append((str(events.path), *wanted))
-    for name in ("tier", "country"):
-        key = (RegisterKind.ATTRIBUTE.value, name)
-        reads.append((str(users.path), *users.columns_of(key, ("user",), ("workspace",), (VALUE,))))
-    seen = users.columns_of((SEEN, workload.WORKSPACE), ("user",), (), ())
-    reads.append((str(users.path), *seen))
-    _plan_path(folder, audiences).write_text(json.dumps(reads))
+def compile_modules(pythons: Mapping[str, str]) -> None:
+    """Import what each contender imports, once, so that none of them compiles a module while it is measured."""
+    for contender, python in pythons.items():
+        imports = f"import benchmarks.peers.{CONTENDERS[contender][0]}"
+        subprocess.run([python, "-c", imports], check=True, env=_environment(), cwd=ROOT)
 
 
-def _plan_path(folder: Path, audiences: int) -> Path:
-    return folder / f"decode-{audiences}.json"
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "audience_core")])
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPATH": path, "PYTHONPYCACHEPREFIX": str(BYTECODE)}
 
 
 def compare(
     pythons: Mapping[str, str], folder: Path, audiences: int, rounds: int, slow_rounds: int
 ) -> dict[str, list[Run]]:
     """The runs of each contender; in each round they take turns."""
-    write_plan(folder, audiences)
+    asked.write(folder, audiences)
     found: dict[str, list[Run]] = {contender: [] for contender in pythons}
     for number in range(rounds):
         for contender, python in pythons.items():
@@ -167,6 +153,7 @@ def main() -> None:
         contender: arguments.bench_python if contender.startswith("clickhouse") else sys.executable
         for contender in dict.fromkeys(["ours", *arguments.contenders])
     }
+    compile_modules(pythons)
     for count in arguments.audiences:
         report(count, compare(pythons, folder, count, arguments.rounds, arguments.slow_rounds))
 

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -104,6 +105,11 @@ def portfolio(count: int, seed: int = 2, longest_days: int = 90) -> list[Audienc
         )
         for number in range(1, count + 1)
     ]
+
+
+def audiences_file(folder: Path, count: int) -> Path:
+    """Where a portfolio is kept, one JSON object per line."""
+    return folder / f"audiences-{count}.jsonl"
 
 
 def _tree(chosen: random.Random, longest_days: int) -> d.Criterion:

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from chdb.session import Session  # type: ignore[import-not-found]  # lives in an environment of its own
 
-from benchmarks import workload
-from benchmarks.peers.questions import Stopwatch, packed, report
+from benchmarks.peers.questions import Stopwatch, packed, read_audiences, report
 from benchmarks.peers.sql import statement
 from benchmarks.shards import PEERS_USERS
 
@@ -27,7 +26,7 @@ def main() -> None:
 
     found = {
         each.audience_id: ask(statement([each], events, users, [])).column("user").to_numpy()
-        for each in workload.portfolio(count, longest_days=180)
+        for each in read_audiences(folder, count)
     }
     seconds = stopwatch.seconds()
     size = pq.read_metadata(folder / PEERS_USERS).num_rows

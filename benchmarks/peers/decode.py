@@ -1,6 +1,6 @@
-"""The floor: nothing but decoding the columns that the audiences need: `python -m benchmarks.peers.decode <plan>`.
+"""The floor: nothing but decoding columns: `python -m benchmarks.peers.decode <folder> <audiences> <what>`.
 
-The plan is a JSON list of (file, row group, columns), which `benchmarks.columnar` writes.
+What to read is a JSON list of (file, row group, columns), which `benchmarks.asked` writes.
 """
 
 import json
@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 
 
 def main() -> None:
+    reads = Path(sys.argv[1]) / f"decode-{sys.argv[3]}-{sys.argv[2]}.json"
     wall, cpu = time.perf_counter(), time.process_time()
     groups: defaultdict[str, list[tuple[int, list[str]]]] = defaultdict(list)
-    for file, place, columns in json.loads(Path(sys.argv[1]).read_text()):
+    for file, place, columns in json.loads(reads.read_text()):
         groups[file].append((place, columns))
     rows = 0
     for file, wanted in groups.items():

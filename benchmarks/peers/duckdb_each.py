@@ -5,8 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks import workload
-from benchmarks.peers.questions import Stopwatch, packed, report
+from benchmarks.peers.questions import Stopwatch, packed, read_audiences, report
 from benchmarks.peers.sql import statement
 from benchmarks.shards import PEERS_USERS
 
@@ -18,7 +17,7 @@ def main() -> None:
     with duckdb.connect() as connection:
         found = {
             each.audience_id: connection.execute(statement([each], events, users, [])).fetchnumpy()["user"]
-            for each in workload.portfolio(count, longest_days=180)
+            for each in read_audiences(folder, count)
         }
         seconds = stopwatch.seconds()
         size = connection.execute(f"SELECT count(*) FROM {users}").fetchall()[0][0]

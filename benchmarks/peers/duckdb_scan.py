@@ -5,8 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks import workload
-from benchmarks.peers.questions import Stopwatch, packed, report
+from benchmarks.peers.questions import Stopwatch, packed, read_audiences, report
 from benchmarks.peers.sql import statement
 from benchmarks.shards import PEERS_USERS
 
@@ -15,7 +14,7 @@ def main() -> None:
     folder, count, stored = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     stopwatch = Stopwatch()
     events, users = f"'{folder / stored}'", f"'{folder / PEERS_USERS}'"
-    audiences = workload.portfolio(count, longest_days=180)
+    audiences = read_audiences(folder, count)
     with duckdb.connect() as connection:
         found = connection.execute(statement(audiences, events, users, ['u."user" AS "user"'])).fetchnumpy()
     seconds, user = stopwatch.seconds(), found["user"]

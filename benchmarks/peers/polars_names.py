@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks import workload
-from benchmarks.peers.questions import NOW, Dialect, Measure, Stopwatch, expression, measures, report
+from benchmarks.peers.questions import NOW, Dialect, Measure, Stopwatch, expression, measures, read_audiences, report
 from benchmarks.shards import PEERS_USERS
 
 _COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
@@ -20,7 +19,7 @@ _COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operato
 def main() -> None:
     folder, count, stored = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     stopwatch = Stopwatch()
-    audiences = workload.portfolio(count, longest_days=180)
+    audiences = read_audiences(folder, count)
     places = {measure: f"m{place}" for place, measure in enumerate(measures(audiences))}
     by_name: defaultdict[str, list[Measure]] = defaultdict(list)
     for measure in places:

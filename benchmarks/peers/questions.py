@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,13 @@ def _measure(event: d.EventSelector, window: w.Window, *, is_sum: bool) -> Measu
 
 def _passing(name: str, test: v.Test) -> tuple[str, ...]:
     return tuple(filter(predicate(test), _VALUES[name]))
+
+
+def read_audiences(folder: Path, count: int) -> list[Audience]:
+    """Read as a worker does."""
+    return [
+        Audience.model_validate_json(line) for line in workload.audiences_file(folder, count).read_bytes().splitlines()
+    ]
 
 
 class Stopwatch:

@@ -2,7 +2,7 @@
 
 import typer
 
-from audience_cli.commands.audiences import activate, create, list_audiences, members, show
+from audience_cli.commands.audiences import activate, create, history, list_audiences, members, show
 from audience_cli.commands.definition import app as definition
 from audience_cli.commands.environment import env
 from audience_cli.commands.explain import explain
@@ -26,6 +26,7 @@ app.command("show")(show)
 app.command("create")(create)
 app.command("activate")(activate)
 app.command("members")(members)
+app.command("history")(history)
 app.command("explain")(explain)
 app.command("import")(import_files)
 app.command("redrive")(redrive)

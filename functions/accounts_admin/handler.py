@@ -25,6 +25,8 @@ class Limits(BaseModel):
     look_back_days: Literal[30, 60, 90] = 30
     active_audience_cap: Annotated[int, Field(ge=0)] = 5000
     batches_per_second: Annotated[int, Field(ge=1)] = 270
+    profile_retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    history_retention_days: Annotated[int, Field(ge=1, le=3650)] = 90
     strategy: LoginStrategy = LoginStrategy()
 
 

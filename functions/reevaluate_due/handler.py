@@ -1,6 +1,7 @@
-"""Every minute: queues the profiles whose next instant of change has come."""
+"""Every minute: queues the profiles whose next instant of change comes, and says how far behind the clock they are."""
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -11,6 +12,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from audience_core import wiring
 from audience_core.pipeline.reevaluate import reevaluate_due
 
+# Left for the page under way and for what follows the last one.
+MARGIN_MS = 10_000
+
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
 metrics = Metrics()
@@ -18,8 +22,16 @@ metrics = Metrics()
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     stores = wiring.stores()
-    queued = reevaluate_due(stores.profiles, stores.events, time.time_ns() // 1_000_000)
-    metrics.add_metric("ProfilesDue", MetricUnit.Count, queued)
-    return {"queued": queued}
+    until_ms = _now_ms() + context.get_remaining_time_in_millis() - MARGIN_MS
+    run = reevaluate_due(stores.profiles, stores.marks, stores.reevaluations, _now_ms, until_ms)
+    metrics.add_metric("ProfilesDue", MetricUnit.Count, run.queued)
+    metrics.add_metric("ProfilesRecovered", MetricUnit.Count, run.recovered)
+    metrics.add_metric("ReevaluationLag", MetricUnit.Milliseconds, run.lag_ms)
+    logger.info("due profiles queued", extra=asdict(run))
+    return asdict(run)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -26,11 +26,26 @@ def store(request: pytest.FixtureRequest) -> AccountStore:
 
 def test_an_account_is_found_as_it_was_created(store: AccountStore) -> None:
     strategy = LoginStrategy(login=frozenset({"email", "customer_id"}), unique=frozenset(), immutable=frozenset())
-    account = an_account(account_id=AccountId(11), look_back_days=90, active_audience_cap=3, strategy=strategy)
+    account = an_account(
+        account_id=AccountId(11),
+        look_back_days=90,
+        active_audience_cap=3,
+        profile_retention_days=60,
+        history_retention_days=365,
+        strategy=strategy,
+    )
 
     store.create(account)
 
     assert store.get(AccountId(11)) == account
+
+
+def test_all_accounts_are_listed_and_no_clients(store: AccountStore) -> None:
+    account = an_account(account_id=AccountId(21))
+    store.create(account)
+    store.save_client(Client(client_id="lister", account_id=AccountId(21), role=Role.USER, name="Lister"))
+
+    assert [each for each in store.all() if each.account_id == AccountId(21)] == [account]
 
 
 def test_an_account_id_is_given_once(store: AccountStore) -> None:

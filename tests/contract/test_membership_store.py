@@ -1,5 +1,6 @@
 """What every store of member lists and counts promises."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from audience_core.domain.audience import AudienceCounts
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership
-from audience_core.domain.stores import CountStep, MembershipStore
+from audience_core.domain.stores import CountStep, MembershipStore, Tally
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from tests.contract.conftest import CreateTable
@@ -81,6 +82,51 @@ def test_many_members_of_one_bucket_are_paged_in_order(store: MembershipStore) -
     assert len(found) == len(set(found)) == 30
 
 
+def test_one_bucket_is_read_by_the_text_of_mpids_from_any_of_them_on(store: MembershipStore) -> None:
+    members = [Membership(PLAYERS, Mpid(mpid), 5) for mpid in (-128, -64, 128, 64, 640)]
+    store.apply(ACCOUNT, [*members[::-1], Membership(PLAYERS, Mpid(1), 5), Membership(BUYERS, Mpid(0), 5)], [])
+
+    assert list(store.bucket_members(ACCOUNT, PLAYERS, 0, None, 100)) == members
+    assert list(store.bucket_members(ACCOUNT, PLAYERS, 0, Mpid(-64), 2)) == members[2:4]
+    assert list(store.bucket_members(ACCOUNT, PLAYERS, 0, Mpid(640), 2)) == []
+
+
+def test_the_listed_are_told_from_the_others(store: MembershipStore) -> None:
+    store.apply(ACCOUNT, [Membership(PLAYERS, Mpid(1), 5), Membership(BUYERS, Mpid(-2), 5)], [])
+
+    wanted = {(PLAYERS, Mpid(1)), (PLAYERS, Mpid(-2)), (BUYERS, Mpid(-2)), (BUYERS, Mpid(1))}
+
+    assert store.listed(ACCOUNT, wanted) == {(PLAYERS, Mpid(1)), (BUYERS, Mpid(-2))}
+    assert store.listed(OTHER_ACCOUNT, wanted) == frozenset()
+    assert store.listed(ACCOUNT, []) == frozenset()
+
+
+def test_a_tally_compares_the_listed_with_the_counted_and_is_adjusted(store: MembershipStore) -> None:
+    steps = _steps("++-")
+    store.apply(ACCOUNT, [Membership(PLAYERS, Mpid(64 * n + BUCKET), 5) for n in range(3)], [])
+    assert store.tally(ACCOUNT, PLAYERS, BUCKET) == Tally(3, 0, "")
+    store.count(ACCOUNT, PLAYERS, BUCKET, steps)
+    found = store.tally(ACCOUNT, PLAYERS, BUCKET)
+
+    assert store.adjust(ACCOUNT, PLAYERS, BUCKET, 2, found.sequence)
+
+    assert (found.listed, found.counted) == (3, 1)
+    assert store.tally(ACCOUNT, PLAYERS, BUCKET).counted == 3
+    assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(3, 2, 1)
+    store.count(ACCOUNT, PLAYERS, BUCKET, steps)
+    assert store.counts(ACCOUNT, PLAYERS, NOW).size == 3
+
+
+def test_a_size_that_moved_is_not_adjusted(store: MembershipStore) -> None:
+    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("+"))
+    seen = store.tally(ACCOUNT, PLAYERS, BUCKET).sequence
+    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("++"))
+
+    assert not store.adjust(ACCOUNT, PLAYERS, BUCKET, 5, seen)
+    assert not store.adjust(ACCOUNT, PLAYERS, BUCKET, 5, "")
+    assert store.counts(ACCOUNT, PLAYERS, NOW).size == 2
+
+
 def test_an_audience_nobody_joined_counts_nothing(store: MembershipStore) -> None:
     assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(0, 0, 0)
     assert store.members(ACCOUNT, PLAYERS, None, 10).next is None
@@ -141,6 +187,36 @@ def test_a_crash_between_two_writes_of_one_count_is_made_good_by_the_repeat(dyna
     dynamo.count(ACCOUNT, PLAYERS, BUCKET, steps)
 
     assert dynamo.counts(ACCOUNT, PLAYERS, NOW) == _counts(2, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("ago_ms", "is_recent"),
+    [(0, True), (22 * HOUR, True), (23 * HOUR, True), (23 * HOUR + 1, False), (24 * HOUR, False)],
+)
+def test_the_last_day_begins_with_a_whole_hour(store: MembershipStore, ago_ms: int, is_recent: bool) -> None:
+    """NOW is a full hour: the last 24 of them, the one under way included, are counted."""
+    assert NOW % HOUR == 0
+    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("+-", at=[NOW - ago_ms] * 2))
+
+    assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(0, int(is_recent), int(is_recent))
+    assert store.counts(ACCOUNT, PLAYERS, NOW + HOUR - 1) == _counts(0, int(is_recent), int(is_recent))
+
+
+def test_a_batch_of_one_bucket_is_two_updates_and_touches_no_other_item(dynamo: DynamoMembershipStore) -> None:
+    calls: list[dict[str, Any]] = []
+    events = dynamo._counts._get_connection().connection.client.meta.events
+    events.register("before-call.dynamodb.UpdateItem", lambda params, **_: calls.append(json.loads(params["body"])))
+
+    dynamo.count(ACCOUNT, PLAYERS, BUCKET, _steps("+" * 100))
+    dynamo.count(ACCOUNT, PLAYERS, BUCKET + 1, _steps("+"))
+
+    keys = [call["Key"]["sk"]["S"].split("#") for call in calls]
+    assert [(kind, rest[-1]) for kind, *rest in keys] == [
+        ("size", "05"),
+        ("hour", "05"),
+        ("size", "06"),
+        ("hour", "06"),
+    ]
 
 
 def _steps(moves: str, at: Sequence[int] | None = None) -> list[CountStep]:

@@ -2,12 +2,14 @@
 
 import random
 
+import boto3
 import pytest
 
 from audience_core.domain.definition import EventKind
 from audience_core.domain.event import Environment, Event, Identity
 from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.domain.membership import MembershipChange, Reason
+from audience_core.domain.messages import Due
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen, due_shard_of
 from audience_core.domain.stores import ProfileStore
 from audience_core.errors import StaleVersionError
@@ -114,7 +116,7 @@ def test_a_stale_save_changes_nothing(store: ProfileStore) -> None:
         store.save(a_profile(), NOW)
 
     found = store.load(ACCOUNT, PRODUCTION, [NELL])[NELL]
-    assert (found.version, found.memberships) == (2, frozenset())
+    assert (found.version, found.memberships) == (NOW // 1000 + 1, frozenset())
 
 
 def test_accounts_and_environments_share_nothing(store: ProfileStore) -> None:
@@ -133,10 +135,81 @@ def test_those_who_are_due_are_found_and_nobody_else(store: ProfileStore) -> Non
         store.save(each, NOW)
     shard = due_shard_of(NELL)
 
-    assert list(store.due(shard, NOW + 4)) == []
-    assert list(store.due(shard, NOW + 5)) == [(ACCOUNT, NELL)]
-    assert list(store.due(shard, NOW + 100)) == [(ACCOUNT, NELL), (ACCOUNT, later.mpid)]
-    assert list(store.due((shard + 1) % 16, NOW + 100)) == []
+    first, second = Due(ACCOUNT, NELL, NOW + 5), Due(ACCOUNT, later.mpid, NOW + 6)
+    assert due(store, shard, 0, NOW + 4) == []
+    assert due(store, shard, 0, NOW + 5) == [first]
+    assert due(store, shard, 0, NOW + 100) == [first, second]
+    assert due(store, shard, NOW + 5, NOW + 100) == [second]
+    assert due(store, (shard + 1) % 16, 0, NOW + 100) == []
+
+
+def test_many_of_one_instant_are_found_once_each_in_pages(store: ProfileStore) -> None:
+    everybody = [Mpid(5 + number * 64 * 16) for number in range(25)]
+    for mpid in everybody:
+        store.save(a_profile(mpid), NOW)
+
+    pages: list[tuple[Due, ...]] = []
+    cursor = None
+    while cursor is not None or not pages:
+        page = store.due(due_shard_of(5), NOW, NOW + 5, cursor, 10)
+        pages.append(page.items)
+        cursor = page.next
+
+    assert [len(items) for items in pages if items] == [10, 10, 5]
+    assert {each.mpid for items in pages for each in items} == set(everybody)
+
+
+def test_a_profile_is_deleted_unless_it_was_written_meanwhile(store: ProfileStore) -> None:
+    store.save(a_profile(), NOW)
+    first, second = (store.load(ACCOUNT, PRODUCTION, [NELL])[NELL] for _ in range(2))
+    store.save(first, NOW)
+
+    with pytest.raises(StaleVersionError):
+        store.delete(second)
+    assert store.load(ACCOUNT, PRODUCTION, [NELL]) != {}
+    store.delete(first)
+
+    assert store.load(ACCOUNT, PRODUCTION, [NELL]) == {}
+    for stale in (first, second):
+        with pytest.raises(StaleVersionError):
+            store.delete(stale)
+        with pytest.raises(StaleVersionError):
+            store.save(stale, NOW)
+
+
+def test_a_later_profile_of_the_mpid_has_greater_versions(store: ProfileStore) -> None:
+    former = store.save(a_profile(), NOW)
+    former = store.save(former, NOW + 1000)
+    store.delete(former)
+
+    later = store.save(a_profile(), NOW + 5000)
+
+    assert later.version > former.version + 1
+    assert store.load(ACCOUNT, PRODUCTION, [NELL])[NELL].version == later.version
+
+
+def test_the_timeline_of_a_removed_profile_is_discarded(create_table: CreateTable, aws: str) -> None:
+    chunks = create_table("chunks-discarded")
+    store = DynamoProfileStore(create_table("profiles-discarded", DUE), chunks, aws)
+    profile = a_profile()
+    profile.timeline = {(EventKind.COMMERCE, "purchase"): events(5000)}
+    saved = store.save(profile, NOW)
+    table = boto3.resource("dynamodb", region_name=aws).Table(chunks)
+    assert table.scan()["Count"] == len(saved.sealed) > 0
+
+    for _ in range(2):
+        store.discard_timeline(saved)
+
+    assert table.scan()["Count"] == 0
+
+
+def test_a_stretch_begins_after_any_mpid(store: ProfileStore) -> None:
+    for mpid in (128, -64, 64, 640, 1):
+        store.save(a_profile(Mpid(mpid)), NOW)
+
+    assert [p.mpid for p in store.stretch(ACCOUNT, PRODUCTION, 0, None, 10)] == [-64, 128, 64, 640]
+    assert [p.mpid for p in store.stretch(ACCOUNT, PRODUCTION, 0, Mpid(12), 2)] == [128, 64]
+    assert list(store.stretch(ACCOUNT, DEVELOPMENT, 0, None, 10)) == []
 
 
 def test_a_profile_that_nothing_awaits_leaves_the_index(store: ProfileStore) -> None:
@@ -145,4 +218,8 @@ def test_a_profile_that_nothing_awaits_leaves_the_index(store: ProfileStore) -> 
 
     store.save(profile, NOW)
 
-    assert list(store.due(due_shard_of(NELL), NOW + 1000)) == []
+    assert due(store, due_shard_of(NELL), 0, NOW + 1000) == []
+
+
+def due(store: ProfileStore, shard: int, after_ms: int, until_ms: int) -> list[Due]:
+    return list(store.due(shard, after_ms, until_ms, None, 100).items)

@@ -18,22 +18,38 @@ from audience_core.domain.ids import Mpid
 from audience_core.domain.membership import MembershipChange, Reason
 from audience_core.domain.output import Target, delivery_bucket_of
 from audience_core.domain.profile import Profile
+from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.history import DynamoHistoryStore
+from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
-from audience_core.persistence.queues import SqsEventQueue, SqsWakeUpQueue
+from audience_core.persistence.queues import SqsReevaluationQueue, SqsWakeUpQueue
 from audience_core.pipeline.fan_out import FanOut
 from audience_core.pipeline.member_sets import MemberSets
 from functions.fan_out_changes import handler
-from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, a_connection, an_audience, an_output
+from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, a_connection, an_account, an_audience, an_output
+from tests.support.control_stack import create_history_table
 
 EVENTS = Path("events")
 INDEXES = {"ledger": ("dirty", "dirty_bucket", "dirty_since"), "profiles": ("due", "due_shard", "due_at")}
-TABLES = ("audiences", "outputs", "profiles", "chunks", "memberships", "counts", "ledger")
+TABLES = (
+    "accounts",
+    "audiences",
+    "outputs",
+    "profiles",
+    "chunks",
+    "identities",
+    "history",
+    "memberships",
+    "counts",
+    "ledger",
+)
 NOW = 1_795_521_600_000
 ANN = Mpid(8)
+FIRST_VERSION = NOW // 1000
 _names = count()
 CONTEXT = SimpleNamespace(
     function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:us-east-1:1:f", aws_request_id="r"
@@ -48,19 +64,24 @@ class Stack:
         for table in TABLES:
             self._recreate(table)
         name = f"fan-out-{next(_names)}"
-        self.events_url = self._queue(name, {})
+        self.reevaluations_url = self._queue(name, {})
         self.wake_ups_url = self._queue(f"{name}.fifo", {"FifoQueue": "true"})
         self.profiles = DynamoProfileStore("profiles", "chunks", region)
         audiences = DynamoAudienceStore("audiences", region)
         self.fan_out = FanOut(
+            DynamoAccountStore("accounts", region),
             audiences,
             DynamoOutputStore("outputs", region),
+            DynamoHistoryStore("history", region),
             DynamoMembershipStore("memberships", "counts", region),
             DynamoLedgerStore("ledger", region),
-            SqsEventQueue(self.events_url, region),
+            SqsReevaluationQueue(self.reevaluations_url, region),
             SqsWakeUpQueue(self.wake_ups_url, region),
+            DynamoIdentityStore("identities", region),
+            self.profiles,
             MemberSets(audiences),
         )
+        self.fan_out.accounts.create(an_account())
         self.fan_out.outputs.save(an_output())
         self.fan_out.outputs.save_connection(a_connection())
 
@@ -97,6 +118,9 @@ class Stack:
             ]
         with suppress(self.dynamodb.exceptions.ResourceNotFoundException):
             self.dynamodb.delete_table(TableName=name)
+        if name == "history":
+            create_history_table(name)
+            return
         self.dynamodb.create_table(
             TableName=name,
             KeySchema=_keys("pk", "sk"),
@@ -146,7 +170,7 @@ def a_left(version: int) -> Profile:
 
 def test_joins_and_leaves_reach_members_counts_ledger_and_queue(stack: Stack) -> None:
     joined = stack.image(a_member())
-    left = stack.image(a_left(1))
+    left = stack.image(a_left(FIRST_VERSION))
 
     answer = handler.lambda_handler({"Records": [a_record(None, joined, 1)]}, CONTEXT)
 
@@ -160,11 +184,15 @@ def test_joins_and_leaves_reach_members_counts_ledger_and_queue(stack: Stack) ->
     assert stack.members() == []
     assert stack.desired(ANN) == [None]
     assert stack.fan_out.memberships.counts(ACCOUNT, AUDIENCE, NOW) == AudienceCounts(size=0, adds_24h=1, drops_24h=1)
+    assert [(each.at, each.reason) for each in stack.fan_out.history.newest(ACCOUNT, AUDIENCE, None, 9).items] == [
+        (NOW, Reason.TIME),
+        (NOW - 5, Reason.EVENT),
+    ]
 
 
 def test_records_that_come_again_count_once(stack: Stack) -> None:
     joined = stack.image(a_member())
-    left = stack.image(a_left(1))
+    left = stack.image(a_left(FIRST_VERSION))
     records = [a_record(None, joined, 9), a_record(joined, left, 10)]
 
     for batch in (records, records[1:], records):
@@ -178,7 +206,7 @@ def test_a_profile_of_outdated_definitions_is_queued_again(stack: Stack) -> None
 
     handler.lambda_handler({"Records": [a_record(None, stack.image(a_member()), 1)]}, CONTEXT)
 
-    assert stack.queued(stack.events_url) == [{"type": "reevaluation", "account_id": ACCOUNT, "mpid": ANN}]
+    assert stack.queued(stack.reevaluations_url) == [{"type": "reevaluation", "account_id": ACCOUNT, "mpid": ANN}]
 
 
 def test_a_record_that_cannot_be_read_holds_up_only_what_follows_it(stack: Stack) -> None:

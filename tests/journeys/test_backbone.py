@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from local.app import ROOT
 from local.stack import Stack
-from tests.support.shop import Shop, invoke, kill_workers
+from tests.support.shop import Shop, kill_workers
 
 pytestmark = pytest.mark.stack
 
@@ -35,6 +36,10 @@ print(mparticle.EventsApi(configuration).upload_events_with_http_info(batch)[1])
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def instant_ms(entry: dict[str, Any]) -> int:
+    return round(datetime.fromisoformat(entry["at"]).timestamp() * 1000)
 
 
 def viewed(days: int) -> dict[str, Any]:
@@ -87,15 +92,22 @@ def test_time_alone_ends_a_membership_and_the_partner_hears_of_it(shop: Shop) ->
     recent = shop.audience("Seen today", viewed(1))
     shop.connect(recent)
     leaves_at = now_ms() + 15_000
-    shop.send(a_view(1, leaves_at - 86_400_000, "r-1"), a_view(2, now_ms(), "r-2"))
+    shop.send(a_view(1, leaves_at - 86_400_001, "r-1"), a_view(2, now_ms(), "r-2"))
     shop.wait_until(lambda: len(shop.told(recent)) == 2, patience_s=14)
+    before = shop.members(recent)
 
-    shop.wait_until(lambda: now_ms() > leaves_at)
-    assert invoke(shop.stack, shop.stack.outputs["ReevaluateDueFunction"], {})["queued"] >= 1
+    shop.wait_until(lambda: len(shop.members(recent)) == 1, patience_s=75)
 
+    assert leaves_at <= now_ms() < leaves_at + 60_000
     shop.wait_until(lambda: len(shop.told(recent)) == 1)
     shop.wait_until(lambda: shop.size(recent) == 1)
     assert shop.members(recent) == shop.told(recent)
+    (gone,) = before - shop.members(recent)
+    last, first = shop.get(f"/v1/audiences/{recent}/history?mpid={gone}")["items"]
+    assert (last["change"], last["reason"], instant_ms(last)) == ("left", "time", leaves_at)
+    assert (first["change"], first["reason"]) == ("joined", "event")
+    assert shop.members_at(recent, leaves_at - 1) == before
+    assert shop.members_at(recent, leaves_at) == before - {gone}
 
 
 def test_killed_workers_repeats_and_reversed_order_change_no_final_state(shop: Shop) -> None:
@@ -115,6 +127,9 @@ def test_killed_workers_repeats_and_reversed_order_change_no_final_state(shop: S
     assert killed == 4
     shop.wait_until(lambda: (shop.size(viewers), len(shop.told(viewers))) == (40, 40), patience_s=120)
     assert shop.told(viewers) == shop.members(viewers)
+    figures, entries = shop.get(f"/v1/audiences/{viewers}"), shop.get(f"/v1/audiences/{viewers}/history")["items"]
+    assert (figures["adds_24h"], figures["drops_24h"]) == (40, 0)
+    assert sorted(entry["mpid"] for entry in entries) == sorted(shop.members(viewers))
 
 
 def test_sample_events_run_one_function_from_the_command_line(stack: Stack, tmp_path: Path) -> None:

@@ -10,11 +10,17 @@ from audience_core.domain.audience import Audience
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.job import JobState, JobStep
-from audience_core.domain.messages import PipelineMessage
+from audience_core.domain.messages import PipelineMessage, Reevaluation
 from audience_core.domain.profile import BUCKETS, Profile
 from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore, MemoryOutputStore
+from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.identities import MemoryIdentityStore
-from audience_core.persistence.memory.ingest import MemoryArchive, MemoryEventQueue, MemoryWakeUpQueue
+from audience_core.persistence.memory.ingest import (
+    MemoryArchive,
+    MemoryEventQueue,
+    MemoryReevaluationQueue,
+    MemoryWakeUpQueue,
+)
 from audience_core.persistence.memory.jobs import MemoryJobStore, MemoryRunFiles
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
@@ -53,7 +59,12 @@ class Town:
         self.accounts.create(Account(account_id=ACCOUNT, name="Town"))
         self.profiles, self.memberships, self.jobs = StreamedProfiles(), MemoryMembershipStore(), MemoryJobStore()
         self.ledger, self.identities, self.files = MemoryLedgerStore(), MemoryIdentityStore(), MemoryRunFiles()
-        self.events, self.wake_ups = MemoryEventQueue(), MemoryWakeUpQueue()
+        self.events, self.reevaluations, self.wake_ups = (
+            MemoryEventQueue(),
+            MemoryReevaluationQueue(),
+            MemoryWakeUpQueue(),
+        )
+        self.history = MemoryHistoryStore()
         self.sets = MemberSets(self.audiences)
         self.published: list[tuple[AudienceId, Mpid, bool, str]] = []
         self.now = NOW
@@ -72,14 +83,15 @@ class Town:
     def read_stream(self, records: int = 1_000_000) -> None:
         """Fan out the next records, and process what that sends round again."""
         some, self.profiles.stream = self.profiles.stream[:records], self.profiles.stream[records:]
-        stores = FanOut(
-            self.audiences, self.outputs, self.memberships, self.ledger, self.events, self.wake_ups, self.sets
-        )
+        control, derived = (self.accounts, self.audiences, self.outputs), (self.history, self.memberships, self.ledger)
+        queues, people = (self.reevaluations, self.wake_ups), (self.identities, self.profiles)
+        stores = FanOut(*control, *derived, *queues, *people, self.sets)
         fan_out(stores, some, self.now)
         for each in some:
             self._log(each)
-        if again := self.events.take():
-            self.take(again)
+        again = [Reevaluation(each.account_id, each.mpid) for each in self.reevaluations.take()]
+        if group := [*self.events.take(), *again]:
+            self.take(group)
 
     def _log(self, record: ProfileChange) -> None:
         mapped = of_audiences(record, self.sets.at(ACCOUNT, record.profile.program_version))

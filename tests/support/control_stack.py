@@ -8,15 +8,19 @@ from typing import Any
 import boto3
 
 from audience_core.domain.audience import AudienceCounts
-from audience_core.domain.ids import AccountId, AudienceId
+from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership
 from audience_core.domain.messages import WakeUp
+from audience_core.domain.profile import bucket_of
 from audience_core.domain.stores import Page
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.jobs import DynamoJobStore
+from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from tests.support.control import ACCOUNT, OTHER_ACCOUNT, an_account
@@ -43,6 +47,12 @@ class FixedMemberships:
     def counts(self, account_id: AccountId, audience_id: AudienceId, now_ms: int) -> AudienceCounts:
         return self.figures.get((account_id, audience_id), AudienceCounts(size=0, adds_24h=0, drops_24h=0))
 
+    def bucket_members(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, limit: int
+    ) -> list[Membership]:
+        rows = [each for each in self.rows.get((account_id, audience_id), []) if bucket_of(each.mpid) == bucket]
+        return [each for each in rows if after is None or str(each.mpid) > str(after)][:limit]
+
 
 class WakeUpLog:
     def __init__(self) -> None:
@@ -54,15 +64,20 @@ class WakeUpLog:
 
 def control_stack() -> SimpleNamespace:
     """Stores by the names that `wiring.Stores` has; to be emptied before each test."""
-    tables = {name: create_table(name) for name in ("accounts", "workspaces", "audiences", "outputs", "jobs")}
+    names = ("accounts", "workspaces", "audiences", "outputs", "counts", "jobs")
+    tables = {name: create_table(name) for name in names}
+    history = create_history_table()
     return SimpleNamespace(
         accounts=DynamoAccountStore(tables["accounts"], REGION),
         workspaces=DynamoWorkspaceStore(tables["workspaces"], REGION),
         audiences=DynamoAudienceStore(tables["audiences"], REGION),
         outputs=DynamoOutputStore(tables["outputs"], REGION),
+        summaries=DynamoCountSummaries(tables["counts"], REGION),
+        counts=DynamoMembershipStore("no member lists", tables["counts"], REGION),
         secrets=SecretsManagerStore(REGION),
         jobs=DynamoJobStore(tables["jobs"], REGION),
-        tables=tuple(tables.values()),
+        history=DynamoHistoryStore(history, REGION),
+        tables=(*tables.values(), history),
     )
 
 
@@ -81,16 +96,51 @@ def emptied(stack: SimpleNamespace) -> SimpleNamespace:
     return stack
 
 
-def create_table(name: str) -> str:
+def create_table(name: str, region: str = REGION) -> str:
     """A table with the keys pk and sk; its name, which is new each time."""
     unique = f"{name}-{uuid.uuid4()}"
-    boto3.client("dynamodb", region_name=REGION).create_table(
+    boto3.client("dynamodb", region_name=region).create_table(
         TableName=unique,
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
         BillingMode="PAY_PER_REQUEST",
     )
     return unique
+
+
+def create_profiles_table() -> str:
+    """A table of profiles with its index of those due; its name, which is new each time."""
+    unique = f"profiles-{uuid.uuid4()}"
+    types = {"pk": "S", "sk": "S", "due_shard": "S", "due_at": "N"}
+    table, due = (
+        [{"AttributeName": first, "KeyType": "HASH"}, {"AttributeName": second, "KeyType": "RANGE"}]
+        for first, second in (("pk", "sk"), ("due_shard", "due_at"))
+    )
+    boto3.client("dynamodb", region_name=REGION).create_table(
+        TableName=unique,
+        KeySchema=table,
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()],
+        GlobalSecondaryIndexes=[{"IndexName": "due", "KeySchema": due, "Projection": {"ProjectionType": "KEYS_ONLY"}}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return unique
+
+
+def create_history_table(name: str = "") -> str:
+    """A table of joins and leaves with its index by profile; its name, which is new each time unless given."""
+    table = name or f"history-{uuid.uuid4()}"
+    partition = {"AttributeName": "pk", "KeyType": "HASH"}
+    by_time, by_profile = ([partition, {"AttributeName": key, "KeyType": "RANGE"}] for key in ("sk", "who"))
+    boto3.client("dynamodb", region_name=REGION).create_table(
+        TableName=table,
+        KeySchema=by_time,
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk", "who")],
+        LocalSecondaryIndexes=[
+            {"IndexName": "by_profile", "KeySchema": by_profile, "Projection": {"ProjectionType": "ALL"}}
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return table
 
 
 def runs(stack: SimpleNamespace) -> dict[str, Any]:

@@ -17,9 +17,15 @@ _EVENTS = Path(__file__).parents[2] / "events"
 type Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
+class _Context(LambdaContext):
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 30_000
+
+
 def a_context() -> LambdaContext:
     """What handlers read of the Lambda context."""
-    context = LambdaContext()
+    context = _Context()
     context._function_name = "function"
     context._memory_limit_in_mb = 512
     context._invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
@@ -79,10 +85,10 @@ def an_event(
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
-        "rawQueryString": urlencode(query),
+        "rawQueryString": urlencode(query, doseq=True),
         # The gateway sends header names in lower case.
         "headers": {"content-type": "application/json"} | {name.lower(): value for name, value in headers.items()},
-        "queryStringParameters": {name: str(value) for name, value in query.items()},
+        "queryStringParameters": {name: _joined(value) for name, value in query.items()},
         "requestContext": {
             "accountId": "123456789012",
             "apiId": "api",
@@ -98,3 +104,8 @@ def an_event(
         "body": body,
         "isBase64Encoded": False,
     }
+
+
+def _joined(value: Any) -> str:
+    """How the gateway hands over a repeated parameter."""
+    return ",".join(value) if isinstance(value, list) else str(value)

@@ -15,8 +15,8 @@ from audience_core.domain.ids import DAY_MS, AccountId, AudienceId, InputId, Mpi
 from audience_core.domain.profile import Delta, Profile, Register, RegisterKey, RegisterKind, Seen
 from audience_core.evaluation.columnar.evaluate import evaluate as evaluate_shard
 from audience_core.evaluation.columnar.shard import look_back
+from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.incremental import evaluate
-from audience_core.evaluation.program import compile_program
 from audience_core.evaluation.values import to_ms
 from tests.support import oracle
 from tests.support.shards import shard_of

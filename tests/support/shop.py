@@ -7,10 +7,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
+from audience_core.domain.ids import AccountId
 from local.emulator import Emulator, running_pid
 from local.stack import Stack
 from tests.support.partners import SECRET, FaultyPartner
@@ -27,6 +29,7 @@ class Shop:
         self.stack, self.partner = stack, partner
         command = {"action": "create_account", "name": f"Shop {secrets.token_hex(4)}"}
         client = invoke(stack, stack.outputs["AccountsAdminFunction"], command)
+        self.account_id = AccountId(client["account_id"])
         form = {"grant_type": "client_credentials", "scope": client["scope"]}
         token = httpx.post(
             stack.outputs["TokenUrl"], data=form, auth=(client["client_id"], client["client_secret"]), timeout=30
@@ -86,11 +89,18 @@ class Shop:
 
     def members(self, audience: int) -> set[str]:
         """Mpids, from all pages."""
+        return self._members(f"/v1/audiences/{audience}/members?limit=100")
+
+    def members_at(self, audience: int, at: int) -> set[str]:
+        """Mpids of an instant (UTC ms)."""
+        text = datetime.fromtimestamp(at / 1000, UTC).isoformat().replace("+00:00", "Z")
+        return self._members(f"/v1/audiences/{audience}/members?limit=100&at={text}")
+
+    def _members(self, path: str) -> set[str]:
         found: set[str] = set()
-        path = f"/v1/audiences/{audience}/members"
         after = ""
         while True:
-            page = self.get(f"{path}?limit=100{after}")
+            page = self.get(f"{path}{after}")
             found |= {each["mpid"] for each in page["items"]}
             if not page.get("next"):
                 return found

@@ -1,4 +1,4 @@
-"""Commands about audiences: list, show, create, activate, members."""
+"""Commands about audiences: list, show, create, activate, members, history."""
 
 import json
 from collections.abc import Sequence
@@ -14,18 +14,30 @@ from audience_cli.errors import UsageError
 from audience_cli.output import UNKNOWN, AsJson, Local, messages, print_json, print_table
 
 AudienceId = Annotated[int, typer.Argument(help="The audience's number, as `audiences list` shows it.")]
-COLUMNS = ("Id", "Name", "Status", "Size", "Adds", "Drops", "Volatility", "Outputs", "Updated (UTC)")
+COLUMNS = ("Id", "Name", "Status", "Size", "Adds", "Drops", "Volatility", "Outputs", "Tags", "Updated (UTC)")
+SORTS = "By id, name, size, adds, drops, volatility, updated or created; --sort=-size is the largest first."
+# As many as a page may have.
+PAGE = 100
+Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 NUMBERS = ("Id", "Size", "Adds", "Drops", "Volatility", "Outputs")
 
 
 def list_audiences(
     query: Annotated[str, typer.Option("--query", "-q", help="Only those whose name contains this.")] = "",
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Only those with this tag; may be repeated: all of them.")
+    ] = None,
+    status: Annotated[str, typer.Option(help="Only those of this status: draft or active.")] = "",
+    scope: Annotated[str, typer.Option(help="Only those of one workspace (single), or of several (multi).")] = "",
+    sort: Annotated[str, typer.Option(help=SORTS)] = "",
     as_json: AsJson = False,
     local: Local = False,
 ) -> None:
     """List the account's audiences; adds, drops and volatility are those of the last 24 hours."""
+    given = {"q": query, "tag": tag, "status": status, "scope": scope, "sort": sort}
+    wanted = {name: value for name, value in given.items() if value}
     with Api(settings.load(local=local)) as api:
-        found = list(api.pages("audiences", **({"q": query} if query else {})))
+        found = list(api.pages("audiences", limit=PAGE, **wanted))
     if as_json:
         print_json(found)
         return
@@ -76,17 +88,37 @@ def activate(audience_id: AudienceId, as_json: AsJson = False, local: Local = Fa
 
 def members(
     audience_id: AudienceId,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    at: Annotated[str, typer.Option("--at", help="Those of this past instant, RFC 3339; now by default.")] = "",
+    limit: Limit = 100,
     as_json: AsJson = False,
     local: Local = False,
 ) -> None:
-    """List an audience's members."""
+    """List an audience's members, now or at a past instant."""
+    wanted: dict[str, str | int] = {"limit": min(limit, 100)} | ({"at": at} if at else {})
     with Api(settings.load(local=local)) as api:
-        found = list(islice(api.pages(f"audiences/{audience_id}/members", limit=min(limit, 100)), limit))
+        found = list(islice(api.pages(f"audiences/{audience_id}/members", **wanted), limit))
     if as_json:
         print_json(found)
         return
-    print_table(("Profile", "Since (UTC)"), [(each["mpid"], _since(each)) for each in found])
+    print_table(("Profile", "Since (UTC)"), [(each["mpid"], _instant(each["since"])) for each in found])
+
+
+def history(
+    audience_id: AudienceId,
+    mpid: Annotated[str, typer.Option("--mpid", help="Only this profile's.")] = "",
+    limit: Limit = 100,
+    as_json: AsJson = False,
+    local: Local = False,
+) -> None:
+    """List who joined and left an audience, newest first, each with the exact instant and the reason."""
+    wanted: dict[str, str | int] = {"limit": min(limit, 100)} | ({"mpid": mpid} if mpid else {})
+    with Api(settings.load(local=local)) as api:
+        found = list(islice(api.pages(f"audiences/{audience_id}/history", **wanted), limit))
+    if as_json:
+        print_json(found)
+        return
+    rows = [(_instant(each["at"]), each["change"], each["reason"], each["mpid"]) for each in found]
+    print_table(("At (UTC)", "Change", "Reason", "Profile"), rows)
 
 
 def audience_from(body: Any, name: str, workspaces: Sequence[str], inputs: Sequence[str]) -> Json:
@@ -140,6 +172,7 @@ def _row(audience: Json) -> tuple[Any, ...]:
         audience.get("drops_24h"),
         UNKNOWN if volatility is None else f"{volatility:.1%}",
         f"{audience.get('connected_outputs', UNKNOWN)}{' faulted' if audience.get('faults') else ''}",
+        ", ".join(audience.get("tags", ())),
         str(audience.get("updated_at", UNKNOWN))[:16].replace("T", " "),
     )
 
@@ -150,5 +183,6 @@ def _line(value: Any) -> str | None:
     return json.dumps(value)
 
 
-def _since(member: Json) -> str:
-    return str(member.get("since", UNKNOWN))[:19].replace("T", " ")
+def _instant(text: str | None) -> str:
+    """To the millisecond."""
+    return (text or UNKNOWN).replace("T", " ").removesuffix("Z")[:23]

@@ -10,14 +10,18 @@ from audience_core.domain.stores import (
     AccountStore,
     Archive,
     AudienceStore,
+    CountSummaries,
     EventQueue,
+    HistoryStore,
     IdentityStore,
     JobStore,
     LedgerStore,
+    MarkStore,
     MembershipStore,
     OutputStore,
     ProfileStore,
     RateStore,
+    ReevaluationQueue,
     RequestStore,
     RunFiles,
     SecretStore,
@@ -29,16 +33,19 @@ from audience_core.outputs.http import HttpSend, Send
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.ledger import DynamoLedgerStore
+from audience_core.persistence.marks import DynamoMarkStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
-from audience_core.persistence.queues import SqsEventQueue, SqsWakeUpQueue
+from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue, SqsWakeUpQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.persistence.run_files import S3RunFiles
 from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from audience_core.pipeline.backfill import Backfill
@@ -61,10 +68,14 @@ class Stores:
     requests: RequestStore
     rates: RateStore
     events: EventQueue
+    reevaluations: ReevaluationQueue
+    marks: MarkStore
     archive: Archive
     identities: IdentityStore
     profiles: ProfileStore
+    history: HistoryStore
     memberships: MembershipStore
+    summaries: CountSummaries
     ledger: LedgerStore
     wake_ups: WakeUpQueue
     jobs: JobStore
@@ -106,10 +117,14 @@ def stores() -> Stores:
         requests=DynamoRequestStore(of["REQUESTS_TABLE"], region),
         rates=DynamoRateStore(of["REQUESTS_TABLE"], region),
         events=SqsEventQueue(of["EVENTS_QUEUE_URL"], region),
+        reevaluations=SqsReevaluationQueue(of["REEVALUATIONS_QUEUE_URL"], region),
+        marks=DynamoMarkStore(of["MARKS_TABLE"], region),
         archive=S3Archive(of["ARCHIVE_BUCKET"], region),
         identities=DynamoIdentityStore(of["IDENTITIES_TABLE"], region),
         profiles=DynamoProfileStore(of["PROFILES_TABLE"], of["CHUNKS_TABLE"], region),
+        history=DynamoHistoryStore(of["HISTORY_TABLE"], region),
         memberships=DynamoMembershipStore(of["MEMBERSHIPS_TABLE"], of["COUNTS_TABLE"], region),
+        summaries=DynamoCountSummaries(of["COUNTS_TABLE"], region),
         ledger=DynamoLedgerStore(of["LEDGER_TABLE"], region),
         wake_ups=SqsWakeUpQueue(of["WAKE_UPS_QUEUE_URL"], region),
         jobs=DynamoJobStore(of["JOBS_TABLE"], region),
@@ -128,8 +143,9 @@ def pipeline() -> Pipeline:
 def fan_out() -> FanOut:
     """What `pipeline.fan_out` works with."""
     of = stores()
-    sets = MemberSets(of.audiences)
-    return FanOut(of.audiences, of.outputs, of.memberships, of.ledger, of.events, of.wake_ups, sets)
+    control, sets = (of.accounts, of.audiences, of.outputs), MemberSets(of.audiences)
+    derived = (of.history, of.memberships, of.ledger)
+    return FanOut(*control, *derived, of.reevaluations, of.wake_ups, of.identities, of.profiles, sets)
 
 
 @cache

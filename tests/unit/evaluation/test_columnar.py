@@ -14,8 +14,8 @@ from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.profile import Delta, Profile
 from audience_core.evaluation.columnar.evaluate import evaluate
 from audience_core.evaluation.columnar.shard import EventRange, Shard, look_back
+from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.incremental import evaluate as evaluate_one
-from audience_core.evaluation.program import compile_program
 from audience_core.evaluation.windows import milliseconds
 from tests.support import oracle
 from tests.support.shards import shard_of, stored_shard_of

@@ -1,5 +1,6 @@
 """The files of a shard hold what they promise, and are read no further than needed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from audience_core.domain.event import Environment, Event, Scalar
 from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.domain.profile import Profile, Seen
 from audience_core.evaluation.columnar.evaluate import evaluate
+from audience_core.evaluation.columnar.parquet import ParquetGroups
 from audience_core.evaluation.columnar.shard import EventRange, look_back
 from tests.support.shards import shard_of, stored_shard_of, tables_of
 from tests.support.worlds import HOUR, NOW
@@ -96,6 +98,23 @@ def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
     group = shard.events.read(("custom_event", "view"), ("user",), (), ("color", "size"))
 
     assert (list(group.integers), list(group.labels), list(group.values)) == (["user"], [], ["color"])
+
+
+@pytest.mark.parametrize("inputs", [("i-1", "i-1"), ("i-1", "i-2"), ("i-2", "i-1")])
+def test_labels_are_those_of_the_rows_whether_one_or_several(tmp_path: Path, inputs: tuple[str, str]) -> None:
+    events = [replace(an_event(number, NOW), input_id=InputId(each)) for number, each in enumerate(inputs)]
+    shard = stored_shard_of([a_profile(7, events[0]), a_profile(8, events[1])], tmp_path, 64)
+
+    labels = shard.events.read(("custom_event", "view"), ("user",), ("input",), ()).labels["input"]
+
+    assert tuple(labels.values[code] for code in labels.codes) == inputs
+
+
+def test_a_label_that_is_the_same_in_all_rows_is_known_without_reading_it(tmp_path: Path) -> None:
+    stored_shard_of([a_profile(7, an_event(1, NOW))], tmp_path, 64)
+    events = ParquetGroups.open(tmp_path / "events.parquet")
+
+    assert list(events.constants(("custom_event", "view"), ("input", "workspace"))) == ["input", "workspace"]
 
 
 @pytest.mark.parametrize("promoted", [0, 1, 64])

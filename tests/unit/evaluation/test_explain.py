@@ -15,11 +15,11 @@ from audience_core.domain.audience import Audience
 from audience_core.domain.event import Environment, Event, Identity
 from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.domain.profile import Delta, Profile, Register, RegisterKey, RegisterKind, Seen
+from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.explain import explain
 from audience_core.evaluation.explanation import ExplainedNode, Explanation, Saw
 from audience_core.evaluation.incremental import evaluate
 from audience_core.evaluation.predicates import figure_test, frequency_test, holds_when_missing, intervals
-from audience_core.evaluation.program import compile_program
 from audience_core.evaluation.values import micros_of, to_ms
 from tests.support import oracle
 from tests.support.population import an_audience, at_least

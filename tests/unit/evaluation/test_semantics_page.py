@@ -10,7 +10,7 @@ from audience_core.domain import definition as d
 from audience_core.domain import value_tests as v
 from audience_core.domain import windows as w
 from audience_core.domain.ids import NEVER
-from audience_core.evaluation.program import compile_program
+from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.view import View
 from tests.support.semantics import AUDIENCE, EVALUATORS, Evaluator, Example, examples, headings, instant, naive
 

@@ -14,7 +14,7 @@ from audience_core.domain.ids import Mpid
 from audience_core.domain.job import JobState
 from audience_core.domain.messages import Reevaluation
 from audience_core.errors import ConflictError, StaleVersionError
-from audience_core.evaluation.program import compile_program
+from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.relevance import population
 from audience_core.evaluation.view import View
 from audience_core.management import edits
@@ -78,7 +78,7 @@ class Story:
         return {
             profile.mpid
             for profile in self.town.everybody()
-            if key in population(program, profile) and program.trees[key](View(profile), self.town.now)[0]
+            if key in population(program, profile) and program.holds(key, View(profile), self.town.now)
         }
 
     def told(self, audience: Audience) -> set[Mpid]:

@@ -13,16 +13,28 @@ from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AudienceId, ConnectionId, Mpid, OutputId
 from audience_core.domain.membership import Membership, MembershipChange, Reason
-from audience_core.domain.messages import Reevaluation, WakeUp
+from audience_core.domain.messages import Due, WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, Target, delivery_bucket_of
 from audience_core.domain.profile import Profile, bucket_of
-from audience_core.persistence.memory.control import MemoryAudienceStore, MemoryOutputStore
-from audience_core.persistence.memory.ingest import MemoryEventQueue, MemoryWakeUpQueue
+from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore, MemoryOutputStore
+from audience_core.persistence.memory.history import MemoryHistoryStore
+from audience_core.persistence.memory.identities import MemoryIdentityStore
+from audience_core.persistence.memory.ingest import MemoryReevaluationQueue, MemoryWakeUpQueue
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
+from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
 from audience_core.pipeline.member_sets import MemberSets
-from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, OTHER_ACCOUNT, a_connection, an_audience, an_output
+from tests.support.control import (
+    ACCOUNT,
+    AUDIENCE,
+    CONNECTION,
+    OTHER_ACCOUNT,
+    a_connection,
+    an_account,
+    an_audience,
+    an_output,
+)
 
 NOW = 1_795_521_600_000
 ANN, BO = Mpid(-7), Mpid(66)
@@ -35,19 +47,25 @@ class World:
     """An account whose audience 1 is connected to an output, and records that go through it."""
 
     def __init__(self) -> None:
+        self.accounts, self.history = MemoryAccountStore(), MemoryHistoryStore()
         self.audiences, self.outputs = MemoryAudienceStore(), MemoryOutputStore()
         self.memberships, self.ledger = MemoryMembershipStore(), MemoryLedgerStore()
-        self.events, self.wake_ups = MemoryEventQueue(), MemoryWakeUpQueue()
+        self.reevaluations, self.wake_ups = MemoryReevaluationQueue(), MemoryWakeUpQueue()
+        self.identities, self.profiles = MemoryIdentityStore(), MemoryProfileStore()
+        for account_id in (ACCOUNT, OTHER_ACCOUNT):
+            self.accounts.create(an_account(account_id=account_id, history_retention_days=45))
         self.outputs.save(an_output())
         self.outputs.save_connection(a_connection())
 
     def stores(self, calls_until_crash: int | None = None) -> FanOut:
         calls = None if calls_until_crash is None else iter(range(calls_until_crash))
         stores: list[Any] = [
-            self.audiences, self.outputs, self.memberships, self.ledger, self.events, self.wake_ups
+            self.accounts, self.audiences, self.outputs, self.history,
+            self.memberships, self.ledger, self.reevaluations, self.wake_ups,
+            self.identities, self.profiles,
         ]  # fmt: skip
         used: list[Any] = stores if calls is None else [Failing(store, calls) for store in stores]
-        return FanOut(*[*used, MemberSets(used[0])])
+        return FanOut(*[*used, MemberSets(used[1])])
 
     def take(self, *changes: ProfileChange, now: int = NOW) -> None:
         fan_out(self.stores(), changes, now)
@@ -107,6 +125,39 @@ def test_a_join_reaches_member_list_counts_ledger_and_wake_ups() -> None:
     assert world.wake_ups.take() == [WakeUp(ACCOUNT, CONNECTION, delivery_bucket_of(ANN))]
 
 
+def test_joins_and_leaves_are_kept_with_their_instants_and_reasons() -> None:
+    world = World()
+    joined = MembershipChange(AUDIENCE, True, NOW - 9, Reason.IDENTITY)
+    turned = (
+        MembershipChange(AUDIENCE, False, NOW - 5, Reason.TIME),
+        MembershipChange(AUDIENCE, True, NOW - 1, Reason.TIME),
+    )
+    first, second = a_profile(audiences=[1], changes=(joined,)), a_profile(version=2, audiences=[1], changes=turned)
+
+    for _ in range(2):
+        world.take(a_change(None, first), a_change(first, second), a_change(second, None))
+
+    kept = world.history.newest(ACCOUNT, AUDIENCE, None, 10).items
+    assert [(each.at, each.is_member, each.reason, each.version) for each in kept] == [
+        (NOW, False, Reason.DELETION, 3),
+        (NOW - 1, True, Reason.TIME, 2),
+        (NOW - 5, False, Reason.TIME, 2),
+        (NOW - 9, True, Reason.IDENTITY, 1),
+    ]
+    assert world.history.retention_days == 45
+
+
+def test_the_history_is_written_before_the_member_list() -> None:
+    world = World()
+    joined = a_profile(audiences=[1], changes=(MembershipChange(AUDIENCE, True, NOW, Reason.EVENT),))
+
+    with pytest.raises(ConnectionError):
+        fan_out(world.stores(calls_until_crash=2), [a_change(None, joined)], NOW)  # the account, the history
+
+    assert len(world.history.newest(ACCOUNT, AUDIENCE, None, 10).items) == 1
+    assert world.members() == ()
+
+
 def test_a_leave_undoes_it_all() -> None:
     world = World()
     member, left = a_profile(audiences=[1]), a_profile(version=2)
@@ -163,7 +214,7 @@ def test_a_deleted_profile_leaves_everything() -> None:
 
     assert world.members() == world.members(OTHER_AUDIENCE) == ()
     assert world.desired() == {ANN: None}
-    assert world.events.take() == []
+    assert world.reevaluations.take() == []
 
 
 def test_development_profiles_reach_nothing() -> None:
@@ -214,7 +265,7 @@ def test_a_profile_evaluated_with_outdated_definitions_is_sent_round_again_once(
 
     world.take(a_change(None, first), a_change(first, second), a_change(None, a_profile(BO, program_version=1)))
 
-    assert world.events.take() == [Reevaluation(ACCOUNT, ANN)]
+    assert world.reevaluations.take() == [Due(ACCOUNT, ANN, NOW)]
 
 
 def test_a_profile_that_was_brought_up_to_date_in_between_is_left_alone() -> None:
@@ -224,7 +275,7 @@ def test_a_profile_that_was_brought_up_to_date_in_between_is_left_alone() -> Non
 
     world.take(a_change(None, first), a_change(first, second))
 
-    assert world.events.take() == []
+    assert world.reevaluations.take() == []
 
 
 MPIDS = [Mpid(each) for each in (1, 2, 65, 66, 129)]  # in two buckets
@@ -297,3 +348,12 @@ def _deliver(world: World, shards: list[list[ProfileChange]], plan: Iterable[tup
         positions[shard] = max(0, positions[shard] - back)
     for records, position in zip(shards, positions, strict=True):
         fan_out(world.stores(), records[position:], NOW)
+
+
+def test_a_write_that_makes_a_profile_due_soon_queues_its_visit() -> None:
+    world = World()
+    soon, later = a_profile(agenda_until=NOW + 20_000), a_profile(BO, agenda_until=NOW + 3_600_000)
+
+    world.take(a_change(None, soon), a_change(None, later))
+
+    assert world.reevaluations.take() == [Due(ACCOUNT, ANN, NOW + 20_000)]

@@ -16,7 +16,6 @@ from audience_core.domain.profile import Profile
 from audience_core.errors import StaleVersionError
 from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.pipeline.process import process
-from audience_core.pipeline.reevaluate import reevaluate_due
 from tests.support.population import (
     ACCOUNT,
     DAY,
@@ -49,9 +48,10 @@ def test_time_alone_ends_a_membership_at_its_exact_instant() -> None:
     leaves_at = NOW + 2 * DAY + 1
     assert population.customer("c-1").due_at == leaves_at
 
-    assert reevaluate_due(population.profiles, population.events, leaves_at - 1) == 0
-    assert reevaluate_due(population.profiles, population.events, leaves_at + 40_000) == 1
-    population.take(population.events.take(), now=leaves_at + 40_000)
+    visit = Reevaluation(ACCOUNT, population.customer("c-1").mpid)
+    population.take([visit], now=leaves_at - 1)
+    assert population.customer("c-1").memberships == {1}
+    population.take([visit], now=leaves_at + 40_000)
 
     profile = population.customer("c-1")
     assert profile.memberships == frozenset()

@@ -8,13 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from audience_core.domain.ids import AccountId, InputId, WorkspaceId
 
-ResourceName = Annotated[str, Field(min_length=1, max_length=100)]
+MAX_NAME_LENGTH = 100
+ResourceName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 
 
 class Record(BaseModel):
-    """What stored resources share: frozen, and changed by copying."""
+    """What stored resources share: frozen, changed by copying, and with validators built on first use."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class Role(StrEnum):
@@ -47,6 +48,8 @@ class Account(Record):
         look_back_days: how much of its users' events real-time audiences see (30, 60 or 90).
         active_audience_cap: how many audiences may be active at once.
         batches_per_second: what ingest accepts before it answers 429.
+        profile_retention_days: after so long without a sign of its user a profile is removed; see `retention_days`.
+        history_retention_days: for how long joins and leaves are kept.
     """
 
     account_id: AccountId
@@ -54,7 +57,14 @@ class Account(Record):
     look_back_days: Annotated[int, Field(ge=1, le=90)] = 30
     active_audience_cap: int = 5000
     batches_per_second: int = 270
+    profile_retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    history_retention_days: Annotated[int, Field(ge=1, le=3650)] = 90
     strategy: LoginStrategy = LoginStrategy()
+
+    @property
+    def retention_days(self) -> int:
+        """For how long profiles are kept: no audience may lose somebody whose events it still sees."""
+        return max(self.profile_retention_days, self.look_back_days)
 
 
 class Workspace(Record):

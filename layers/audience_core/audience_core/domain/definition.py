@@ -303,8 +303,3 @@ class Definition(Node):
 
     version: Literal[1] = 1
     root: Criterion
-
-
-AllOf.model_rebuild()
-AnyOf.model_rebuild()
-Not.model_rebuild()

@@ -35,3 +35,33 @@ class Membership:
     audience_id: AudienceId
     mpid: Mpid
     since: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A join or leave as it is kept.
+
+    Args:
+        at: its exact instant (UTC ms); for time-driven ones the instant the answer turned, not that of the visit.
+        version: of the profile in which the change is written; tells changes of one instant apart.
+    """
+
+    audience_id: AudienceId
+    mpid: Mpid
+    is_member: bool
+    at: int
+    reason: Reason
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastMembership:
+    """That a profile was in an audience at an instant of the past.
+
+    Args:
+        since: UTC ms; None when it joined before the history that is kept.
+    """
+
+    audience_id: AudienceId
+    mpid: Mpid
+    since: int | None

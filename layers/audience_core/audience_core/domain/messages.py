@@ -34,6 +34,15 @@ class Reevaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """A profile that somebody must look at, not before `at` (UTC ms)."""
+
+    account_id: AccountId
+    mpid: Mpid
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """A unique identity now belongs to another profile; this one loses it unless it was told it later than `at`."""
 

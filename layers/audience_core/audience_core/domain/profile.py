@@ -29,6 +29,15 @@ def bucket_of(mpid: int) -> int:
     return mpid & (BUCKETS - 1)
 
 
+def next_version(version: int, now_ms: int) -> int:
+    """The version of a profile's next write.
+
+    The first one is the time in seconds, so that the next profile of a removed one's mpid goes on beyond its versions:
+    whoever still knows of those would take smaller ones for old news.
+    """
+    return version + 1 if version else now_ms // 1000
+
+
 class RegisterKind(StrEnum):
     """What a register holds; the letters are stored."""
 
@@ -92,7 +101,7 @@ class Profile:
     """One user of an account.
 
     Args:
-        version: 0 when not yet stored; every write adds one and is conditional on it.
+        version: 0 when not yet stored; every write adds one and is conditional on it (`next_version`).
         identities: every identity held -> receive time of the batch that last told it (UTC ms).
         timeline: events inside the account's look-back, sealed parts included, by kind and name.
         sealed: parts of the timeline that already lie in chunks; `sealed_ids` are the ids of their events.
@@ -131,7 +140,7 @@ class Delta:
 
     Args:
         events: the new events, duplicates and those older than the look-back left out.
-        registers: keys whose value changed.
+        registers: keys whose value changed, or whose newer time may make it win over other workspaces' values.
         identity_types: types of identities added, changed or removed.
         new_workspaces: workspaces in which the profile was seen for the first time.
         seen: workspaces in which the first or last sign of the user moved.

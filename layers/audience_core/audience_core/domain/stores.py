@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from audience_core.domain.account import Account, Client, ClientCredentials, Input, Workspace
-from audience_core.domain.audience import Audience, AudienceCounts, DefinitionVersion, ProgramMark
+from audience_core.domain.audience import Audience, AudienceCounts, AudienceOutline, DefinitionVersion, ProgramMark
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import (
     AccountId,
@@ -18,8 +18,8 @@ from audience_core.domain.ids import (
     WorkspaceId,
 )
 from audience_core.domain.job import Job, Part
-from audience_core.domain.membership import Membership
-from audience_core.domain.messages import AcceptedBatch, PipelineMessage, WakeUp
+from audience_core.domain.membership import HistoryEntry, Membership
+from audience_core.domain.messages import AcceptedBatch, Due, PipelineMessage, WakeUp
 from audience_core.domain.output import Connection, LedgerRow, Output, Target
 from audience_core.domain.profile import Profile
 
@@ -41,6 +41,9 @@ class AccountStore(Protocol):
 
     def create(self, account: Account) -> Account:
         """Raise `ConflictError` when the id is taken."""
+
+    def all(self) -> Iterator[Account]:
+        """Every account, in no particular order; for scheduled work only."""
 
     def save_client(self, client: Client) -> None: ...
 
@@ -109,19 +112,29 @@ class AudienceStore(AnswerStore, Protocol):
     def list(self, account_id: AccountId) -> tuple[Audience, ...]:
         """All audiences of the account, by id."""
 
+    def outlines(self, account_id: AccountId) -> tuple[AudienceOutline, ...]:
+        """As `list`, without reading definitions."""
+
+    def spell(self, account_id: AccountId, tags: Iterable[str]) -> tuple[str, ...]:
+        """The account's spelling of each different tag: the first that was ever asked for, ignoring case."""
+
     def next_id(self, account_id: AccountId) -> AudienceId: ...
 
     def save(self, audience: Audience) -> Audience:
         """Store and return the next version; raise `StaleVersionError` when `version` is stale."""
 
-    def publish(self, audience: Audience) -> Audience:
-        """`save`, and in the same transaction advance the account's program version, which the audience gets."""
+    def publish(self, audience: Audience, active_cap: int | None = None) -> Audience:
+        """`save`, and in the same transaction advance the account's program version, which the audience gets.
+
+        Raise `ConflictError` when this would activate one more than `active_cap`, whoever else activates meanwhile.
+        """
 
     def advance(
         self,
         account_id: AccountId,
         change: Callable[[int], Sequence[Audience]],
         versions: Sequence[DefinitionVersion] = (),
+        active_cap: int | None = None,
     ) -> tuple[Audience, ...]:
         """Save audiences and definition versions, and advance the program, all in one transaction.
 
@@ -130,6 +143,7 @@ class AudienceStore(AnswerStore, Protocol):
 
         Raises:
             StaleVersionError: one of the audiences was changed in between.
+            ConflictError: this would activate more than `active_cap`, whoever else activates meanwhile.
         """
 
     def take_over(self, mark: ProgramMark, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
@@ -167,6 +181,9 @@ class OutputStore(Protocol):
 
     def list_connections(self, account_id: AccountId, audience_id: AudienceId | None = None) -> tuple[Connection, ...]:
         """Connections of the account, or of one audience of it; strongly consistent."""
+
+    def connections_of(self, account_id: AccountId, audience_ids: Collection[AudienceId]) -> tuple[Connection, ...]:
+        """Connections of some audiences of the account, without bringing all others; strongly consistent."""
 
     def save_connection(self, connection: Connection) -> Connection: ...
 
@@ -256,6 +273,25 @@ class EventQueue(Protocol):
         """All are queued when this returns; on any error the caller must assume that some are not."""
 
 
+class ReevaluationQueue(Protocol):
+    """Profiles that somebody must look at again; apart from live events, so that neither holds up the other."""
+
+    def send(self, due: Sequence[Due], now_ms: int) -> None:
+        """All are queued when this returns, each to be looked at no earlier than its instant (15 minutes ahead)."""
+
+    def waiting(self) -> int:
+        """About how many messages are due and not done; those of later instants do not count."""
+
+
+class MarkStore(Protocol):
+    """How far scheduled work has come: one text for each name."""
+
+    def get(self, name: str) -> str | None:
+        """Strongly consistent."""
+
+    def put(self, name: str, value: str) -> None: ...
+
+
 class Archive(Protocol):
     def put(self, batches: Sequence[AcceptedBatch]) -> None:
         """Keep raw batches durably before their queue messages are deleted; the same call twice is harmless."""
@@ -304,6 +340,12 @@ class ProfileStore(Protocol):
     def save_all(self, profiles: Sequence[Profile], now_ms: int) -> list[Mpid]:
         """`save` each of them, many at a time; the mpids of those that somebody else wrote in between."""
 
+    def delete(self, profile: Profile) -> None:
+        """Remove a profile if it still has its version; raise `StaleVersionError` otherwise."""
+
+    def discard_timeline(self, profile: Profile) -> None:
+        """Delete the sealed parts of a removed profile's timeline; a repeat is harmless."""
+
     def page(
         self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
     ) -> Page[Profile]:
@@ -314,8 +356,16 @@ class ProfileStore(Protocol):
     ) -> Page[Profile]:
         """As `page`, without their timelines."""
 
-    def due(self, shard: int, now_ms: int) -> Iterator[tuple[AccountId, Mpid]]:
-        """Production profiles of an index shard (of `DUE_SHARDS`) with `due_at` at or before now, earliest first."""
+    def stretch(
+        self, account_id: AccountId, environment: Environment, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Profile]:
+        """Profiles of a bucket, ascending by the text of their mpids, from the one after `after` on."""
+
+    def due(self, shard: int, after_ms: int, until_ms: int, cursor: str | None, limit: int) -> Page[Due]:
+        """Profiles of an index shard (of `DUE_SHARDS`) due later than one instant and no later than another.
+
+        Earliest first; only eventually consistent. Cursors belong to the two instants they were given out for.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +383,19 @@ class CountStep:
     drops: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Members of one bucket of profiles: as many as are listed, and as many as were counted.
+
+    Args:
+        sequence: of the record that was counted last; "" before the first.
+    """
+
+    listed: int
+    counted: int
+    sequence: str
+
+
 class MembershipStore(Protocol):
     def apply(
         self,
@@ -346,15 +409,15 @@ class MembershipStore(Protocol):
         self, account_id: AccountId, audience_id: AudienceId, cursor: str | None, limit: int
     ) -> Page[Membership]: ...
 
-    def listed(
+    def bucket_members(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Membership]:
+        """Members of one bucket of profiles, ascending by the text of their mpids, from the one after `after` on."""
+
+    def between(
         self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, upto: Mpid | None
     ) -> frozenset[Mpid]:
         """Members of a bucket whose mpids' texts come after one and not after another; None: no limit."""
-
-    def present(
-        self, account_id: AccountId, rows: Collection[tuple[AudienceId, Mpid]]
-    ) -> frozenset[tuple[AudienceId, Mpid]]:
-        """Those of the rows that exist."""
 
     def forget(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> None:
         """Delete the rows of a bucket, for a member list that nobody reads any more."""
@@ -367,6 +430,67 @@ class MembershipStore(Protocol):
         """
 
     def counts(self, account_id: AccountId, audience_id: AudienceId, now_ms: int) -> AudienceCounts: ...
+
+    def listed(
+        self, account_id: AccountId, wanted: Collection[tuple[AudienceId, Mpid]]
+    ) -> frozenset[tuple[AudienceId, Mpid]]:
+        """Those of the wanted that are in the member lists; strongly consistent."""
+
+    def tally(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> Tally:
+        """Count the members of a bucket one by one."""
+
+    def adjust(self, account_id: AccountId, audience_id: AudienceId, bucket: int, by: int, sequence: str) -> bool:
+        """Correct the size by so many, unless a record was counted since `sequence`; whether it was done."""
+
+
+class HistoryStore(Protocol):
+    """Joins and leaves, each kept until its time is over."""
+
+    def record(self, account_id: AccountId, entries: Sequence[HistoryEntry], retention_days: int) -> None:
+        """Keep entries for so many days after their instants; repeats are harmless."""
+
+    def newest(
+        self, account_id: AccountId, audience_id: AudienceId, cursor: str | None, limit: int
+    ) -> Page[HistoryEntry]:
+        """Of all profiles, newest first."""
+
+    def of_profile(
+        self, account_id: AccountId, audience_id: AudienceId, mpid: Mpid, cursor: str | None, limit: int
+    ) -> Page[HistoryEntry]:
+        """Of one profile, newest first."""
+
+    def by_profile(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None
+    ) -> Iterator[HistoryEntry]:
+        """Of one bucket of profiles, ascending by (text of the mpid, instant, version), from the mpid after `after`.
+
+        Read little by little, and strongly consistent.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class CountChange:
+    """That an audience was counted anew.
+
+    Args:
+        hours: those (since 1970) in which joins or leaves were counted.
+    """
+
+    account_id: AccountId
+    audience_id: AudienceId
+    hours: frozenset[int]
+
+
+class CountSummaries(Protocol):
+    """An audience's counts put together for lists, which read thousands: as they stood at its last refresh."""
+
+    def refresh(self, change: CountChange, now_ms: int) -> None:
+        """Put the summary together from the counts; raise `StaleVersionError` when another refresh came between."""
+
+    def figures(
+        self, account_id: AccountId, audience_ids: Collection[AudienceId], now_ms: int
+    ) -> dict[AudienceId, AudienceCounts]:
+        """Of every audience asked for, in few requests; zeros for one that never was counted."""
 
 
 class LedgerStore(Protocol):

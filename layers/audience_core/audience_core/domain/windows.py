@@ -28,9 +28,12 @@ Day = Annotated[date, BeforeValidator(_only_a_day)]
 
 
 class Node(BaseModel):
-    """What all parts of a definition share: frozen, and no unknown field passes."""
+    """What all parts of a definition share: frozen, and no unknown field passes.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Validators are built when a class is first used: most processes read whole audiences and need only the largest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Unit(StrEnum):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from audience_core.domain.definition import CartAbandonmentCriterion, SequenceCriterion
 from audience_core.domain.event import Event
 from audience_core.domain.ids import NEVER
+from audience_core.evaluation.answers import bound, exact
 from audience_core.evaluation.leaves import active, active_intervals, inside_at, next_turn
 from audience_core.evaluation.predicates import Intervals, union
 from audience_core.evaluation.series import Series
@@ -19,9 +20,9 @@ def sequence_leaf(criterion: SequenceCriterion, steps: Sequence[Series], look_ba
     if any(step.when is not None for step in steps):
         return _moving_sequence_leaf(steps, span, within)
 
-    def leaf(view: View, now: int) -> tuple[bool, int]:
+    def leaf(view: View, now: int) -> int:
         instants = [[at for at in view.instants(step) if span.first <= at <= span.last] for step in steps]
-        return inside_at(_chain_intervals(instants, span, within), now)
+        return exact(*inside_at(_chain_intervals(instants, span, within), now))
 
     return leaf
 
@@ -54,11 +55,11 @@ def chains(steps: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
 
 
 def _moving_sequence_leaf(steps: Sequence[Series], span: Span, within: int) -> Leaf:
-    def leaf(view: View, now: int) -> tuple[bool, int]:
+    def leaf(view: View, now: int) -> int:
         timed = [active_intervals(view.events(step), step, span) for step in steps]
         instants = [_instants(active(each, now)) for each in timed]
         value = any(end - start <= within for start, end in chains(instants))
-        return value, min(next_turn(each, now) for each in timed)
+        return bound(value, min(next_turn(each, now) for each in timed))
 
     return leaf
 
@@ -72,9 +73,10 @@ def cart_abandonment_leaf(
 ) -> Leaf:
     span, after = event_span(criterion.window, look_back_ms), milliseconds(criterion.after)
 
-    def leaf(view: View, now: int) -> tuple[bool, int]:
+    def leaf(view: View, now: int) -> int:
         purchases = view.instants(purchased)
-        return inside_at(union([p for at in view.instants(added) if (p := abandoned(at, purchases, span, after))]), now)
+        parts = [part for at in view.instants(added) if (part := abandoned(at, purchases, span, after))]
+        return exact(*inside_at(union(parts), now))
 
     return leaf
 

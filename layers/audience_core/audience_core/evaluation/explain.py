@@ -11,11 +11,11 @@ from audience_core.domain.audience import Audience
 from audience_core.domain.definition import AudienceMembershipCriterion, Criterion, Definition
 from audience_core.domain.ids import DAY_MS, AudienceId
 from audience_core.domain.profile import Profile
+from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.evidence import Witness
 from audience_core.evaluation.explanation import ExplainedNode, Explanation, change, moment
 from audience_core.evaluation.paths import ROOT, criteria, parts
 from audience_core.evaluation.phrases import listed
-from audience_core.evaluation.program import compile_program
 from audience_core.evaluation.relevance import population
 from audience_core.evaluation.series import Scope
 from audience_core.evaluation.view import View

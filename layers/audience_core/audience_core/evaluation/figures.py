@@ -9,7 +9,6 @@ from audience_core.domain.definition import AggregateCriterion, AggregateFunctio
 from audience_core.domain.event import Event, Scalar
 from audience_core.domain.ids import NEVER
 from audience_core.evaluation.leaves import (
-    RangeTruth,
     inside_at,
     moving_leaf,
     moving_value_leaf,
@@ -20,7 +19,7 @@ from audience_core.evaluation.series import Series
 from audience_core.evaluation.text import fold
 from audience_core.evaluation.values import MICROS, micros_of, text_of
 from audience_core.evaluation.view import Leaf
-from audience_core.evaluation.windows import event_span
+from audience_core.evaluation.windows import Span, event_span
 
 PRODUCTS = "products."
 
@@ -34,22 +33,26 @@ _VALUES = {AggregateFunction.FIRST_VALUE, AggregateFunction.LAST_VALUE}
 def aggregate_leaf(criterion: AggregateCriterion, series: Series, look_back_ms: int) -> Leaf:
     span, read = event_span(criterion.window, look_back_ms), reader(criterion.attribute)
     if criterion.function in _VALUES:
-        truth = _value_truth(criterion, read)
-        if series.when is not None:
-            return moving_value_leaf(series, span, truth)
-        return range_leaf(series, span, lambda events: lambda low, high, now: truth(events[low:high], now))
+        return _value_leaf(criterion, series, span, read)
     passes, over = figure_test(criterion.test), range_figure(criterion.function)
 
-    def holds(result: Figure | None) -> bool:
-        return result is not None and passes(result)
+    def prepare(events: list[Event]) -> RangeFigure:
+        return over([read(event) for event in events])
 
-    def truth_over(events: list[Event]) -> RangeTruth:
-        of_range = over([read(event) for event in events])
-        return lambda low, high, _now: (holds(of_range(low, high)), NEVER)
+    def truth(of_range: RangeFigure, low: int, high: int, _now: int) -> tuple[bool, int]:
+        result = of_range(low, high)
+        return result is not None and passes(result), NEVER
 
     if series.when is not None:
-        return moving_leaf(series, span, lambda events: truth_over(events)(0, len(events), 0)[0])
-    return range_leaf(series, span, truth_over)
+        return moving_leaf(series, span, lambda events: truth(prepare(events), 0, len(events), 0)[0])
+    return range_leaf(series, span, prepare, truth, key=(criterion.function, criterion.attribute))
+
+
+def _value_leaf(criterion: AggregateCriterion, series: Series, span: Span, read: Read) -> Leaf:
+    truth = _value_truth(criterion, read)
+    if series.when is not None:
+        return moving_value_leaf(series, span, truth)
+    return range_leaf(series, span, list, lambda events, low, high, now: truth(events[low:high], now))
 
 
 def reader(attribute: str) -> Read:
@@ -85,7 +88,7 @@ def numbers(values: Sequence[Scalar]) -> list[int]:
 
 
 def _sums(rows: list[list[Scalar]]) -> RangeFigure:
-    totals = [0, *accumulate(sum(numbers(row)) for row in rows)]
+    totals = list(accumulate([sum(numbers(row)) for row in rows], initial=0))
     return lambda low, high: totals[high] - totals[low]
 
 

@@ -2,19 +2,20 @@
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import repeat
+from operator import attrgetter
 
 from audience_core.domain.ids import NEVER, AudienceId
 from audience_core.domain.membership import MembershipChange, Reason
 from audience_core.domain.profile import Delta, Profile
 from audience_core.evaluation import relevance
 from audience_core.evaluation.program import Program
-from audience_core.evaluation.relevance import affected
+from audience_core.evaluation.relevance import Folded, affected
 from audience_core.evaluation.view import View
 
-# So many next changes a profile keeps; when they are used up, all audiences are asked anew for theirs.
-AGENDA_SIZE = 64
-
 type Agenda = tuple[tuple[int, AudienceId], ...]
+
+_by_instant = attrgetter("at", "audience_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,13 @@ def evaluate(program: Program, profile: Profile, delta: Delta, now: int) -> Eval
         delta: what changed since it was stored; may be empty.
     """
     turn = _Turn(program, profile, now)
-    touched = affected(program, turn.view, delta, now)
     if profile.program_version == program.version:
-        turn.settle(touched, _reason(delta))
-        turn.catch_up(touched)
+        turn.settle(affected(program, turn.view, delta, now), _reason(delta))
+        turn.catch_up()
+    elif profile.program_version == 0:
+        turn.start_over(_reason(delta))
     else:
-        turn.start_over(touched, _reason(delta))
+        turn.settle_with(affected(program, turn.view, delta, now), _reason(delta))
     return turn.result()
 
 
@@ -59,89 +61,111 @@ class _Turn:
 
     def __init__(self, program: Program, profile: Profile, now: int) -> None:
         self._program, self.view, self._now = program, View(profile), now
-        # Copied when the first change comes: most evaluations bring none.
-        self._members: AbstractSet[AudienceId] = profile.memberships
-        self._agenda = {audience: at for at, audience in profile.agenda}
-        self._until = profile.agenda_until
-        self._changes: list[MembershipChange] = []
+        self._members, self._agenda, self._until = profile.memberships, profile.agenda, profile.agenda_until
         self._population = relevance.population(program, profile)
+        # Audiences that are, by now, what `_members` does not say.
+        self._flipped: set[AudienceId] = set()
+        # Audiences that were asked anew, and what they have ahead: it replaces what the agenda says of them.
+        self._asked: set[AudienceId] = set()
+        self._planned: list[tuple[int, AudienceId]] = []
+        self._changes: list[MembershipChange] = []
 
-    def start_over(self, touched: set[AudienceId], reason: Reason) -> None:
-        """Other definitions than at the last evaluation, or the first one: nothing stored can be relied on."""
-        self._agenda, self._until = {}, NEVER
-        known = relevance.stirred(self._program, self.view, self._now)
-        self.settle(known & touched, reason)
-        self.settle(known - touched, Reason.BACKFILL)
-        blank = self._population - known
-        for audience in blank & self._program.blank_members:
-            self._set(audience, True, self._now, reason if audience in touched else Reason.BACKFILL)
-        left = self._members - (known & self._population) - (blank & self._program.blank_members)
-        for audience in left:
-            self._set(audience, False, self._now, Reason.EDIT)
+    def start_over(self, reason: Reason) -> None:
+        """A profile that was never evaluated, or not with these definitions: nothing stored can be relied on."""
+        self._agenda, self._until = (), NEVER
+        known, blank = relevance.stirred(self._program, self.view, self._now), self._program.blank_members
+        self.settle(known, reason)
+        members = (self._population & blank) - known.keys()
+        self._flip_all(members - self._members, True, reason)
+        self._flip_all(self._members - (known.keys() & self._population) - members, False, Reason.EDIT)
 
-    def settle(self, audiences: AbstractSet[AudienceId], reason: Reason) -> None:
+    def settle_with(self, touched: Folded, reason: Reason) -> None:
+        """Other definitions than at the last evaluation: what the change touched has its reason, the rest theirs."""
+        self.start_over(Reason.BACKFILL)
+        self._changes = [
+            change._replace(reason=reason)
+            if change.reason is Reason.BACKFILL and change.audience_id in touched
+            else change
+            for change in self._changes
+        ]
+
+    def settle(self, audiences: Folded, reason: Reason) -> None:
         """Ask audiences for their membership now and their next change."""
-        next_change, view, now, members = self._program.next_change, self.view, self._now, self._members
-        agenda, until = self._agenda, self._until
-        for audience in audiences & self._population:
-            value, at = next_change(audience, view, now)
-            if value is not (audience in members):
-                self._set(audience, value, now, reason)
-            if at < until:
-                agenda[audience] = at
-            elif audience in agenda:
-                del agenda[audience]
+        self._asked.update(audiences)
+        program, view, moment = self._program, self.view, self._program.at(self.view, self._now)
+        members, population, until, plan = self._members, self._population, self._until, self._planned.append
+        for audience, folded in audiences.items():
+            if audience not in population:
+                continue
+            answer = folded(moment) if folded else program.blank_answer(audience)
+            if answer & 1 and folded:
+                answer = program.settled(folded, answer, view)
+            if (answer > 0) is not (audience in members):
+                self._flip(audience, answer > 0, self._now, reason)
+            if (at := abs(answer) >> 1) < until:
+                plan((at, audience))
 
-    def catch_up(self, settled: set[AudienceId]) -> None:
+    def catch_up(self) -> None:
         """Let time pass for all other audiences that are due, change by change, up to now."""
         if self._until <= self._now:
-            self._replan(settled)
-        due = [audience for audience, at in self._agenda.items() if at <= self._now]
-        for audience in due:
-            self._pass_time(audience, self._agenda[audience])
-        if not self._agenda and self._until < NEVER:
-            self._replan(settled)
+            self._replan()
+        for at, audience in self._agenda:
+            if at > self._now:
+                break
+            if audience not in self._asked:
+                self._pass_time(audience, at)
+        if self._until < NEVER and not self._planned and all(each in self._asked for _, each in self._agenda):
+            self._replan()
 
     def _pass_time(self, audience: AudienceId, at: int) -> None:
+        self._asked.add(audience)
         while at <= self._now:
             value, following = self._program.next_change(audience, self.view, at)
             self._set(audience, value, at, Reason.TIME)
             at = following
-        self._plan(audience, at)
+        if at < self._until:
+            self._planned.append((at, audience))
 
-    def _replan(self, settled: set[AudienceId]) -> None:
+    def _replan(self) -> None:
         """The agenda is used up: ask every audience for its next change since the agenda was last complete."""
         since, self._until = min(self._until, self._now), NEVER
+        ahead = {audience for _, audience in self._ahead()}
         # One millisecond earlier, so that what turns at that very instant is among them.
-        turning = relevance.restless(self._program, self.view, since - 1) & self._population
-        for audience in turning - self._agenda.keys():
-            asked_at = self._now if audience in settled else since
+        turning = relevance.restless(self._program, self.view, since - 1).keys() & self._population
+        for audience in turning - ahead:
+            asked_at = self._now if audience in self._asked else since
             value, at = self._program.next_change(audience, self.view, asked_at)
             self._set(audience, value, asked_at, Reason.TIME)
-            if at < NEVER:
-                self._agenda[audience] = at
+            if at <= self._now:
+                self._pass_time(audience, at)
+            elif at < NEVER:
+                self._asked.add(audience)
+                self._planned.append((at, audience))
+
+    def _ahead(self) -> list[tuple[int, AudienceId]]:
+        """All changes ahead that are known, in no order."""
+        return [entry for entry in self._agenda if entry[1] not in self._asked] + self._planned
 
     def _set(self, audience: AudienceId, is_member: bool, at: int, reason: Reason) -> None:
-        if is_member is (audience in self._members):
-            return
-        if not isinstance(self._members, set):
-            self._members = set(self._members)
-        (self._members.add if is_member else self._members.discard)(audience)
+        if is_member is ((audience in self._members) is (audience in self._flipped)):
+            self._flip(audience, is_member, at, reason)
+
+    def _flip_all(self, audiences: AbstractSet[AudienceId], is_member: bool, reason: Reason) -> None:
+        """As `_flip`, now, for audiences that were not looked at yet: a new user joins hundreds at once."""
+        self._flipped |= audiences
+        self._changes += map(MembershipChange, audiences, repeat(is_member), repeat(self._now), repeat(reason))
+
+    def _flip(self, audience: AudienceId, is_member: bool, at: int, reason: Reason) -> None:
+        self._flipped ^= {audience}
         self._changes.append(MembershipChange(audience, is_member, at, reason))
 
-    def _plan(self, audience: AudienceId, at: int) -> None:
-        if at < self._until:
-            self._agenda[audience] = at
-        else:
-            self._agenda.pop(audience, None)
-
     def result(self) -> Evaluation:
-        ordered = sorted((at, audience) for audience, at in self._agenda.items())
-        kept, rest = ordered[:AGENDA_SIZE], ordered[AGENDA_SIZE:]
-        until = min(self._until, rest[0][0]) if rest else self._until
+        ordered = sorted(self._ahead()) if self._planned else self._ahead() if self._asked else self._agenda
+        size = self._program.agenda_size
+        until = min(self._until, ordered[size][0]) if len(ordered) > size else self._until
         return Evaluation(
-            frozenset(self._members),
-            tuple(kept),
+            self._members ^ self._flipped if self._flipped else self._members,
+            tuple(ordered[:size]),
             until,
-            tuple(sorted(self._changes, key=lambda change: (change.at, change.audience_id))),
+            tuple(sorted(self._changes, key=_by_instant)),
         )

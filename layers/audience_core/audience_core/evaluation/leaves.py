@@ -1,11 +1,11 @@
 """Criteria that count events, as functions of time.
 
-A leaf is `(view, now) -> (value, until)`: the value holds on [now, until) if nothing happens, all in UTC ms. Instants
-are exact, because an event enters a window at `at + newer` and leaves it one millisecond after `at + older`.
+A leaf is `(view, now) -> answer` (`answers.py`), instants in UTC ms. They are exact, because an event enters a window
+at `at + newer` and leaves it one millisecond after `at + older`.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from audience_core.domain.definition import (
     Compare,
@@ -19,33 +19,34 @@ from audience_core.domain.event import Event
 from audience_core.domain.ids import NEVER
 from audience_core.domain.value_tests import NumberOperator
 from audience_core.domain.windows import WithinLast
-from audience_core.evaluation.predicates import Intervals, frequency_test, intersection, is_moving
+from audience_core.evaluation.answers import bound, exact
+from audience_core.evaluation.moment import Recent, at_least
+from audience_core.evaluation.predicates import Intervals, frequency_test, intersection
 from audience_core.evaluation.series import Series
 from audience_core.evaluation.view import Leaf, View
 from audience_core.evaluation.windows import Span, event_span, instants_inside, span_of
 
-# A truth about the events [low, high) of a series at an instant, and until when that range says the same.
-type RangeTruth = Callable[[int, int, int], tuple[bool, int]]
+# A truth about the events [low, high) of a series at an instant, and until when that range says the same. The first
+# argument is what was prepared of all events of the series.
+type RangeTruth[T] = Callable[[T, int, int, int], tuple[bool, int]]
 
 
 def count_leaf(criterion: EventCriterion, series: Series, look_back_ms: int) -> Leaf:
     span, passes = event_span(criterion.window, look_back_ms), frequency_test(criterion.frequency)
     if series.when is not None:
         return moving_leaf(series, span, lambda events: passes(len(events)))
-    if is_light(criterion):
-        n, is_wanted = threshold(criterion.frequency) or (1, True)
-        return _recent_at_least_leaf(series, span.older, n, is_wanted)
-    return range_leaf(series, span, lambda _: lambda low, high, _now: (passes(high - low), NEVER))
+    return range_leaf(series, span, len, lambda _, low, high, _now: (passes(high - low), NEVER))
 
 
-def is_light(criterion: Criterion) -> bool:
-    """Whether it is worked out as fast as it could be remembered: at least, or fewer than, n recent named events."""
+def recent(criterion: Criterion, series: Series, look_back_ms: int) -> Recent | None:
+    """The criterion as the commonest kind, if it is one."""
     match criterion:
-        case EventCriterion(event=event, window=WithinLast(), frequency=frequency) if event.name is not None:
-            conditions = (*event.where, *event.products)
-            return threshold(frequency) is not None and not any(is_moving(each.test) for each in conditions)
+        case EventCriterion(window=WithinLast(), frequency=frequency) if series.when is None:
+            limit = threshold(frequency)
+            older = event_span(criterion.window, look_back_ms).older
+            return Recent(series, limit[0], older, 1 if limit[1] else -1) if limit else None
         case _:
-            return False
+            return None
 
 
 def threshold(frequency: Frequency) -> tuple[int, bool] | None:
@@ -63,74 +64,59 @@ def threshold(frequency: Frequency) -> tuple[int, bool] | None:
             return None
 
 
-def _recent_at_least_leaf(series: Series, older: int, n: int, is_wanted: bool) -> Leaf:
-    """At least n in the last `older`: so until the n-th youngest leaves. The commonest leaf, so it has its own.
-
-    Args:
-        is_wanted: false for "fewer than n".
-    """
-    index, track, otherwise = series.index, (series.kind, series.name), (not is_wanted, NEVER)
-
-    def leaf(view: View, now: int) -> tuple[bool, int]:
-        instants = view.known_instants.get(index)
-        if instants is None:
-            if track not in view.timeline:
-                return otherwise
-            instants = view.instants(series)
-        visible = len(instants) if not instants or instants[-1] <= now else bisect_right(instants, now)
-        if visible >= n and (leaves := instants[visible - n] + older + 1) > now:
-            return is_wanted, leaves
-        return otherwise if visible == len(instants) else (not is_wanted, instants[visible])
-
-    return leaf
+def recent_leaf(criterion: Recent) -> Leaf:
+    """For where it stands alone."""
+    series, n, older, sign = criterion.series, criterion.n, criterion.older, criterion.sign
+    return lambda view, now: sign * at_least(view.instants(series), n, older, now)
 
 
-def range_leaf(series: Series, span: Span, truth_over: Callable[[list[Event]], RangeTruth]) -> Leaf:
+def range_leaf[T](
+    series: Series, span: Span, prepare: Callable[[list[Event]], T], truth: RangeTruth[T], key: Hashable = None
+) -> Leaf:
     """A truth about the events inside a window, where they are one run of the series.
 
     Args:
-        truth_over: prepares the events once; the result is asked for each run that time makes of them.
+        prepare: is given all events of the series once; `truth` is asked for each run that time makes of them.
+        key: leaves of one series and key share what is prepared; None: this one prepares for itself.
     """
+    key = (series.index, key) if key is not None else object()
+    blank = exact(truth(prepare([]), 0, 0, 0)[0], NEVER)
+    newer, older = span.newer, span.older
+    is_bounded = span.first > -NEVER or span.last < NEVER
 
-    def leaf(view: View, now: int) -> tuple[bool, int]:
-        instants, truth = view.instants(series), truth_over(view.events(series))
-        runs = _runs(instants, span)
-        low, high, turn = runs(now)
-        value, until = truth(low, high, now)
-        while (at := min(turn, until)) < NEVER:
-            low, high, turn = runs(at)
-            again, until = truth(low, high, at)
-            if again is not value:
-                return value, at
-        return value, NEVER
+    def leaf(view: View, now: int) -> int:
+        instants = view.instants(series)
+        if not instants:
+            return blank
+        prepared, first, end, at = view.once(key, lambda: prepare(view.events(series))), 0, len(instants), now
+        if is_bounded:
+            first, end = bisect_left(instants, span.first), bisect_right(instants, span.last)
+        value = None
+        while at < NEVER:
+            low, high = bisect_left(instants, at - older, first, end), bisect_right(instants, at - newer, first, end)
+            again, until = truth(prepared, low, max(low, high), at)
+            if value is None:
+                value = again
+            elif again is not value:
+                return exact(value, at)
+            entering = instants[high] + newer if high < end else NEVER
+            leaving = instants[low] + older + 1 if low < end else NEVER
+            at = min(entering, leaving, until)
+        return exact(bool(value), NEVER)
 
     return leaf
-
-
-def _runs(instants: Sequence[int], span: Span) -> Callable[[int], tuple[int, int, int]]:
-    """At an instant: the run [low, high) inside the span, and when it next changes."""
-    newer, older = span.newer, span.older
-    first, end = bisect_left(instants, span.first), bisect_right(instants, span.last)
-
-    def run(now: int) -> tuple[int, int, int]:
-        low, high = bisect_left(instants, now - older, first, end), bisect_right(instants, now - newer, first, end)
-        entering = instants[high] + newer if high < end else NEVER
-        leaving = instants[low] + older + 1 if low < end else NEVER
-        return low, max(low, high), min(entering, leaving)
-
-    return run
 
 
 def moving_leaf(series: Series, span: Span, holds: Callable[[list[Event]], bool]) -> Leaf:
     """A truth about a series whose conditions move with time themselves: events are looked at one by one."""
 
-    def leaf(view: View, now: int) -> tuple[bool, int]:
+    def leaf(view: View, now: int) -> int:
         timed = active_intervals(view.events(series), series, span)
         value, at = holds(active(timed, now)), now
         while (at := next_turn(timed, at)) < NEVER:
             if holds(active(timed, at)) is not value:
-                return value, at
-        return value, NEVER
+                return exact(value, at)
+        return exact(value, NEVER)
 
     return leaf
 
@@ -179,21 +165,19 @@ def occurrence_leaf(criterion: OccurrenceCriterion, series: Series, look_back_ms
     if series.when is not None:
         return moving_value_leaf(series, visible, lambda events, now: truth_of(events[0 if is_first else -1].at, now))
 
-    def truth_over(events: list[Event]) -> RangeTruth:
-        return lambda low, high, now: (
-            truth_of(events[low if is_first else high - 1].at, now) if low < high else (False, NEVER)
-        )
+    def truth_of_run(events: list[Event], low: int, high: int, now: int) -> tuple[bool, int]:
+        return truth_of(events[low if is_first else high - 1].at, now) if low < high else (False, NEVER)
 
-    return range_leaf(series, visible, truth_over)
+    return range_leaf(series, visible, list, truth_of_run)
 
 
 def moving_value_leaf(series: Series, span: Span, truth: Callable[[list[Event], int], tuple[bool, int]]) -> Leaf:
     """As `moving_leaf` for a truth that itself moves with time; false while no event counts."""
 
-    def leaf(view: View, now: int) -> tuple[bool, int]:
+    def leaf(view: View, now: int) -> int:
         timed = active_intervals(view.events(series), series, span)
         events = active(timed, now)
         value, until = truth(events, now) if events else (False, NEVER)
-        return value, min(until, next_turn(timed, now))
+        return bound(value, min(until, next_turn(timed, now)))
 
     return leaf

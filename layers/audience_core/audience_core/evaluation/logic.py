@@ -1,95 +1,149 @@
-"""Boolean logic over truths that change with time.
+"""Definitions as trees of criteria, each function of time made only of what can differ for a profile.
 
-Each truth is `(view, now) -> (value, until)`. A combination's `until` is a lower bound of the instant at which it may
-change: as long as one false child of an `all_of` stays false, so does the whole.
+A criterion over events that a profile has none of is what it is for everybody without them. So a tree is folded by the
+sources of events that a profile has, once for each such set of them, and what is left of most trees is one criterion.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from audience_core.domain.ids import NEVER
-from audience_core.domain.profile import TrackKey
-from audience_core.evaluation.view import Leaf, View, blank_view
+from audience_core.evaluation.answers import FOREVER
+from audience_core.evaluation.moment import Moment, Recent
 
-
-def all_of(children: Sequence[Leaf]) -> Leaf:
-    def conjunction(view: View, now: int) -> tuple[bool, int]:
-        until = NEVER
-        for child in children:
-            answer = child(view, now)
-            if not answer[0]:
-                return answer
-            if answer[1] < until:
-                until = answer[1]
-        return True, until
-
-    return _both(*children) if len(children) == 2 else conjunction if len(children) > 1 else children[0]
+# What a tree answers at a moment.
+type Combination = Callable[[Moment], int]
+type Node = Criterion | Group
 
 
-def any_of(children: Sequence[Leaf]) -> Leaf:
-    def disjunction(view: View, now: int) -> tuple[bool, int]:
-        until = NEVER
-        for child in children:
-            answer = child(view, now)
-            if answer[0]:
-                return answer
-            if answer[1] < until:
-                until = answer[1]
-        return False, until
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """A leaf of a tree.
 
-    return _either(*children) if len(children) == 2 else disjunction if len(children) > 1 else children[0]
+    Args:
+        key: the program's criterion; `sign`: -1 for its complement.
+        is_moving: whether time alone can turn it.
+        needs: a mask of sources, without any one of which it is `blank` for all time.
+        recent: what it is, if it is of that kind, the sign included.
+    """
+
+    key: int
+    is_moving: bool
+    needs: int
+    blank: bool
+    sign: int = 1
+    recent: Recent | None = None
+
+    def negated(self) -> "Criterion":
+        recent = self.recent.negated() if self.recent else None
+        return Criterion(self.key, self.is_moving, self.needs, not self.blank, -self.sign, recent)
 
 
-def _both(first: Leaf, second: Leaf) -> Leaf:
-    """`all_of` of two, the commonest, without a loop."""
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All of the parts, or any; there are two or more, and none is a group of the same kind."""
 
-    def conjunction(view: View, now: int) -> tuple[bool, int]:
-        one = first(view, now)
-        if not one[0]:
-            return one
-        other = second(view, now)
-        return other if not other[0] or other[1] <= one[1] else one
+    is_all: bool
+    parts: tuple[Node, ...]
+
+    def negated(self) -> "Group":
+        return Group(not self.is_all, tuple(part.negated() for part in self.parts))
+
+
+def group(is_all: bool, parts: Sequence[Node | bool]) -> Node | bool:
+    """The parts as simply as they can be said."""
+    if (not is_all) in parts:
+        return not is_all
+    flat: list[Node] = []
+    for part in parts:
+        if isinstance(part, Group) and part.is_all is is_all:
+            flat += part.parts
+        elif not isinstance(part, bool):
+            flat.append(part)
+    if not flat:
+        return is_all
+    return flat[0] if len(flat) == 1 else Group(is_all, tuple(flat))
+
+
+def fold(node: Node, sources: int) -> Node | bool:
+    """The tree for a profile that has events of these sources (a mask) and of no others."""
+    if isinstance(node, Criterion):
+        return node if node.needs & sources == node.needs else node.blank
+    return group(node.is_all, [fold(part, sources) for part in node.parts])
+
+
+def needs_of(node: Node) -> int:
+    """The sources that folding the tree asks about."""
+    if isinstance(node, Criterion):
+        return node.needs
+    mask = 0
+    for part in node.parts:
+        mask |= needs_of(part)
+    return mask
+
+
+def combination(node: Node) -> Combination:
+    """The tree as a function."""
+    if isinstance(node, Group):
+        return _conjunction(node.parts) if node.is_all else _disjunction(node.parts)
+    if node.recent is not None:
+        recent = (node.recent,)
+        return lambda moment: moment.recent(recent)[0]
+    key = node.key
+    return (lambda moment: moment[key]) if node.sign > 0 else (lambda moment: -moment[key])
+
+
+def _conjunction(parts: Sequence[Node]) -> Combination:
+    lasting, recent, others = _sorted(parts)
+
+    def conjunction(moment: Moment) -> int:
+        # What time cannot change first: when it decides, it decides for good.
+        for key, sign in lasting:
+            if moment[key] * sign < 0:
+                return -FOREVER
+        answers = moment.recent(recent) if recent else []
+        for other in others:
+            answers.append(other(moment))
+        least = min(answers, default=FOREVER)
+        return least if least > 0 or least == -FOREVER else -_first_turn([-answer for answer in answers])
 
     return conjunction
 
 
-def _either(first: Leaf, second: Leaf) -> Leaf:
-    """`any_of` of two."""
+def _disjunction(parts: Sequence[Node]) -> Combination:
+    lasting, recent, others = _sorted(parts)
 
-    def disjunction(view: View, now: int) -> tuple[bool, int]:
-        one = first(view, now)
-        if one[0]:
-            return one
-        other = second(view, now)
-        return other if other[0] or other[1] <= one[1] else one
+    def disjunction(moment: Moment) -> int:
+        for key, sign in lasting:
+            if moment[key] * sign > 0:
+                return FOREVER
+        answers = moment.recent(recent) if recent else []
+        for other in others:
+            answers.append(other(moment))
+        greatest = max(answers, default=-FOREVER)
+        return greatest if greatest < 0 or greatest == FOREVER else _first_turn(answers)
 
     return disjunction
 
 
-def negation(child: Leaf) -> Leaf:
-    def complement(view: View, now: int) -> tuple[bool, int]:
-        value, until = child(view, now)
-        return not value, until
+def _sorted(parts: Sequence[Node]) -> tuple[list[tuple[int, int]], list[Recent], list[Combination]]:
+    criteria = [part for part in parts if isinstance(part, Criterion)]
+    lasting = [(each.key, each.sign) for each in criteria if not each.is_moving]
+    recent = [each.recent for each in criteria if each.recent is not None]
+    others: list[Node] = [each for each in criteria if each.is_moving and each.recent is None]
+    others += [part for part in parts if isinstance(part, Group)]
+    return lasting, recent, [combination(each) for each in others]
 
-    return complement
 
+def _first_turn(answers: Sequence[int]) -> int:
+    """The answer of "any of" where some are true, none for good.
 
-def remembered(index: int, leaf: Leaf, track: TrackKey | None = None) -> Leaf:
-    """A leaf that many audiences share is worked out once per view and stretch of time.
-
-    Args:
-        track: the only events it reads; a profile without such events gets the answer for nothing at once.
+    It turns with the last true one if that is the only one and no other turns until after; else it need not.
     """
-    blank = leaf(blank_view(), 0)
-
-    def recall(view: View, now: int) -> tuple[bool, int]:
-        if track is not None and track not in view.timeline:
-            return blank
-        known = view.values.get(index)
-        if known is not None and known[0] <= now < known[1]:
-            return known[2]
-        answer = leaf(view, now)
-        if known is None:
-            view.values[index] = now, answer[1], answer
-        return answer
-
-    return recall
+    greatest, trues, next_true = 0, 0, FOREVER
+    for answer in answers:
+        if answer > 0:
+            trues += 1
+            greatest = max(greatest, answer)
+        else:
+            next_true = min(next_true, -answer)
+    return greatest if trues == 1 and next_true > (greatest | 1) else greatest | 1

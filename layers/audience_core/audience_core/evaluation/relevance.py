@@ -1,19 +1,24 @@
 """Which audiences a change of a profile can affect: all others keep their membership unlooked at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
-from audience_core.domain.definition import EventKind
+from audience_core.domain.event import Event
 from audience_core.domain.ids import NEVER, AudienceId
 from audience_core.domain.profile import Delta, Profile, RegisterKey, RegisterKind
-from audience_core.evaluation.program import SEEN, LeafUse, Program, Read
-from audience_core.evaluation.series import Series
+from audience_core.evaluation.answers import until_of
+from audience_core.evaluation.logic import Combination
+from audience_core.evaluation.program import SEEN, LeafUse, Program, Read, Reader
 from audience_core.evaluation.view import View
 
 _NONE: frozenset[AudienceId] = frozenset()
 
+# Audiences, and what a profile leaves of their definitions (`Tree.folded`).
+type Folded = dict[AudienceId, Combination | None]
 
-def affected(program: Program, view: View, delta: Delta, now: int) -> set[AudienceId]:
-    """Audiences that read something the delta changed; an event counts only for series whose conditions it meets.
+
+def affected(program: Program, view: View, delta: Delta, now: int) -> Folded:
+    """Audiences that read something the delta changed, and of whose definitions the profile leaves anything open.
 
     Args:
         view: the profile with the delta applied.
@@ -21,20 +26,49 @@ def affected(program: Program, view: View, delta: Delta, now: int) -> set[Audien
     found: set[AudienceId] = set()
     for read in _changed(view.profile, delta):
         found |= program.audiences_by_read.get(read, _NONE)
-    for workspace in delta.new_workspaces:
-        found |= program.audiences_by_workspace.get(workspace, _NONE)
-    for use in _touched_leaves(program, delta):
-        # As blank as before the event and for all time: a second view of an offer is not yet a third.
-        if delta.has_replaced or not use.is_monotone or use.leaf(view, now) != (use.blank, NEVER):
-            found |= use.audiences
-    return found
-
-
-def _touched_leaves(program: Program, delta: Delta) -> Iterator[LeafUse]:
     for event in delta.events:
-        for series in _series(program, event.kind, event.name):
-            if series.matches(event):
-                yield from program.leaves_by_read.get(("series", series.index), ())
+        for reader in program.readers_of(event.kind, event.name):
+            if not reader.series.matches(event):
+                continue
+            if delta.has_replaced:
+                found |= reader.audiences
+            else:
+                found.update(*_concerned(reader, event, view.instants(reader.series), now))
+    # What was replaced may have been the last of its kind.
+    folded = _folded(program, view, found) if delta.has_replaced else _open(program, view, found)
+    for workspace in delta.new_workspaces:
+        folded |= _folded(program, view, program.audiences_by_workspace.get(workspace, _NONE))
+    return folded
+
+
+def _concerned(reader: Reader, event: Event, instants: Sequence[int], now: int) -> Iterator[frozenset[AudienceId]]:
+    """Audiences to which a new event of a series can make a difference.
+
+    Args:
+        instants: of the series, the event's own included.
+    """
+    yield reader.others
+    for name, audiences in reader.by_attribute.items():
+        if name in event.attributes:
+            yield audiences
+    count, is_ahead = len(instants), instants[-1] > now
+    for n, older, audiences in reader.recent:
+        if n > count:
+            break
+        # A second view of an offer is not yet a third.
+        if is_ahead or instants[-n] + older >= now:
+            yield audiences
+
+
+def _folded(program: Program, view: View, audiences: AbstractSet[AudienceId]) -> Folded:
+    trees, sources = program.trees, program.sources(view)
+    return {audience: trees[audience].folded(sources) for audience in audiences}
+
+
+def _open(program: Program, view: View, audiences: AbstractSet[AudienceId]) -> Folded:
+    """Those that are not, for want of events, for all time what they are for a blank user."""
+    trees, sources = program.trees, program.sources(view)
+    return {audience: folded for audience in audiences if (folded := trees[audience].folded(sources)) is not None}
 
 
 def population(program: Program, profile: Profile) -> frozenset[AudienceId]:
@@ -43,26 +77,27 @@ def population(program: Program, profile: Profile) -> frozenset[AudienceId]:
     return fed[0] if len(fed) == 1 else _NONE.union(*fed)
 
 
-def stirred(program: Program, view: View, now: int) -> set[AudienceId]:
+def stirred(program: Program, view: View, now: int) -> Folded:
     """Audiences with a criterion that tells this profile from a blank one, now or at a later instant.
 
     All others are as they are for a user of whom nothing is known, and time does not change them.
     """
     found: set[AudienceId] = set()
+    moment = program.at(view, now)
     for use in _leaves_in_play(program, view):
-        value, until = use.leaf(view, now)
-        if value is not use.blank or until < NEVER:
+        if moment[use.key] != use.blank:
             found |= use.audiences
-    return found
+    return _open(program, view, found)
 
 
-def restless(program: Program, view: View, now: int) -> set[AudienceId]:
+def restless(program: Program, view: View, now: int) -> Folded:
     """Audiences that time alone can change after `now`: those with a criterion that will turn."""
     found: set[AudienceId] = set()
+    moment = program.at(view, now)
     for use in _leaves_in_play(program, view):
-        if use.is_moving and use.leaf(view, now)[1] < NEVER:
+        if use.is_moving and until_of(moment[use.key]) < NEVER:
             found |= use.audiences
-    return found
+    return _open(program, view, found)
 
 
 def _leaves_in_play(program: Program, view: View) -> Iterator[LeafUse]:
@@ -71,14 +106,11 @@ def _leaves_in_play(program: Program, view: View) -> Iterator[LeafUse]:
     reads.update(_register_read(key) for key in view.profile.registers)
     reads.update(("identity", identity.type) for identity in view.profile.identities)
     for kind, name in view.profile.timeline:
-        reads.update(("series", series.index) for series in _series(program, kind, name) if view.events(series))
+        for reader in program.readers_of(kind, name):
+            if view.instants(reader.series):
+                reads.add(("series", reader.series.index))
     for read in reads:
         yield from program.leaves_by_read.get(read, ())
-
-
-def _series(program: Program, kind: EventKind, name: str) -> tuple[Series, ...]:
-    """Those that read events of this kind and name."""
-    return program.series_by_track.get((kind, name), ()) + program.series_by_track.get((kind, None), ())
 
 
 def _register_read(key: RegisterKey) -> Read:

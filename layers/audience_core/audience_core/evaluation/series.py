@@ -1,6 +1,6 @@
 """A series: the events of a profile that one selector chooses, within one scope."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from heapq import merge
 
@@ -21,6 +21,9 @@ from audience_core.evaluation.predicates import (
 )
 
 type Attributes = Mapping[str, Scalar]
+
+# Texts that many events have are tested once; so many of them are kept per condition.
+_MAX_KNOWN_TEXTS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +52,61 @@ class Series:
 
     def events(self, profile: Profile) -> list[Event]:
         """The matching events, ascending by (at, event id)."""
+        matches = self.matches
+        return [event for event in self._candidates(profile) if matches(event)]
+
+    def instants(self, profile: Profile) -> list[int]:
+        """Theirs, ascending."""
+        matches = self.matches
+        return [event.at for event in self._candidates(profile) if matches(event)]
+
+    def _candidates(self, profile: Profile) -> Iterable[Event]:
         if self.name is not None:
-            track = profile.timeline.get((self.kind, self.name), ())
-            return [event for event in track if self.matches(event)]
-        tracks = [track for (kind, _), track in profile.timeline.items() if kind is self.kind]
-        return [event for event in merge(*tracks, key=by_time) if self.matches(event)]
+            return profile.timeline.get((self.kind, self.name), ())
+        return merge(*(track for (kind, _), track in profile.timeline.items() if kind is self.kind), key=by_time)
 
 
 def compile_series(index: int, selector: EventSelector, scope: Scope) -> Series:
     where = [compile_condition(each) for each in selector.where if not is_moving(each.test)]
     products = compile_product_match(tuple(each for each in selector.products if not is_moving(each.test)))
     in_scope = _scope_filter(selector.kind, scope)
-    needs_product = bool(selector.products)
-
-    def matches(event: Event) -> bool:
-        if not in_scope(event):
-            return False
-        for condition in where:
-            if not condition(event.attributes):
-                return False
-        return not needs_product or any(map(products, event.products))
-
+    # Most events of a name fail the conditions, and few are out of scope.
+    matches = in_scope
+    if selector.products:
+        matches = _product_filter(products, matches)
+    for condition in where:
+        matches = _filter(condition, matches)
     return Series(index, selector.kind, selector.name, matches, _compile_when(selector))
+
+
+def _filter(condition: Callable[[Attributes], bool], following: Callable[[Event], bool]) -> Callable[[Event], bool]:
+    return lambda event: condition(event.attributes) and following(event)
+
+
+def _product_filter(
+    condition: Callable[[Attributes], bool], following: Callable[[Event], bool]
+) -> Callable[[Event], bool]:
+    return lambda event: any(map(condition, event.products)) and following(event)
 
 
 def compile_condition(condition: Condition) -> Callable[[Attributes], bool]:
     name, passes, when_missing = condition.attribute, predicate(condition.test), holds_when_missing(condition.test)
-    return lambda attributes: passes(attributes[name]) if name in attributes else when_missing
+    known: dict[str, bool] = {}
+
+    def holds(attributes: Attributes) -> bool:
+        if name not in attributes:
+            return when_missing
+        value = attributes[name]
+        if type(value) is not str:
+            return passes(value)
+        answer = known.get(value)
+        if answer is None:
+            answer = passes(value)
+            if len(known) < _MAX_KNOWN_TEXTS:
+                known[value] = answer
+        return answer
+
+    return holds
 
 
 def compile_product_match(conditions: tuple[Condition, ...]) -> Callable[[Attributes], bool]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 
 from audience_core.domain.definition import (
     AttributeLevel,
@@ -19,8 +20,9 @@ from audience_core.domain.ids import NEVER, WorkspaceId
 from audience_core.domain.profile import RegisterKind, Seen
 from audience_core.domain.value_tests import Test
 from audience_core.domain.windows import Window
+from audience_core.evaluation.answers import exact
 from audience_core.evaluation.leaves import inside_at
-from audience_core.evaluation.predicates import holds_when_missing, intervals
+from audience_core.evaluation.predicates import holds_when_missing, intervals, is_moving
 from audience_core.evaluation.series import Scope
 from audience_core.evaluation.values import MISSING
 from audience_core.evaluation.view import Leaf, View
@@ -29,17 +31,38 @@ from audience_core.evaluation.windows import instants_inside, span_of
 type Sighting = Callable[[Collection[Seen]], int]
 
 _EARTH_RADIUS_KM = 6371.0088
+_MAX_KNOWN_TEXTS = 1024
 
 
 def value_leaf(test: Test, read: Callable[[View], AttributeValue | object]) -> Leaf:
     """A test of one value of the profile."""
-    when, when_missing = intervals(test), (holds_when_missing(test), NEVER)
+    when, when_missing = intervals(test), exact(holds_when_missing(test), NEVER)
 
-    def leaf(view: View, now: int) -> tuple[bool, int]:
+    def leaf(view: View, now: int) -> int:
         value = read(view)
-        return when_missing if value is MISSING else inside_at(when(value), now)  # type: ignore[arg-type]  # not MISSING
+        if value is MISSING:
+            return when_missing
+        return exact(*inside_at(when(value), now))  # type: ignore[arg-type]  # not MISSING
 
-    return leaf
+    return leaf if is_moving(test) else _known_by_text(leaf, read)
+
+
+def _known_by_text(leaf: Leaf, read: Callable[[View], AttributeValue | object]) -> Leaf:
+    """A leaf whose answer depends on nothing but the value: for a text that many users have it is worked out once."""
+    known: dict[str, int] = {}
+
+    def recalled(view: View, now: int) -> int:
+        value = read(view)
+        if type(value) is not str:
+            return leaf(view, now)
+        answer = known.get(value)
+        if answer is None:
+            answer = leaf(view, now)
+            if len(known) < _MAX_KNOWN_TEXTS:
+                known[value] = answer
+        return answer
+
+    return recalled
 
 
 def attribute_leaf(criterion: UserAttributeCriterion, scope: Scope) -> Leaf:
@@ -48,10 +71,25 @@ def attribute_leaf(criterion: UserAttributeCriterion, scope: Scope) -> Leaf:
 
 def attribute_reader(criterion: UserAttributeCriterion, scope: Scope) -> Callable[[View], AttributeValue | object]:
     """The attribute's value as the criterion's level reads it; MISSING if there is none."""
-    name, workspaces = criterion.attribute, scope.workspaces
+    name = criterion.attribute
     if criterion.level is AttributeLevel.ACCOUNT:
         return lambda view: view.register(view.profile.seen.keys(), RegisterKind.ATTRIBUTE, name)
-    return lambda view: view.register(workspaces, RegisterKind.ATTRIBUTE, name)
+    return _register_reader(scope.workspaces, RegisterKind.ATTRIBUTE, name)
+
+
+@lru_cache(maxsize=4096)
+def _register_reader(
+    workspaces: frozenset[WorkspaceId], kind: RegisterKind, name: str
+) -> Callable[[View], AttributeValue | object]:
+    """One function for all that read the same, so that a view reads it once."""
+
+    def read(view: View) -> AttributeValue | object:
+        value = view.values.get(read)
+        if value is None:
+            value = view.values[read] = view.register(workspaces, kind, name)
+        return value
+
+    return read
 
 
 def identity_leaf(criterion: IdentityCriterion) -> Leaf:
@@ -74,9 +112,9 @@ def place_of(view: View) -> Mapping[str, AttributeValue]:
 
 
 def location_within_leaf(criterion: LocationWithinCriterion) -> Leaf:
-    def leaf(view: View, _now: int) -> tuple[bool, int]:
+    def leaf(view: View, _now: int) -> int:
         distance = distance_to_place(view, criterion)
-        return distance is not None and distance <= criterion.distance_km, NEVER
+        return exact(distance is not None and distance <= criterion.distance_km, NEVER)
 
     return leaf
 
@@ -101,22 +139,21 @@ def distance_km(latitude_1: float, longitude_1: float, latitude_2: float, longit
 def consent_leaf(criterion: ConsentCriterion, scope: Scope) -> Leaf:
     name, is_wanted = f"{criterion.regulation}/{criterion.purpose}", criterion.state is Consent.PRESENT
     workspaces = scope.workspaces
-    return lambda view, _now: ((view.register(workspaces, RegisterKind.CONSENT, name) is True) is is_wanted, NEVER)
+    return lambda view, _now: exact((view.register(workspaces, RegisterKind.CONSENT, name) is True) is is_wanted, NEVER)
 
 
 def install_attribution_leaf(criterion: InstallAttributionCriterion, scope: Scope) -> Leaf:
-    workspaces, name = scope.workspaces, criterion.field
-    return value_leaf(criterion.test, lambda view: view.register(workspaces, RegisterKind.ATTRIBUTION, name))
+    return value_leaf(criterion.test, _register_reader(scope.workspaces, RegisterKind.ATTRIBUTION, criterion.field))
 
 
 def seen_leaf(window: Window, scope: Scope, read: Sighting) -> Leaf:
     """First or last seen, over the audience's workspaces; a profile not seen there is false."""
     span, workspaces = span_of(window), scope.workspaces
 
-    def leaf(view: View, now: int) -> tuple[bool, int]:
+    def leaf(view: View, now: int) -> int:
         seen = [each for workspace in workspaces if (each := view.profile.seen.get(workspace))]
         inside = instants_inside(span, read(seen)) if seen else None
-        return inside_at((inside,) if inside else (), now)
+        return exact(*inside_at((inside,) if inside else (), now))
 
     return leaf
 
@@ -132,4 +169,4 @@ def last_seen(seen: Collection[Seen]) -> int:
 def population_leaf(workspaces: Collection[WorkspaceId]) -> Leaf:
     """Only profiles seen in the audience's workspaces belong to its population."""
     scope = frozenset(workspaces)
-    return lambda view, _now: (not scope.isdisjoint(view.profile.seen), NEVER)
+    return lambda view, _now: exact(not scope.isdisjoint(view.profile.seen), NEVER)

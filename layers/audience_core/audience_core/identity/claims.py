@@ -50,9 +50,10 @@ class Claims:
         Args:
             is_known: the profile holds a login identity, and is found by that.
         """
-        if mpid in self.holders(identity):
-            return None
         row = self._rows[identity]
+        # A holder that is not stored may have been removed, and its claim be about to go: it has to be told anew.
+        if mpid in self.holders(identity) and (mpid in self._profiles or row.holders[mpid] >= at):
+            return None
         if identity.type in self._strategy.unique:
             # Former holders stay until their profiles let go, so that a repeat of the batch tells them again.
             kept = {m: told for m, told in row.holders.items() if m != mpid and self._holds(m, identity)}

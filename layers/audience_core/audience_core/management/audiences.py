@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from audience_core.domain.account import Record, ResourceName
-from audience_core.domain.audience import Audience, AudienceStatus
+from audience_core.domain.account import MAX_NAME_LENGTH, Record, ResourceName
+from audience_core.domain.audience import Audience, AudienceStatus, Tags
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
 from audience_core.domain.stores import AccountStore, AudienceStore, OutputStore, Workflows, WorkspaceStore
@@ -33,6 +33,7 @@ class NewAudience(Record):
     workspaces: Workspaces
     inputs: Inputs
     definition: Definition
+    tags: Tags = ()
     activate: bool = False
 
 
@@ -46,6 +47,15 @@ class AudienceEdit(Record):
     workspaces: Workspaces | None = None
     inputs: Inputs | None = None
     definition: Definition | None = None
+    tags: Tags | None = None
+
+
+class Cloning(Record):
+    """How to call the clone; by default "Copy of " and the name of what is cloned."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: ResourceName | None = None
 
 
 class Restoration(Record):
@@ -75,7 +85,6 @@ def create(
     """A draft, or an active audience; raise `InvalidInputError` when its inputs or definition cannot be used."""
     require_sound(store, workspaces, account_id, new, None)
     if new.activate:
-        _require_room(accounts, store, account_id)
         _require_active_parts(store, account_id, new.definition)
     audience = Audience(
         account_id=account_id,
@@ -86,12 +95,46 @@ def create(
         workspaces=new.workspaces,
         inputs=new.inputs,
         definition=new.definition,
+        tags=store.spell(account_id, new.tags),
         created_by=created_by,
         created_at=now,
         updated_at=now,
         activated_at=now if new.activate else None,
     )
-    return _publish(store, workflows, audience) if new.activate else store.save(audience)
+    return _publish(store, workflows, audience, _cap(accounts, account_id)) if new.activate else store.save(audience)
+
+
+def clone(
+    store: AudienceStore,
+    account_id: AccountId,
+    audience_id: AudienceId,
+    cloning: Cloning,
+    created_by: str,
+    now: datetime,
+) -> Audience:
+    """A draft with the definition, workspaces, inputs and tags of another audience.
+
+    It has no external name, since partners would take two audiences of one external name for the same.
+    """
+    original = store.get(account_id, audience_id)
+    changes = {
+        "audience_id": store.next_id(account_id),
+        "name": cloning.name or f"Copy of {original.name}"[:MAX_NAME_LENGTH],
+        "external_name": "",
+        "status": AudienceStatus.DRAFT,
+        "created_by": created_by,
+        "created_at": now,
+        "updated_at": now,
+        "activated_at": None,
+        "program_version": 0,
+        "version": 0,
+        "definition_version": 1,
+        "member_set": AudienceId(0),
+        "live_from": 0,
+        "former_sets": (),
+        "staged": None,
+    }
+    return store.save(original.model_copy(update=changes))
 
 
 def edit(
@@ -108,17 +151,19 @@ def edit(
     audience = store.get(account_id, audience_id)
     require_version(audience, version)
     changes = {name: value for name, value in change if value is not None}
-    names = {name: value for name, value in changes.items() if name not in _MEANING}
-    renamed = audience.model_copy(update={**names, "updated_at": now})
+    if change.tags is not None:
+        changes["tags"] = store.spell(account_id, change.tags)
+    others = {name: value for name, value in changes.items() if name not in _MEANING}
+    described = audience.model_copy(update={**others, "updated_at": now})
     before = edits.intended(store, audience)
-    wanted = before.model_copy(update=changes)
+    wanted = before.model_copy(update={**changes, "updated_at": now})
     if edits.meaning_of(wanted) == edits.meaning_of(before):
-        return store.save(renamed)
+        return store.save(described)
     require_sound(store, workspaces, account_id, wanted, audience_id)
     if audience.status is not AudienceStatus.ACTIVE:
-        return store.save(wanted.model_copy(update={"updated_at": now}))
+        return store.save(wanted)
     _require_active_parts(store, account_id, wanted.definition)
-    staged = edits.stage(store, renamed, edits.meaning_of(wanted), now)
+    staged = edits.stage(store, described, edits.meaning_of(wanted), now)
     _fill(store, workflows, account_id)
     return staged
 
@@ -146,25 +191,32 @@ def activate(
     workflows: Workflows,
     account_id: AccountId,
     audience_id: AudienceId,
+    version: int | None,
     now: datetime,
 ) -> Audience:
     """Start populating it; for one that is active already, make sure that its backfill was started."""
     audience = store.get(account_id, audience_id)
+    require_version(audience, version)
     if audience.status is AudienceStatus.ACTIVE:
         _fill(store, workflows, account_id)
         return audience
-    _require_room(accounts, store, account_id)
     require_sound(store, workspaces, account_id, audience, audience_id)
     _require_active_parts(store, account_id, audience.definition)
     changes = {"status": AudienceStatus.ACTIVE, "activated_at": now, "updated_at": now}
-    return _publish(store, workflows, audience.model_copy(update=changes))
+    return _publish(store, workflows, audience.model_copy(update=changes), _cap(accounts, account_id))
 
 
 def deactivate(
-    store: AudienceStore, workflows: Workflows, account_id: AccountId, audience_id: AudienceId, now: datetime
+    store: AudienceStore,
+    workflows: Workflows,
+    account_id: AccountId,
+    audience_id: AudienceId,
+    version: int | None,
+    now: datetime,
 ) -> Audience:
     """Make it a draft that has no members; for one that is a draft already, nothing."""
     audience = store.get(account_id, audience_id)
+    require_version(audience, version)
     if audience.status is AudienceStatus.DRAFT:
         return audience
     _refuse_if_nested(store, audience, only_active=True)
@@ -196,14 +248,8 @@ def delete(
         _fill(store, workflows, account_id)
 
 
-def count_active(accounts: AccountStore, store: AudienceStore, account_id: AccountId) -> tuple[int, int]:
-    """How many audiences of the account are active, and how many may be."""
-    active = sum(audience.status is AudienceStatus.ACTIVE for audience in store.list(account_id))
-    return active, accounts.get(account_id).active_audience_cap
-
-
-def _publish(store: AudienceStore, workflows: Workflows, audience: Audience) -> Audience:
-    published = store.publish(audience)
+def _publish(store: AudienceStore, workflows: Workflows, audience: Audience, active_cap: int) -> Audience:
+    published = store.publish(audience, active_cap)
     _fill(store, workflows, published.account_id)
     return published
 
@@ -211,6 +257,10 @@ def _publish(store: AudienceStore, workflows: Workflows, audience: Audience) -> 
 def _fill(store: AudienceStore, workflows: Workflows, account_id: AccountId) -> None:
     """Have all profiles evaluated with what was published last; one backfill is enough for everything before it."""
     workflows.start_backfill(account_id, store.program(account_id).published)
+
+
+def _cap(accounts: AccountStore, account_id: AccountId) -> int:
+    return accounts.get(account_id).active_audience_cap
 
 
 def require_sound(
@@ -242,12 +292,6 @@ def _source_problems(
     for place, input_id in enumerate(audience.inputs):
         if homes.get(input_id) not in audience.workspaces:
             yield f"/inputs/{place}", f"there is no input {input_id} in the audience's workspaces"
-
-
-def _require_room(accounts: AccountStore, store: AudienceStore, account_id: AccountId) -> None:
-    active, cap = count_active(accounts, store, account_id)
-    if active >= cap:
-        raise ConflictError(f"{active} of {cap} audiences are active: deactivate one first")
 
 
 def _require_active_parts(store: AudienceStore, account_id: AccountId, definition: Definition) -> None:

@@ -8,7 +8,8 @@ from audience_core.domain.audience import Audience, AudienceStatus
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.profile import Profile
 from audience_core.domain.stores import AccountStore, AudienceStore, ProfileStore, WorkspaceStore
-from audience_core.evaluation.program import Program, compile_program
+from audience_core.evaluation.compiler import compile_program
+from audience_core.evaluation.program import Program
 from audience_core.evaluation.relevance import population
 from audience_core.evaluation.values import to_ms
 from audience_core.evaluation.view import View
@@ -99,7 +100,7 @@ class _Count:
 
 
 def _is_member(program: Program, audience_id: AudienceId, profile: Profile, now: int) -> bool:
-    return audience_id in population(program, profile) and program.trees[audience_id](View(profile), now)[0]
+    return audience_id in population(program, profile) and program.holds(audience_id, View(profile), now)
 
 
 def _program(audience: Audience, others: Iterable[Audience], look_back_days: int) -> Program:

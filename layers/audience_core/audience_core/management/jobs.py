@@ -1,10 +1,11 @@
 """Long work as its owner sees it: how far it has got, why it stopped, and how to stop or start it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from audience_core.domain.audience import Audience, AudienceStatus
-from audience_core.domain.ids import AccountId
+from audience_core.domain.audience import AudienceOutline, AudienceStatus
+from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState, JobStep, Part
 from audience_core.domain.stores import AudienceStore, JobStore, Workflows
 from audience_core.errors import ConflictError, NotFoundError
@@ -94,14 +95,23 @@ def restart(stores: JobStores, account_id: AccountId, job_id: str, now: datetime
     return _report(stores.jobs, queued, now)
 
 
-def calculating(stores: JobStores, audience: Audience, now: datetime) -> Report | None:
-    """The job that brings an audience its members, or those of its staged definition; None when it has them all."""
-    awaited = audience.staged.program_version if audience.staged else audience.program_version
-    is_populated = audience.status is AudienceStatus.ACTIVE or audience.staged is not None
-    if not is_populated or stores.jobs.backfilled(audience.account_id) >= awaited:
-        return None
-    published = stores.audiences.program(audience.account_id).published
-    return get(stores, audience.account_id, backfill_id(published), now)
+def calculating(
+    stores: JobStores, account_id: AccountId, audiences: Iterable[AudienceOutline], now: datetime
+) -> dict[AudienceId, Report]:
+    """The job that brings members, for each audience that has not all yet, those of a staged definition included."""
+    backfilled = stores.jobs.backfilled(account_id)
+    waiting = [each.audience_id for each in audiences if _awaits(each) > backfilled]
+    if not waiting:
+        return {}
+    published = stores.audiences.program(account_id).published
+    return dict.fromkeys(waiting, get(stores, account_id, backfill_id(published), now))
+
+
+def _awaits(audience: AudienceOutline) -> int:
+    """The program version that must be backfilled for it to be complete."""
+    if audience.status is not AudienceStatus.ACTIVE:
+        return 0
+    return audience.staged.program_version if audience.staged else audience.program_version
 
 
 def backfill_id(program_version: int) -> str:

@@ -13,8 +13,8 @@ from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
 from audience_core.domain.output import Output
 from audience_core.domain.profile import Profile
 from audience_core.domain.stores import AccountStore, AudienceStore, OutputStore, ProfileStore, WorkspaceStore
+from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.lint import Finding, lint
-from audience_core.evaluation.program import compile_program
 from audience_core.evaluation.relevance import population
 from audience_core.evaluation.series import Scope
 from audience_core.evaluation.values import to_ms
@@ -166,7 +166,7 @@ class _Census:
         self.vocabulary.learn(profile)
         if self._audience_id not in population(self._program, profile):
             return
-        if not self._program.trees[self._audience_id](View(profile), self._now)[0]:
+        if not self._program.holds(self._audience_id, View(profile), self._now):
             return
         self.members += 1
         if len(self.shown) < MAX_MEMBERS_SHOWN:

@@ -1,5 +1,7 @@
 """Accounts and their OAuth2 clients in DynamoDB."""
 
+from collections.abc import Iterator
+
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PutError
 from pynamodb.models import Model
@@ -24,6 +26,8 @@ class AccountItem(Model):
     look_back_days = NumberAttribute()
     active_audience_cap = NumberAttribute()
     batches_per_second = NumberAttribute()
+    profile_retention_days = NumberAttribute(default=30)
+    history_retention_days = NumberAttribute(default=90)
     strategy = JSONAttribute()
 
 
@@ -45,17 +49,12 @@ class DynamoAccountStore:
 
     def get(self, account_id: AccountId) -> Account:
         try:
-            item = self._accounts.get(_account_key(account_id), _ACCOUNT)
+            return _account(self._accounts.get(_account_key(account_id), _ACCOUNT))
         except DoesNotExist as error:
             raise NotFoundError(f"there is no account {account_id}") from error
-        return Account(
-            account_id=account_id,
-            name=item.name,
-            look_back_days=int(item.look_back_days),
-            active_audience_cap=int(item.active_audience_cap),
-            batches_per_second=int(item.batches_per_second),
-            strategy=LoginStrategy.model_validate(item.strategy),
-        )
+
+    def all(self) -> Iterator[Account]:
+        return map(_account, self._accounts.scan(AccountItem.sk == _ACCOUNT))
 
     def create(self, account: Account) -> Account:
         item = self._accounts(
@@ -65,6 +64,8 @@ class DynamoAccountStore:
             look_back_days=account.look_back_days,
             active_audience_cap=account.active_audience_cap,
             batches_per_second=account.batches_per_second,
+            profile_retention_days=account.profile_retention_days,
+            history_retention_days=account.history_retention_days,
             strategy={field: sorted(types) for field, types in account.strategy.model_dump().items()},
         )
         try:
@@ -95,6 +96,19 @@ class DynamoAccountStore:
             role=Role(item.role),
             name=item.name,
         )
+
+
+def _account(item: AccountItem) -> Account:
+    return Account(
+        account_id=AccountId(int(item.pk.split("#")[0])),
+        name=item.name,
+        look_back_days=int(item.look_back_days),
+        active_audience_cap=int(item.active_audience_cap),
+        batches_per_second=int(item.batches_per_second),
+        profile_retention_days=int(item.profile_retention_days),
+        history_retention_days=int(item.history_retention_days),
+        strategy=LoginStrategy.model_validate(item.strategy),
+    )
 
 
 def _account_key(account_id: AccountId) -> str:

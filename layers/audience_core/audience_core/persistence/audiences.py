@@ -1,29 +1,32 @@
 """Audiences of an account in DynamoDB, the version of its set of active ones, and answers to repeated requests."""
 
+import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from pynamodb.attributes import BinaryAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, TransactWriteError
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from audience_core.domain.audience import (
     Audience,
+    AudienceOutline,
     AudienceStatus,
     DefinitionVersion,
-    FormerSet,
     ProgramMark,
-    Staged,
+    require_room,
 )
 from audience_core.domain.definition import Definition
-from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
+from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.stores import Answer
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
 from audience_core.persistence.answers import Answers
 from audience_core.persistence.tables import bind, connection
+from audience_core.persistence.tags import Spellings
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, is_condition_failure, unchanged
 
 _PROGRAM = "PROGRAM"
@@ -32,46 +35,43 @@ _ATTEMPTS = 10
 _NUMBER_DIGITS = 8
 
 
+type _Marking = Callable[[TransactWrite], None]
+
+
 class AudienceItem(VersionedItem):
-    name = UnicodeAttribute()
-    external_name = UnicodeAttribute()
-    status = UnicodeAttribute()
-    workspaces = JSONAttribute()
-    inputs = JSONAttribute()
-    # zlib of the JSON, whose own "version" tells its format.
+    """Args:
+    outline: JSON of an `AudienceOutline`: one attribute, because lists read thousands of them and nothing else.
+    definition: zlib of the JSON, whose own "version" tells its format.
+    """
+
+    outline = UnicodeAttribute()
     definition = BinaryAttribute(legacy_encoding=False)
-    created_by = UnicodeAttribute()
-    created_at = UnicodeAttribute()
-    updated_at = UnicodeAttribute()
-    activated_at = UnicodeAttribute(null=True)
-    program_version = NumberAttribute()
-    definition_version = NumberAttribute(default=1)
-    member_set = NumberAttribute(default=0)
-    live_from = NumberAttribute(default=0)
-    former_sets = JSONAttribute(default=list)
-    staged = JSONAttribute(null=True)
 
 
 class DefinitionVersionItem(Model):
+    """Args:
+    outline: JSON of a `DefinitionVersion` but for its definition, which is kept as that of an audience.
+    """
+
     class Meta:
         table_name = ""
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    workspaces = JSONAttribute()
-    inputs = JSONAttribute()
+    outline = UnicodeAttribute()
     definition = BinaryAttribute(legacy_encoding=False)
-    created_at = UnicodeAttribute()
 
 
 class CounterItem(Model):
+    """The last id; or the program version, with the last one published and the number of active audiences as of it."""
+
     class Meta:
         table_name = ""
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    value = NumberAttribute()
-    # Of the program's item alone.
+    value = NumberAttribute(default=0)
+    active = NumberAttribute(default=0)
     published = NumberAttribute(null=True)
 
 
@@ -80,6 +80,7 @@ class DynamoAudienceStore:
         self._items = bind(AudienceItem, table_name, region)
         self._versions = bind(DefinitionVersionItem, table_name, region)
         self._counters = bind(CounterItem, table_name, region)
+        self._spellings = Spellings(table_name, region)
         self._answers = Answers(table_name, region)
         self._region = region
 
@@ -88,11 +89,23 @@ class DynamoAudienceStore:
             item = self._items.get(_partition(account_id), _sort_key(audience_id), consistent_read=True)
         except DoesNotExist as error:
             raise NotFoundError(f"there is no audience {audience_id}") from error
-        return _audience(account_id, item)
+        return _audience(item)
 
     def list(self, account_id: AccountId) -> tuple[Audience, ...]:
         items = self._items.query(_partition(account_id), AudienceItem.sk.startswith("A#"), consistent_read=True)
-        return tuple(_audience(account_id, item) for item in items)
+        return tuple(map(_audience, items))
+
+    def outlines(self, account_id: AccountId) -> tuple[AudienceOutline, ...]:
+        items = self._items.query(
+            _partition(account_id),
+            AudienceItem.sk.startswith("A#"),
+            consistent_read=True,
+            attributes_to_get=["outline"],
+        )
+        return tuple(AudienceOutline.model_validate_json(item.outline) for item in items)
+
+    def spell(self, account_id: AccountId, tags: Iterable[str]) -> tuple[str, ...]:
+        return self._spellings.of(account_id, tags)
 
     def next_id(self, account_id: AccountId) -> AudienceId:
         counter = self._counters(_partition(account_id), _NEXT_ID)
@@ -105,51 +118,37 @@ class DynamoAudienceStore:
             self._item(saved).save(condition=unchanged(audience.version))
         return saved
 
-    def publish(self, audience: Audience) -> Audience:
-        (published,) = self.advance(
-            audience.account_id, lambda version: [audience.model_copy(update={"program_version": version})]
-        )
-        return published
+    def publish(self, audience: Audience, active_cap: int | None = None) -> Audience:
+        def change(version: int) -> Sequence[Audience]:
+            return [audience.model_copy(update={"program_version": version})]
+
+        return self.advance(audience.account_id, change, active_cap=active_cap)[0]
 
     def advance(
         self,
         account_id: AccountId,
         change: Callable[[int], Sequence[Audience]],
         versions: Sequence[DefinitionVersion] = (),
+        active_cap: int | None = None,
     ) -> tuple[Audience, ...]:
         for _ in range(_ATTEMPTS):
-            before = self.program(account_id)
-            next_version = before.version + 1
-            changed = change(next_version)
+            program = self._program(account_id)
+            after = int(program.value) + 1
+            changed = change(after)
+            added = sum(_is_active(each) - self._was_active(each) for each in changed)
+            require_room(int(program.active), active_cap if added > 0 else None)
+            mark = ProgramMark(version=after, published=after)
             try:
-                return self._write(before, ProgramMark(version=next_version, published=next_version), changed, versions)
+                return self._write(changed, versions, self._marked(program, mark, added))
             except TransactWriteError as error:
                 self._raise_unless_overtaken(changed, error)
         raise ConflictError("too many audiences of the account are being published at once: try again")
 
     def take_over(self, mark: ProgramMark, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
+        program = self._counters(_partition(audiences[0].account_id), _PROGRAM, value=mark.version)
+        after = mark.model_copy(update={"version": mark.version + 1})
         with conflicts_raised():
-            return self._write(mark, mark.model_copy(update={"version": mark.version + 1}), audiences)
-
-    def _write(
-        self,
-        before: ProgramMark,
-        after: ProgramMark,
-        audiences: Sequence[Audience],
-        versions: Sequence[DefinitionVersion] = (),
-    ) -> tuple[Audience, ...]:
-        saved = tuple(each.model_copy(update={"version": each.version + 1}) for each in audiences)
-        with self._transaction() as transaction:
-            for audience in saved:
-                transaction.save(self._item(audience), condition=unchanged(audience.version - 1))
-            for version in versions:
-                transaction.save(self._version_item(version))
-            transaction.update(
-                self._counters(_partition(audiences[0].account_id), _PROGRAM),
-                actions=[CounterItem.value.set(after.version), CounterItem.published.set(after.published)],
-                condition=_stands_at(before),
-            )
-        return saved
+            return self._write(audiences, (), self._marked(program, after, 0))
 
     def delete(self, audience: Audience) -> None:
         item = self._items(_partition(audience.account_id), _sort_key(audience.audience_id))
@@ -162,42 +161,19 @@ class DynamoAudienceStore:
             for version in self._version_items(audience.account_id, audience.audience_id):
                 batch.delete(version)
 
-    def _delete_active(self, audience: Audience, item: AudienceItem) -> None:
-        for _ in range(_ATTEMPTS):
-            before = self.program(audience.account_id)
-            try:
-                with self._transaction() as transaction:
-                    transaction.delete(item, condition=unchanged(audience.version))
-                    transaction.update(
-                        self._counters(_partition(audience.account_id), _PROGRAM),
-                        actions=[
-                            CounterItem.value.set(before.version + 1),
-                            CounterItem.published.set(before.version + 1),
-                        ],
-                        condition=_stands_at(before),
-                    )
-                return
-            except TransactWriteError as error:
-                self._raise_unless_overtaken([audience], error)
-        raise ConflictError("too many audiences of the account are being published at once: try again")
-
     def get_version(self, account_id: AccountId, audience_id: AudienceId, number: int) -> DefinitionVersion:
         try:
             item = self._versions.get(_partition(account_id), _version_key(audience_id, number), consistent_read=True)
         except DoesNotExist as error:
             raise NotFoundError(f"audience {audience_id} has no version {number}") from error
-        return _version(account_id, audience_id, item)
+        return _version(item)
 
     def list_versions(self, account_id: AccountId, audience_id: AudienceId) -> tuple[DefinitionVersion, ...]:
-        items = self._version_items(account_id, audience_id)
-        return tuple(_version(account_id, audience_id, item) for item in items)
+        return tuple(map(_version, self._version_items(account_id, audience_id)))
 
     def program(self, account_id: AccountId) -> ProgramMark:
-        try:
-            item = self._counters.get(_partition(account_id), _PROGRAM, consistent_read=True)
-        except DoesNotExist:
-            return ProgramMark()
-        return ProgramMark(version=int(item.value), published=int(item.published or item.value))
+        program = self._program(account_id)
+        return ProgramMark(version=int(program.value), published=int(program.published or program.value))
 
     def program_version(self, account_id: AccountId) -> int:
         return self.program(account_id).version
@@ -210,6 +186,62 @@ class DynamoAudienceStore:
 
     def release_answer(self, account_id: AccountId, key: str) -> None:
         self._answers.release(account_id, key)
+
+    def _program(self, account_id: AccountId) -> CounterItem:
+        """Strongly consistent; zeros for an account that never published an audience."""
+        try:
+            return self._counters.get(_partition(account_id), _PROGRAM, consistent_read=True)
+        except DoesNotExist:
+            return self._counters(_partition(account_id), _PROGRAM)
+
+    def _was_active(self, audience: Audience) -> bool:
+        """Whether the stored audience is active; should it have another version than this, nothing will be written."""
+        stored = self._items.query(
+            _partition(audience.account_id),
+            AudienceItem.sk == _sort_key(audience.audience_id),
+            consistent_read=True,
+            attributes_to_get=["outline"],
+        )
+        outlines = (AudienceOutline.model_validate_json(item.outline) for item in stored)
+        return any(each.status is AudienceStatus.ACTIVE for each in outlines)
+
+    def _write(
+        self, audiences: Sequence[Audience], versions: Sequence[DefinitionVersion], program: _Marking
+    ) -> tuple[Audience, ...]:
+        saved = tuple(each.model_copy(update={"version": each.version + 1}) for each in audiences)
+        with self._transaction() as transaction:
+            for audience in saved:
+                transaction.save(self._item(audience), condition=unchanged(audience.version - 1))
+            for version in versions:
+                transaction.save(self._version_item(version))
+            program(transaction)
+        return saved
+
+    def _delete_active(self, audience: Audience, item: AudienceItem) -> None:
+        for _ in range(_ATTEMPTS):
+            program = self._program(audience.account_id)
+            after = int(program.value) + 1
+            mark_program = self._marked(program, ProgramMark(version=after, published=after), -1)
+            try:
+                with self._transaction() as transaction:
+                    transaction.delete(item, condition=unchanged(audience.version))
+                    mark_program(transaction)
+                return
+            except TransactWriteError as error:
+                self._raise_unless_overtaken([audience], error)
+        raise ConflictError("too many audiences of the account are being published at once: try again")
+
+    @staticmethod
+    def _marked(program: CounterItem, mark: ProgramMark, added: int) -> _Marking:
+        """What moves the program on to a mark, unless it has moved since it was read."""
+        before = int(program.value)
+        is_unmoved: Condition = CounterItem.value == before if before else CounterItem.pk.does_not_exist()
+        actions: list[Action] = [
+            CounterItem.value.set(mark.version),
+            CounterItem.published.set(mark.published),
+            CounterItem.active.add(added),
+        ]
+        return lambda transaction: transaction.update(program, actions=actions, condition=is_unmoved)
 
     def _raise_unless_overtaken(self, audiences: Sequence[Audience], error: TransactWriteError) -> None:
         """Another audience of the account published in between is no conflict, only a newer program version."""
@@ -224,43 +256,26 @@ class DynamoAudienceStore:
             if next((int(item.version) for item in stored), 0) != audience.version:
                 raise StaleVersionError("somebody else changed it in between: load it again") from error
 
+    def _version_item(self, version: DefinitionVersion) -> DefinitionVersionItem:
+        return self._versions(
+            _partition(version.account_id),
+            _version_key(version.audience_id, version.number),
+            outline=version.model_dump_json(exclude={"definition"}),
+            definition=_packed(version.definition),
+        )
+
+    def _version_items(self, account_id: AccountId, audience_id: AudienceId) -> Iterable[DefinitionVersionItem]:
+        prefix = _version_key(audience_id, 0)[:-_NUMBER_DIGITS]
+        condition = DefinitionVersionItem.sk.startswith(prefix)
+        return self._versions.query(_partition(account_id), condition, consistent_read=True)
+
     def _item(self, audience: Audience) -> AudienceItem:
         return self._items(
             _partition(audience.account_id),
             _sort_key(audience.audience_id),
             version=audience.version,
-            name=audience.name,
-            external_name=audience.external_name,
-            status=audience.status.value,
-            workspaces=list(audience.workspaces),
-            inputs=list(audience.inputs),
+            outline=audience.model_dump_json(exclude={"definition"}),
             definition=_packed(audience.definition),
-            created_by=audience.created_by,
-            created_at=audience.created_at.isoformat(),
-            updated_at=audience.updated_at.isoformat(),
-            activated_at=None if audience.activated_at is None else audience.activated_at.isoformat(),
-            program_version=audience.program_version,
-            definition_version=audience.definition_version,
-            member_set=audience.member_set,
-            live_from=audience.live_from,
-            former_sets=[[each.member_set, each.live_from, each.live_until] for each in audience.former_sets],
-            staged=None if audience.staged is None else audience.staged.model_dump(),
-        )
-
-    def _version_item(self, version: DefinitionVersion) -> DefinitionVersionItem:
-        return self._versions(
-            _partition(version.account_id),
-            _version_key(version.audience_id, version.number),
-            workspaces=list(version.workspaces),
-            inputs=list(version.inputs),
-            definition=_packed(version.definition),
-            created_at=version.created_at.isoformat(),
-        )
-
-    def _version_items(self, account_id: AccountId, audience_id: AudienceId) -> Iterable[DefinitionVersionItem]:
-        prefix = _version_key(audience_id, 0)[:-_NUMBER_DIGITS]
-        return self._versions.query(
-            _partition(account_id), DefinitionVersionItem.sk.startswith(prefix), consistent_read=True
         )
 
     def _transaction(self) -> TransactWrite:
@@ -275,43 +290,21 @@ def _sort_key(audience_id: AudienceId) -> str:
     return f"A#{audience_id:010d}"
 
 
-def _audience(account_id: AccountId, item: AudienceItem) -> Audience:
-    return Audience(
-        account_id=account_id,
-        audience_id=AudienceId(int(item.sk.removeprefix("A#"))),
-        name=item.name,
-        external_name=item.external_name,
-        status=AudienceStatus(item.status),
-        workspaces=tuple(WorkspaceId(each) for each in item.workspaces),
-        inputs=tuple(InputId(each) for each in item.inputs),
-        definition=_unpacked(item.definition),
-        created_by=item.created_by,
-        created_at=datetime.fromisoformat(item.created_at),
-        updated_at=datetime.fromisoformat(item.updated_at),
-        activated_at=None if item.activated_at is None else datetime.fromisoformat(item.activated_at),
-        program_version=int(item.program_version),
-        version=int(item.version),
-        definition_version=int(item.definition_version),
-        member_set=AudienceId(int(item.member_set)),
-        live_from=int(item.live_from),
-        former_sets=tuple(
-            FormerSet(member_set=AudienceId(member_set), live_from=live_from, live_until=live_until)
-            for member_set, live_from, live_until in item.former_sets
-        ),
-        staged=None if item.staged is None else Staged.model_validate(item.staged),
-    )
+def _version_key(audience_id: AudienceId, number: int) -> str:
+    return f"V#{audience_id:010d}#{number:0{_NUMBER_DIGITS}d}"
 
 
-def _version(account_id: AccountId, audience_id: AudienceId, item: DefinitionVersionItem) -> DefinitionVersion:
-    return DefinitionVersion(
-        account_id=account_id,
-        audience_id=audience_id,
-        number=int(item.sk.rpartition("#")[2]),
-        workspaces=tuple(WorkspaceId(each) for each in item.workspaces),
-        inputs=tuple(InputId(each) for each in item.inputs),
-        definition=_unpacked(item.definition),
-        created_at=datetime.fromisoformat(item.created_at),
-    )
+def _is_active(audience: Audience) -> bool:
+    return audience.status is AudienceStatus.ACTIVE
+
+
+def _audience(item: AudienceItem) -> Audience:
+    outline = AudienceOutline.model_validate_json(item.outline)
+    return Audience(**dict(outline), definition=_unpacked(item.definition))
+
+
+def _version(item: DefinitionVersionItem) -> DefinitionVersion:
+    return DefinitionVersion.model_validate({**json.loads(item.outline), "definition": _unpacked(item.definition)})
 
 
 def _packed(definition: Definition) -> bytes:
@@ -320,11 +313,3 @@ def _packed(definition: Definition) -> bytes:
 
 def _unpacked(data: bytes) -> Definition:
     return Definition.model_validate_json(zlib.decompress(data))
-
-
-def _version_key(audience_id: AudienceId, number: int) -> str:
-    return f"V#{audience_id:010d}#{number:0{_NUMBER_DIGITS}d}"
-
-
-def _stands_at(mark: ProgramMark) -> Condition:
-    return CounterItem.value == mark.version if mark.version else CounterItem.pk.does_not_exist()

@@ -12,7 +12,7 @@ from audience_core.domain.audience import AudienceCounts
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership
 from audience_core.domain.profile import BUCKETS, bucket_of
-from audience_core.domain.stores import CountStep, Page
+from audience_core.domain.stores import CountStep, Page, Tally
 from audience_core.persistence import cursors
 from audience_core.persistence.tables import bind
 from audience_core.persistence.versions import is_condition_failure
@@ -77,7 +77,15 @@ class DynamoMembershipStore:
         more = {"bucket": bucket, "after": after} if bucket < BUCKETS else None
         return Page(tuple(found), cursors.encode(more))
 
-    def listed(
+    def bucket_members(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Membership]:
+        condition = None if after is None else MembershipItem.sk > str(after)
+        pk = _list(account_id, audience_id, bucket)
+        rows = self._rows.query(pk, condition, limit=limit, consistent_read=True)
+        return [Membership(audience_id, Mpid(int(row.sk)), int(row.since)) for row in rows]
+
+    def between(
         self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, upto: Mpid | None
     ) -> frozenset[Mpid]:
         # "!" comes before every digit, so this is the least text after that of the mpid; and "~" comes after all.
@@ -86,13 +94,6 @@ class DynamoMembershipStore:
         rows = self._rows.query(_list(account_id, audience_id, bucket), condition, consistent_read=True)
         return frozenset(Mpid(int(row.sk)) for row in rows)
 
-    def present(
-        self, account_id: AccountId, rows: Collection[tuple[AudienceId, Mpid]]
-    ) -> frozenset[tuple[AudienceId, Mpid]]:
-        keys = {_key(account_id, *row): row for row in rows}
-        found = self._rows.batch_get(list(keys), consistent_read=True) if keys else ()
-        return frozenset(keys[item.pk, item.sk] for item in found)
-
     def forget(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> None:
         with self._rows.batch_write() as batch:
             for row in self._rows.query(_list(account_id, audience_id, bucket), consistent_read=True):
@@ -100,7 +101,7 @@ class DynamoMembershipStore:
 
     def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
         pk = f"{account_id}#{audience_id}"
-        self._add(pk, f"size#{bucket:02d}", steps, None)
+        self._add(pk, _size(bucket), steps, None)
         for hour, of_hour in groupby(steps, key=lambda step: step.at // HOUR_MS):
             self._add(pk, f"hour#{hour}#{bucket:02d}", list(of_hour), (hour + _KEEP_HOURS) * 3600)
 
@@ -114,6 +115,34 @@ class DynamoMembershipStore:
             adds_24h=sum(int(item.adds) for item in hours),
             drops_24h=sum(int(item.drops) for item in hours),
         )
+
+    def listed(
+        self, account_id: AccountId, wanted: Collection[tuple[AudienceId, Mpid]]
+    ) -> frozenset[tuple[AudienceId, Mpid]]:
+        by_key = {_key(account_id, audience_id, mpid): (audience_id, mpid) for audience_id, mpid in wanted}
+        rows = self._rows.batch_get(list(by_key), consistent_read=True, attributes_to_get=["pk", "sk"])
+        return frozenset(by_key[row.pk, row.sk] for row in rows)
+
+    def tally(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> Tally:
+        """What was counted is read first: a record that comes in between makes the two differ, never agree."""
+        counted, sequence = 0, ""
+        for item in self._counts.query(
+            f"{account_id}#{audience_id}", CountItem.sk == _size(bucket), consistent_read=True
+        ):
+            counted, sequence = int(item.adds - item.drops), item.sequence or ""
+        listed = self._rows.count(_list(account_id, audience_id, bucket), consistent_read=True)
+        return Tally(listed, counted, sequence)
+
+    def adjust(self, account_id: AccountId, audience_id: AudienceId, bucket: int, by: int, sequence: str) -> bool:
+        item = self._counts(f"{account_id}#{audience_id}", _size(bucket))
+        counted = CountItem.sequence == sequence if sequence else CountItem.sequence.does_not_exist()
+        try:
+            item.update([CountItem.adds.add(by), CountItem.drops.add(0)], condition=counted)
+        except UpdateError as error:
+            if not is_condition_failure(error):
+                raise
+            return False
+        return True
 
     def _add(self, pk: str, sk: str, steps: Sequence[CountStep], expires: int | None) -> None:
         """The item remembers the last sequence number it counted, so that a repeat of any part is recognised."""
@@ -134,6 +163,10 @@ class DynamoMembershipStore:
                     raise
             counted = self._counts.get(pk, sk, consistent_read=True).sequence
             left = [step for step in left if _padded(step.sequence) > counted]
+
+
+def _size(bucket: int) -> str:
+    return f"size#{bucket:02d}"
 
 
 def _padded(sequence: str) -> str:

@@ -7,7 +7,7 @@ from itertools import batched
 from typing import Any, cast
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import CancellationReason, PutError, TransactWriteError
+from pynamodb.exceptions import CancellationReason, DeleteError, PutError, TransactWriteError
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
@@ -15,7 +15,8 @@ from pynamodb.transactions import TransactWrite
 
 from audience_core.domain.event import Environment, Event, by_time
 from audience_core.domain.ids import DAY_MS, NEVER, AccountId, Mpid
-from audience_core.domain.profile import ChunkRef, Profile, Track, TrackKey, bucket_of, due_shard_of
+from audience_core.domain.messages import Due
+from audience_core.domain.profile import ChunkRef, Profile, Track, TrackKey, bucket_of, due_shard_of, next_version
 from audience_core.domain.stores import Page
 from audience_core.errors import StaleVersionError
 from audience_core.persistence import cursors
@@ -81,14 +82,15 @@ class DynamoProfileStore:
 
     def save(self, profile: Profile, now_ms: int) -> Profile:
         self._seal(profile, now_ms)
+        version = next_version(profile.version, now_ms)
         try:
-            self._item(profile).save(condition=self._unchanged(profile))
+            self._item(profile, version).save(condition=self._unchanged(profile))
         except PutError as error:
             # A live write may also meet a transaction of `save_all`.
             if error.cause_response_code in ("ConditionalCheckFailedException", "TransactionConflictException"):
                 raise StaleVersionError("the profile was written in between") from error
             raise
-        profile.version += 1
+        profile.version = version
         return profile
 
     def save_all(self, profiles: Sequence[Profile], now_ms: int) -> list[Mpid]:
@@ -98,21 +100,22 @@ class DynamoProfileStore:
             for profile in together:
                 self._seal(profile, now_ms)
             saved = together
-            while blocked := self._save_unless_stale(saved):
+            while blocked := self._save_unless_stale(saved, now_ms):
                 stale += blocked
                 saved = [each for each in saved if each.mpid not in blocked]
             for profile in saved:
-                profile.version += 1
+                profile.version = next_version(profile.version, now_ms)
         return stale
 
-    def _save_unless_stale(self, profiles: Sequence[Profile]) -> list[Mpid]:
+    def _save_unless_stale(self, profiles: Sequence[Profile], now_ms: int) -> list[Mpid]:
         """Save all or none; the mpids of those that stood in the way."""
         if not profiles:
             return []
         try:
             with TransactWrite(connection=connection(self._region)) as transaction:
                 for profile in profiles:
-                    transaction.save(self._item(profile), condition=self._unchanged(profile))
+                    item = self._item(profile, next_version(profile.version, now_ms))
+                    transaction.save(item, condition=self._unchanged(profile))
         except TransactWriteError as error:
             found = [p.mpid for p, why in zip(profiles, error.cancellation_reasons, strict=False) if _is_conflict(why)]
             if not found:
@@ -120,12 +123,12 @@ class DynamoProfileStore:
             return found
         return []
 
-    def _item(self, profile: Profile) -> ProfileItem:
+    def _item(self, profile: Profile, version: int) -> ProfileItem:
         due_at = profile.due_at
         return self._items(
             partition(profile.account_id, profile.environment, bucket_of(profile.mpid)),
             str(profile.mpid),
-            version=profile.version + 1,
+            version=version,
             program=profile.program_version,
             state=pack_state(profile),
             timeline=pack_timeline(_open_tracks(profile).items()),
@@ -135,6 +138,20 @@ class DynamoProfileStore:
 
     def _unchanged(self, profile: Profile) -> Condition:
         return self._items.version == profile.version if profile.version else self._items.pk.does_not_exist()
+
+    def delete(self, profile: Profile) -> None:
+        pk = partition(profile.account_id, profile.environment, bucket_of(profile.mpid))
+        try:
+            self._items(pk, str(profile.mpid)).delete(condition=self._items.version == profile.version)
+        except DeleteError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise StaleVersionError("the profile was written in between") from error
+            raise
+
+    def discard_timeline(self, profile: Profile) -> None:
+        with self._chunks.batch_write() as batch:
+            for ref in profile.sealed:
+                batch.delete(self._chunks(_chunk_key(profile), ref.name))
 
     def page(
         self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
@@ -160,9 +177,23 @@ class DynamoProfileStore:
         )
         return Page(tuple(_profile(item) for item in rows), cursors.encode(rows.last_evaluated_key))
 
-    def due(self, shard: int, now_ms: int) -> Iterator[tuple[AccountId, Mpid]]:
-        for item in self._items.due.query(f"{shard:02d}", DueIndex.due_at <= now_ms):
-            yield AccountId(int(item.pk.split("#", 1)[0])), Mpid(int(item.sk))
+    def stretch(
+        self, account_id: AccountId, environment: Environment, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Profile]:
+        later = None if after is None else ProfileItem.sk > str(after)
+        pk = partition(account_id, environment, bucket)
+        rows = self._items.query(pk, later, limit=limit, consistent_read=True)
+        return self._with_chunks([_profile(item) for item in rows])
+
+    def due(self, shard: int, after_ms: int, until_ms: int, cursor: str | None, limit: int) -> Page[Due]:
+        rows = self._items.due.query(
+            f"{shard:02d}",
+            DueIndex.due_at.between(after_ms + 1, until_ms),
+            limit=limit,
+            last_evaluated_key=cursors.decode(cursor),
+        )
+        found = [Due(AccountId(int(i.pk.split("#", 1)[0])), Mpid(int(i.sk)), int(i.due_at)) for i in rows]
+        return Page(tuple(found), cursors.encode(rows.last_evaluated_key))
 
     def _with_chunks(self, profiles: list[Profile]) -> list[Profile]:
         heavy = {_chunk_key(profile): profile for profile in profiles if profile.sealed}

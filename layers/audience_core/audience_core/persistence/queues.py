@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from itertools import batched
 from typing import Any
 
 import boto3
@@ -10,12 +12,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from audience_core.domain.event import Environment, Identity, Source
 from audience_core.domain.ids import AccountId, ConnectionId, InputId, Mpid, WorkspaceId
-from audience_core.domain.messages import AcceptedBatch, PipelineMessage, Reevaluation, Release, WakeUp
+from audience_core.domain.messages import AcceptedBatch, Due, PipelineMessage, Reevaluation, Release, WakeUp
 from audience_core.errors import UnavailableError
 
 MAX_ENTRIES = 10
 MAX_BYTES = 256 * 1024
 MAX_ATTEMPTS = 4
+MAX_DELAY_S = 900
+# So that a message is done well within the time of a function, whatever else its group holds.
+PROFILES_PER_MESSAGE = 50
 BILLED_BYTES = 64_000
 
 # SQS refuses these, escaped JSON may hold them; everything else stays as it is, which is shorter.
@@ -31,6 +36,34 @@ class SqsEventQueue:
     def send(self, messages: Sequence[PipelineMessage]) -> None:
         """Raise `UnavailableError` when some may not be queued."""
         self._queue.send([{"MessageBody": body} for body in pack(messages)])
+
+
+class SqsReevaluationQueue:
+    """A message holds profiles of about one instant and is hidden until it has come."""
+
+    def __init__(self, queue_url: str, region: str | None = None) -> None:
+        self._queue = _Queue(queue_url, region)
+
+    def send(self, due: Sequence[Due], now_ms: int) -> None:
+        """Raise `UnavailableError` when some may not be queued."""
+        by_delay: dict[int, list[str]] = defaultdict(list)
+        for each in due:
+            by_delay[_delay_s(each.at, now_ms)].append(encode(Reevaluation(each.account_id, each.mpid)))
+        self._queue.send(
+            [
+                {"MessageBody": "\n".join(lines), "DelaySeconds": delay}
+                for delay, of_delay in by_delay.items()
+                for lines in batched(of_delay, PROFILES_PER_MESSAGE)
+            ]
+        )
+
+    def waiting(self) -> int:
+        return self._queue.waiting()
+
+
+def _delay_s(at: int, now_ms: int) -> int:
+    """A second late rather than a moment early: a look before its instant would see nothing."""
+    return min(max(0, -(-(at - now_ms) // 1000) + 1), MAX_DELAY_S) if at > now_ms else 0
 
 
 class SqsWakeUpQueue:
@@ -56,6 +89,9 @@ class SqsWakeUpQueue:
         self._queue.send(entries)
 
 
+_UNDONE = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+
+
 class _Queue:
     def __init__(self, queue_url: str, region: str | None) -> None:
         self._url = queue_url
@@ -64,6 +100,10 @@ class _Queue:
     def send(self, entries: Sequence[Entry]) -> None:
         for call in _calls(entries):
             self._send(call)
+
+    def waiting(self) -> int:
+        found = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=list(_UNDONE))["Attributes"]
+        return sum(int(found[name]) for name in _UNDONE)
 
     def _send(self, entries: list[Entry]) -> None:
         """Part of a call may fail: that part is sent again."""

@@ -104,7 +104,7 @@ def _settle_page(stores: Backfill, definitions: Definitions, job: Job, part: Par
     found = {
         (each, mpid)
         for each in sets
-        for mpid in stores.memberships.listed(part.account_id, each, part.bucket, part.last, upto)
+        for mpid in stores.memberships.between(part.account_id, each, part.bucket, part.last, upto)
     }
     pending = (*part.pending, *sorted(wanted ^ found))
     if len(pending) > MAX_PENDING:
@@ -137,7 +137,7 @@ def _differs(definitions: Definitions, profile: Profile) -> bool:
 def _still_pending(stores: Backfill, part: Part, sets: Collection[AudienceId]) -> tuple[tuple[AudienceId, Mpid], ...]:
     pending = [row for row in part.pending if row[0] in sets]
     profiles = stores.pipeline.profiles.load(part.account_id, _ENVIRONMENT, {mpid for _, mpid in pending})
-    present = stores.memberships.present(part.account_id, pending)
+    present = stores.memberships.listed(part.account_id, pending) if pending else frozenset()
     return tuple(
         row
         for row in pending

@@ -70,7 +70,7 @@ def _adopt(definitions: Definitions, profile: Profile, delta: Delta, now: int) -
     agenda = {each: at for at, each in profile.agenda if each in program.trees and each not in fresh}
     profile.program_version = program.version
     changes, is_final = _ask(program, profile, fresh, agenda, delta, now)
-    profile.agenda = tuple((at, each) for each, at in agenda.items())
+    profile.agenda = tuple(sorted((at, each) for each, at in agenda.items()))
     return _Adoption(changes, is_final)
 
 
@@ -79,7 +79,7 @@ def _ask(
 ) -> tuple[tuple[MembershipChange, ...], bool]:
     """Settle the fresh sets as of now; those that the delta touches are left to `evaluate`, which says why."""
     view, changes, is_final = View(profile), [], True
-    touched = set() if delta.is_empty else affected(program, view, delta, now)
+    touched = set() if delta.is_empty else set(affected(program, view, delta, now))
     members, seen_in = set(profile.memberships), population(program, profile)
     for each in sorted(fresh - touched):
         value, at = program.next_change(each, view, now) if each in seen_in else (False, NEVER)

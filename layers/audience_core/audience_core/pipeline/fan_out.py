@@ -12,21 +12,28 @@ from dataclasses import dataclass, replace
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership, MembershipChange, Reason
-from audience_core.domain.messages import Reevaluation, WakeUp
+from audience_core.domain.messages import Due, WakeUp
 from audience_core.domain.output import Connection, ConnectionStatus, Target, delivery_bucket_of
 from audience_core.domain.profile import Profile, bucket_of
 from audience_core.domain.stores import (
+    AccountStore,
     AudienceStore,
     CountStep,
-    EventQueue,
+    HistoryStore,
+    IdentityStore,
     LedgerStore,
     MembershipStore,
     OutputStore,
+    ProfileStore,
+    ReevaluationQueue,
     WakeUpQueue,
 )
 from audience_core.outputs.projection import Acceptance, project
 from audience_core.outputs.registry import acceptance_of
+from audience_core.pipeline.history import changes_between, record
 from audience_core.pipeline.member_sets import MemberSets, Tenures, live
+from audience_core.pipeline.reevaluate import due_soon
+from audience_core.pipeline.retire import clear
 
 logger = logging.getLogger(__name__)
 
@@ -64,12 +71,16 @@ class ProfileChange:
 class FanOut:
     """What fanning out needs of the outside world."""
 
+    accounts: AccountStore
     audiences: AudienceStore
     outputs: OutputStore
+    history: HistoryStore
     memberships: MembershipStore
     ledger: LedgerStore
-    events: EventQueue
+    reevaluations: ReevaluationQueue
     wake_ups: WakeUpQueue
+    identities: IdentityStore
+    profiles: ProfileStore
     sets: MemberSets
 
 
@@ -80,16 +91,22 @@ def fan_out(stores: FanOut, changes: Sequence[ProfileChange], now_ms: int) -> No
     """
     by_account: dict[AccountId, list[ProfileChange]] = defaultdict(list)
     for change in changes:
+        if change.new is None:
+            clear(stores.identities, stores.profiles, change.profile)
         if change.profile.environment is Environment.PRODUCTION:
             by_account[change.profile.account_id].append(change)
     for account_id, of_sets in by_account.items():
         known = stores.sets.at(account_id, max(_newest_program(change) for change in of_sets))
         mine = [of_audiences(change, known) for change in of_sets]
+        # Before the member lists: whoever reads a list and then the history finds the way back from it.
+        changed = [each for change in mine for each in changes_between(change.old, change.new, change.at)]
+        record(stores.history, stores.accounts, account_id, changed)
         _update_members(stores.memberships, account_id, of_sets)
         _count(stores.memberships, account_id, mine)
         _count(stores.memberships, account_id, [_of_unnamed_sets(change, known) for change in of_sets])
         _update_ledger(stores, account_id, mine, now_ms)
-        _heal(stores, account_id, mine)
+        _heal(stores, account_id, mine, now_ms)
+        _visit_soon(stores.reevaluations, mine, now_ms)
 
 
 def of_audiences(change: ProfileChange, known: Tenures) -> ProfileChange:
@@ -203,7 +220,7 @@ class _Connections:
         return self._by_audience.get(audience_id, [])
 
 
-def _heal(stores: FanOut, account_id: AccountId, changes: Iterable[ProfileChange]) -> None:
+def _heal(stores: FanOut, account_id: AccountId, changes: Iterable[ProfileChange], now_ms: int) -> None:
     """Send round again whoever was evaluated with outdated definitions.
 
     A worker may read the definitions, be overtaken by a new version and its whole backfill, and then write: a profile
@@ -213,5 +230,11 @@ def _heal(stores: FanOut, account_id: AccountId, changes: Iterable[ProfileChange
     latest = {change.new.mpid: change.new for change in changes if change.new}
     outdated = [profile.mpid for profile in latest.values() if profile.program_version < version]
     if outdated:
-        stores.events.send([Reevaluation(account_id, mpid) for mpid in outdated])
+        stores.reevaluations.send([Due(account_id, mpid, now_ms) for mpid in outdated], now_ms)
         logger.info("outdated profiles sent round again", extra={"count": len(outdated)})
+
+
+def _visit_soon(queue: ReevaluationQueue, changes: Iterable[ProfileChange], now_ms: int) -> None:
+    due = [each for change in changes for each in due_soon(change.old, change.new, now_ms)]
+    if due:
+        queue.send(due, now_ms)

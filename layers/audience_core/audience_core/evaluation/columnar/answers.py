@@ -33,7 +33,7 @@ def count_answer(criterion: EventCriterion) -> Answer:
     of_none = bool(frequency_mask(frequency, _NOTHING)[0])
 
     def answer(chosen: Selection) -> Bits:
-        runs = runs_of(chosen.user)
+        runs = chosen.runs
         return scattered(chosen.track.size, runs.users, frequency_mask(frequency, runs.counts), of_none)
 
     return answer
@@ -43,7 +43,7 @@ def occurrence_answer(criterion: OccurrenceCriterion, inside: EventRange) -> Ans
     is_first = criterion.which is Occurrence.FIRST
 
     def answer(chosen: Selection) -> Bits:
-        runs = runs_of(chosen.user)
+        runs = chosen.runs
         at = chosen.at[_ends(runs, is_first=is_first)]
         return scattered(chosen.track.size, runs.users, (at >= inside.first) & (at <= inside.last), False)
 
@@ -90,8 +90,10 @@ def _over_numbers(cells: Cells, judge: Callable[[Integers, Runs], Bools]) -> Ver
     """A truth about each user's numbers, int64 millionths; who has none is left out."""
     user, column = cells
     micros, is_number = millionths(column)
-    runs = runs_of(user[is_number])
-    return (runs.users, judge(micros[is_number], runs)) if len(runs.users) else (runs.users, np.zeros(0, bool))
+    if not is_number.all():
+        user, micros = user.compress(is_number), micros.compress(is_number)
+    runs = runs_of(user)
+    return runs.users, judge(micros, runs) if len(runs.users) else np.zeros(0, bool)
 
 
 def totals(micros: Integers, runs: Runs) -> Integers:

@@ -31,6 +31,8 @@ def runs_of(user: Integers) -> Runs:
 def scattered(size: int, rows: Integers, truths: Bools | bool, otherwise: bool) -> Bits:
     """The truths of some of `size` users as bits; all other users have the truth `otherwise`."""
     dense = np.full(size, otherwise)
+    if isinstance(truths, np.ndarray):
+        rows, truths = rows.compress(truths != otherwise), not otherwise
     dense[rows] = truths
     return np.packbits(dense)
 

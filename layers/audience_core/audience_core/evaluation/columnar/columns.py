@@ -1,6 +1,6 @@
 """Columns of attribute values, and what the operators say of each row: the operators see Python values, once each."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import cast
@@ -86,10 +86,10 @@ def as_codes(column: Column) -> Codes:
     return Codes(codes, [number_of(each) for each in distinct.tolist()])
 
 
-def take(column: Column, rows: Integers | Bools) -> Column:
+def take(column: Column, rows: Integers) -> Column:
     if isinstance(column, Codes):
-        return Codes(column.codes[rows], column.values)
-    return Numbers(column.micros[rows], None if column.present is None else column.present[rows])
+        return Codes(column.codes.take(rows), column.values)
+    return Numbers(column.micros.take(rows), None if column.present is None else column.present.take(rows))
 
 
 def joined(columns: Sequence[Column | None], sizes: Sequence[int]) -> Column:
@@ -139,8 +139,15 @@ def holds(test: Test, now: int) -> Predicate:
 def of_values(column: Codes, truth: Callable[[AttributeValue], bool], when_missing: bool) -> Bools:
     """Each row's truth; every distinct value is asked once. Code -1 finds the last place of the table."""
     table = np.fromiter((*map(truth, column.values), when_missing), bool, len(column.values) + 1)
-    truths: Bools = table[column.codes]
+    truths: Bools = table.take(column.codes)
     return truths
+
+
+def labelled(labels: Codes, ids: Collection[AttributeValue]) -> Bools:
+    """Which rows have one of the labels; every row has some label."""
+    if all(each in ids for each in labels.values):
+        return np.ones(len(labels.codes), bool)
+    return of_values(labels, ids.__contains__, False)
 
 
 def millionths(column: Column) -> tuple[Integers, Bools]:
@@ -150,7 +157,7 @@ def millionths(column: Column) -> tuple[Integers, Bools]:
     read = [micros_of(value) for value in column.values]
     table = np.array([*(micros or 0 for micros in read), 0], np.int64)
     is_number = np.array([*(micros is not None for micros in read), False], bool)
-    return table[column.codes], is_number[column.codes]
+    return table.take(column.codes), is_number.take(column.codes)
 
 
 def text_codes(column: Column) -> Integers:

@@ -1,23 +1,23 @@
 """The members of many audiences among all users of a shard: each group of events is read once, for all of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 from audience_core.domain.audience import Audience
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.evaluation.columnar.arrays import Bits, Integers, rows_of
-from audience_core.evaluation.columnar.plan import Chain, Leaf, Question, Source, plan_of
+from audience_core.evaluation.columnar.plan import Chain, Leaf, Plan, Question, Source, plan_of
 from audience_core.evaluation.columnar.shard import MPIDS, EventRange, Key, Shard
-from audience_core.evaluation.columnar.tracks import Needs, read_track, selection
+from audience_core.evaluation.columnar.tracks import Needs, read_track
 from audience_core.evaluation.columnar.traits import Trait, Users
 
 # Arrays are read and computed outside of the interpreter's lock.
 THREADS = 2
 
-type _Answers = dict[Question[Any], Any]
+type _Answers = dict[Question[Any] | Trait, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +49,34 @@ def evaluate(
         others: audiences that the definitions may refer to besides each other; a reference to any further one is false.
     """
     plan = plan_of(audiences, others, now, visible)
-    answers = _answers(shard, plan.by_source(), now)
-    users = Users(shard, now)
-    leaves = [_truth(leaf, answers, users) for leaf in plan.leaves]
+    answers = _answers(shard, plan, now)
+    leaves = [_truth(leaf, answers, shard.size) for leaf in plan.leaves]
     return Members(shard, {audience_id: tree(leaves) for audience_id, tree in plan.trees.items()})
 
 
-def _truth(leaf: Leaf, answers: _Answers, users: Users) -> Bits:
-    match leaf:
-        case Trait():
-            return users.truth(leaf)
-        case Chain(questions=questions, combine=combine):
-            return combine(users.shard.size, [answers[question] for question in questions])
-        case _:
-            found: Bits = answers[leaf]
-            return found
+def _truth(leaf: Leaf, answers: _Answers, size: int) -> Bits:
+    if isinstance(leaf, Chain):
+        return leaf.combine(size, [answers[question] for question in leaf.questions])
+    found: Bits = answers[leaf]
+    return found
 
 
-def _answers(shard: Shard, by_source: Mapping[Source, Sequence[Question[Any]]], now: int) -> _Answers:
+def _answers(shard: Shard, plan: Plan, now: int) -> _Answers:
+    by_source = plan.by_source()
     # The largest groups first, so that the threads end together.
     sources = sorted(by_source, key=lambda source: -sum(shard.events.sizes[key] for key in _keys(shard, source)))
+    jobs: list[Callable[[], _Answers]] = [partial(_traits, shard, plan, now)]
+    jobs += [partial(_asked, shard, source, by_source[source], now) for source in sources]
     answers: _Answers = {}
     with ThreadPoolExecutor(THREADS) as pool:
-        for found in pool.map(lambda source: _asked(shard, source, by_source[source], now), sources):
+        for found in pool.map(lambda job: job(), jobs):
             answers.update(found)
     return answers
+
+
+def _traits(shard: Shard, plan: Plan, now: int) -> _Answers:
+    users = Users(shard, now)
+    return {leaf: users.truth(leaf) for leaf in plan.leaves if isinstance(leaf, Trait)}
 
 
 def _keys(shard: Shard, source: Source) -> list[Key]:
@@ -89,4 +92,4 @@ def _asked(shard: Shard, source: Source, questions: Sequence[Question[Any]], now
     first = min(question.during.first for question in questions)
     last = max(question.during.last for question in questions)
     track = read_track(shard, _keys(shard, source), needs, EventRange(first, last), now)
-    return {each: each.answer(selection(track, each.series, each.during)) for each in questions}
+    return {each: each.answer(track.inside(each.series, each.during)) for each in questions}

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audience_core.evaluation.columnar.arrays import Integers
-from audience_core.evaluation.columnar.columns import Column, is_present
+from audience_core.evaluation.columnar.columns import Codes, Column, is_present
 from audience_core.evaluation.columnar.encoding import (
     encoding_of,
     from_rest,
@@ -83,6 +83,7 @@ class ParquetGroups:
     metadata: pq.FileMetaData
     specs: Mapping[Key, _Spec]
     texts: Sequence[str]
+    places: Mapping[str, int]
     _readers: threading.local = field(default_factory=threading.local)
 
     @classmethod
@@ -95,7 +96,8 @@ class ParquetGroups:
         }
         schema = metadata.schema
         columns = [schema.column(place) for place in range(len(schema))]
-        return cls(path, metadata, specs, [each.path for each in columns if each.physical_type == "BYTE_ARRAY"])
+        texts = [each.path for each in columns if each.physical_type == "BYTE_ARRAY"]
+        return cls(path, metadata, specs, texts, {each.path: place for place, each in enumerate(columns)})
 
     @cached_property
     def sizes(self) -> Mapping[Key, int]:
@@ -118,9 +120,22 @@ class ParquetGroups:
         rest = [_REST] if spec.has_rest and len(own) < len(values) else []
         return spec.place, [*integers, *labels, *own, *rest]
 
+    def constants(self, key: Key, labels: Collection[str]) -> dict[str, Codes]:
+        """The labels that the statistics show to be the same in all rows of a group."""
+        row_group = self.metadata.row_group(self.specs[key].place)
+        found = {}
+        for name in labels:
+            statistics = row_group.column(self.places[name]).statistics
+            if statistics and statistics.has_min_max and not statistics.null_count and statistics.min == statistics.max:
+                codes = np.broadcast_to(np.int32(0), row_group.num_rows)
+                found[name] = Codes(codes, (statistics.min,))
+        return found
+
     def read(self, key: Key, integers: Collection[str], labels: Collection[str], values: Collection[str]) -> Group:
         spec = self.specs[key]
-        place, names = self.columns_of(key, integers, labels, values)
+        constants = self.constants(key, labels)
+        varying = [name for name in labels if name not in constants]
+        place, names = self.columns_of(key, integers, varying, values)
         table = self._reader().read_row_group(place, columns=names, use_threads=False)
         found = {name: _whole(table.column(name)) for name in names}
         own = {name: encoding for name in values if (encoding := spec.encodings.get(name))}
@@ -130,7 +145,7 @@ class ParquetGroups:
         return Group(
             spec.rows,
             {name: found[name].to_numpy() for name in integers},
-            {name: unpacked_labels(found[name]) for name in labels},
+            constants | {name: unpacked_labels(found[name]) for name in varying},
             columns,
         )
 

@@ -41,7 +41,7 @@ type Tree = Callable[[Sequence[Bits]], Bits]
 type _OfOneEvent = EventCriterion | AggregateCriterion | OccurrenceCriterion
 type _LeafCriterion = _OfOneEvent | SequenceCriterion | CartAbandonmentCriterion | TraitCriterion
 
-_ADDED, _PURCHASED = (EventSelector(kind=EventKind.COMMERCE, name=name) for name in ("add_to_cart", "purchase"))
+_ADDED, _PURCHASED = "add_to_cart", "purchase"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,8 +155,9 @@ class _Planner:
             questions = tuple(self._instants(step, scope, inside) for step in criterion.steps)
             return Chain(questions, lambda size, steps: sequence_bits(size, steps, within))
         after, now = milliseconds(criterion.after), self._now
-        added = self._instants(_ADDED, scope, inside)
-        purchased = self._instants(_PURCHASED, scope, EventRange(inside.first, self._visible.last))
+        commerce = {name: EventSelector(kind=EventKind.COMMERCE, name=name) for name in (_ADDED, _PURCHASED)}
+        added = self._instants(commerce[_ADDED], scope, inside)
+        purchased = self._instants(commerce[_PURCHASED], scope, EventRange(inside.first, self._visible.last))
         return Chain((added, purchased), lambda size, steps: abandonment_bits(size, steps[0], steps[1], after, now))
 
     def _instants(self, selector: EventSelector, scope: Scope, inside: EventRange) -> Question[Instants]:

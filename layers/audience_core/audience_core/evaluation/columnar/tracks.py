@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
 
 from audience_core.domain.definition import WORKSPACE_KINDS, EventSelector
 from audience_core.domain.event import AttributeValue
 from audience_core.domain.value_tests import Condition
-from audience_core.evaluation.columnar.arrays import Bools, Integers
-from audience_core.evaluation.columnar.columns import Codes, Column, is_present, joined, of_values, passing, take
+from audience_core.evaluation.columnar.arrays import Bools, Integers, Runs, runs_of
+from audience_core.evaluation.columnar.columns import Codes, Column, is_present, joined, labelled, passing, take
 from audience_core.evaluation.columnar.shard import EventRange, Group, Key, Shard
 from audience_core.evaluation.figures import PRODUCTS
 from audience_core.evaluation.predicates import holds_when_missing
@@ -85,19 +85,38 @@ class Track:
     during: EventRange
     events: Group
     products: Group
-    _chosen: dict[Series, Integers] = field(default_factory=dict)
+    _chosen: dict[Series, "Selection"] = field(default_factory=dict)
+    _inside: dict[tuple[Series, EventRange], "Selection"] = field(default_factory=dict)
     _passed: dict[tuple[bool, Condition], Bools] = field(default_factory=dict)
 
-    def chosen(self, series: Series) -> Integers:
-        """The rows of the events of a series, ascending; worked out once."""
+    def chosen(self, series: Series) -> "Selection":
+        """The events of a series; worked out once."""
         found = self._chosen.get(series)
         if found is None:
-            found = self._chosen[series] = np.flatnonzero(self._mask(series.selector, series.scope))
+            rows = np.flatnonzero(self._mask(series.selector, series.scope))
+            found = self._chosen[series] = Selection(self, rows)
         return found
 
-    def at(self, rows: Integers) -> Integers:
-        at = self.events.integers["at"]
-        return at if len(rows) == len(at) else at[rows]
+    def inside(self, series: Series, during: EventRange) -> "Selection":
+        """The events of a series in a time; worked out once, for all that is asked of them."""
+        found = self._inside.get((series, during))
+        if found is None:
+            found = self._inside[series, during] = self._cut(self.chosen(series), during)
+        return found
+
+    def _cut(self, chosen: "Selection", during: EventRange) -> "Selection":
+        masks = []
+        if during.first > self.during.first:
+            masks.append(chosen.at >= during.first)
+        if during.last < self.during.last:
+            masks.append(chosen.at <= during.last)
+        if not masks:
+            return chosen
+        return Selection(self, chosen.rows.take(np.flatnonzero(reduce(np.logical_and, masks))))
+
+    def integers(self, name: str, rows: Integers) -> Integers:
+        column = self.events.integers[name]
+        return column if len(rows) == len(column) else column.take(rows)
 
     def _mask(self, selector: EventSelector, scope: Scope) -> Bools:
         masks = [self._in_scope(label_of(selector), scope)]
@@ -108,10 +127,7 @@ class Track:
 
     def _in_scope(self, label: str, scope: Scope) -> Bools:
         ids: Collection[AttributeValue] = scope.workspaces if label == "workspace" else scope.inputs
-        labels = self.events.labels.get(label, _NO_LABELS)
-        if all(each in ids for each in labels.values):
-            return np.ones(self.events.rows, bool)
-        return of_values(labels, ids.__contains__, False)
+        return labelled(self.events.labels.get(label, _NO_LABELS), ids)
 
     def _with_product(self, conditions: Sequence[Condition]) -> Bools:
         """Events of which one product meets all conditions."""
@@ -135,20 +151,24 @@ def _passing(group: Group, condition: Condition, now: int) -> Bools:
     return passing(column, condition.test, now)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Selection:
     """Some events of a track: `rows` ascending."""
 
     track: Track
     rows: Integers
 
-    @property
+    @cached_property
     def user(self) -> Integers:
-        return self.track.events.integers["user"][self.rows]
+        return self.track.integers("user", self.rows)
 
-    @property
+    @cached_property
     def at(self) -> Integers:
-        return self.track.at(self.rows)
+        return self.track.integers("at", self.rows)
+
+    @cached_property
+    def runs(self) -> Runs:
+        return runs_of(self.user)
 
     def cells(self, attribute: str) -> tuple[Integers, Column]:
         """(users, values) of the events that have the attribute, or of their products, in order."""
@@ -158,8 +178,7 @@ class Selection:
         if column is None:
             return _NO_ROWS, Codes(_NO_ROWS, ())
         user = self.track.events.integers["user"]
-        has = is_present(column)[rows]
-        found = rows[has]
+        found = rows.compress(is_present(column).take(rows))
         return user[found if name == attribute else group.integers["event"][found]], take(column, found)
 
     def _of_products(self) -> tuple[Group, Integers]:
@@ -168,22 +187,19 @@ class Selection:
         return self.track.products, np.flatnonzero(is_chosen[self.track.products.integers["event"]])
 
 
-def selection(track: Track, series: Series, during: EventRange) -> Selection:
-    rows = track.chosen(series)
-    if during.first > track.during.first:
-        rows = rows[track.at(rows) >= during.first]
-    if during.last < track.during.last:
-        rows = rows[track.at(rows) <= during.last]
-    return Selection(track, rows)
-
-
 def read_track(shard: Shard, keys: Sequence[Key], needs: Needs, during: EventRange, now: int) -> Track:
     """The events of some groups within a time, as one track."""
     parts = [_read(shard, key, needs, during) for key in keys]
     if not parts:
         return Track(shard.size, now, during, _NOBODY, _NOBODY)
     events, products = parts[0] if len(parts) == 1 else _merged(parts)
-    return Track(shard.size, now, during, events, products)
+    return Track(shard.size, now, during, _indexed(events), products)
+
+
+def _indexed(events: Group) -> Group:
+    """With users as numpy indexes arrays: it would convert them each time they are used."""
+    user = events.integers["user"].astype(np.intp)
+    return Group(events.rows, {**events.integers, "user": user}, events.labels, events.values)
 
 
 def _read(shard: Shard, key: Key, needs: Needs, during: EventRange) -> tuple[Group, Group]:
@@ -212,8 +228,8 @@ def _only(group: Group, integers: Collection[str], values: Collection[str]) -> G
 def _rows(group: Group, rows: Integers) -> Group:
     return Group(
         len(rows),
-        {name: column[rows] for name, column in group.integers.items()},
-        {name: Codes(column.codes[rows], column.values) for name, column in group.labels.items()},
+        {name: column.take(rows) for name, column in group.integers.items()},
+        {name: Codes(column.codes.take(rows), column.values) for name, column in group.labels.items()},
         {name: take(column, rows) for name, column in group.values.items()},
     )
 

@@ -24,7 +24,7 @@ from audience_core.domain.profile import RegisterKind
 from audience_core.domain.value_tests import Test
 from audience_core.domain.windows import Window
 from audience_core.evaluation.columnar.arrays import Bits, Bools, Integers, constant, runs_of, scattered
-from audience_core.evaluation.columnar.columns import Codes, Column, as_codes, holds, of_values, passing, take
+from audience_core.evaluation.columnar.columns import Codes, Column, as_codes, holds, labelled, of_values, passing, take
 from audience_core.evaluation.columnar.shard import (
     IDENTITY,
     SEEN,
@@ -186,7 +186,7 @@ class Users:
         if workspaces is None:
             allowed = self._was_seen(labels.values)[labels.codes, group.integers["user"]]
         else:
-            allowed = of_values(labels, lambda each: each in workspaces, False)
+            allowed = labelled(labels, workspaces)
         rows = np.flatnonzero(allowed)
         runs = runs_of(group.integers["user"][rows])
         winners: Integers = rows[runs.starts + runs.counts - 1]

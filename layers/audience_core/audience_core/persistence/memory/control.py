@@ -1,14 +1,22 @@
 """The stores of the control path in memory, keeping the promises of those in AWS."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from audience_core.domain.account import Account, Client, Input, Record, Workspace
-from audience_core.domain.audience import Audience, AudienceStatus, DefinitionVersion, ProgramMark
+from audience_core.domain.audience import (
+    Audience,
+    AudienceOutline,
+    AudienceStatus,
+    DefinitionVersion,
+    ProgramMark,
+    require_room,
+)
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, InputId, OutputId, WorkspaceId
 from audience_core.domain.output import Connection, Output
 from audience_core.domain.stores import Answer
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
+from audience_core.evaluation.text import fold
 
 type _Key = tuple[AccountId, str | int]
 
@@ -65,6 +73,9 @@ class MemoryAccountStore:
             raise ConflictError(f"account id {account.account_id} is taken")
         self._accounts[account.account_id] = account
         return account
+
+    def all(self) -> Iterator[Account]:
+        return iter(self._accounts.values())
 
     def save_client(self, client: Client) -> None:
         self._clients[client.client_id] = client
@@ -129,6 +140,7 @@ class MemoryAudienceStore:
         self._programs: dict[AccountId, ProgramMark] = {}
         self._versions: dict[tuple[AccountId, AudienceId, int], DefinitionVersion] = {}
         self._last_ids: dict[AccountId, int] = {}
+        self._spellings: dict[tuple[AccountId, str], str] = {}
         self._answers: dict[tuple[AccountId, str], tuple[Answer, datetime]] = {}
 
     def get(self, account_id: AccountId, audience_id: AudienceId) -> Audience:
@@ -144,20 +156,32 @@ class MemoryAudienceStore:
     def save(self, audience: Audience) -> Audience:
         return self._audiences.save(audience)
 
-    def publish(self, audience: Audience) -> Audience:
-        (published,) = self.advance(
-            audience.account_id, lambda version: [audience.model_copy(update={"program_version": version})]
-        )
-        return published
+    def outlines(self, account_id: AccountId) -> tuple[AudienceOutline, ...]:
+        fields = set(AudienceOutline.model_fields)
+        return tuple(AudienceOutline(**each.model_dump(include=fields)) for each in self.list(account_id))
+
+    def spell(self, account_id: AccountId, tags: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._spellings.setdefault((account_id, fold(tag)), tag) for tag in tags))
+
+    def publish(self, audience: Audience, active_cap: int | None = None) -> Audience:
+        def change(version: int) -> Sequence[Audience]:
+            return [audience.model_copy(update={"program_version": version})]
+
+        return self.advance(audience.account_id, change, active_cap=active_cap)[0]
 
     def advance(
         self,
         account_id: AccountId,
         change: Callable[[int], Sequence[Audience]],
         versions: Sequence[DefinitionVersion] = (),
+        active_cap: int | None = None,
     ) -> tuple[Audience, ...]:
         version = self.program_version(account_id) + 1
-        saved = self._audiences.save_all(change(version))
+        changed = change(version)
+        before = {each.audience_id for each in self.list(account_id) if each.status is AudienceStatus.ACTIVE}
+        if {each.audience_id for each in changed if each.status is AudienceStatus.ACTIVE} - before:
+            require_room(len(before), active_cap)
+        saved = self._audiences.save_all(changed)
         self._versions |= {(each.account_id, each.audience_id, each.number): each for each in versions}
         self._programs[account_id] = ProgramMark(version=version, published=version)
         return saved
@@ -233,6 +257,9 @@ class MemoryOutputStore:
     def list_connections(self, account_id: AccountId, audience_id: AudienceId | None = None) -> tuple[Connection, ...]:
         found = [c for c in self._connections.of(account_id) if audience_id in (None, c.audience_id)]
         return tuple(sorted(found, key=lambda c: (c.created_at, c.connection_id)))
+
+    def connections_of(self, account_id: AccountId, audience_ids: Collection[AudienceId]) -> tuple[Connection, ...]:
+        return tuple(each for each in self.list_connections(account_id) if each.audience_id in audience_ids)
 
     def save_connection(self, connection: Connection) -> Connection:
         return self._connections.save(connection)

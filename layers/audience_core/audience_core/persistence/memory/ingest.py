@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from audience_core.domain.ids import AccountId, InputId
-from audience_core.domain.messages import AcceptedBatch, PipelineMessage, WakeUp
+from audience_core.domain.messages import AcceptedBatch, Due, PipelineMessage, WakeUp
 
 
 class MemoryRequestStore:
@@ -40,6 +40,35 @@ class MemoryEventQueue:
         """Everything sent since the last call, in order."""
         taken, self.messages = self.messages, []
         return taken
+
+
+class MemoryReevaluationQueue:
+    """Holds what was sent until a test takes it; a message per profile."""
+
+    def __init__(self) -> None:
+        self.due: list[Due] = []
+
+    def send(self, due: Sequence[Due], now_ms: int) -> None:
+        self.due += due
+
+    def waiting(self) -> int:
+        return len(self.due)
+
+    def take(self) -> list[Due]:
+        """Everything sent since the last call, in order."""
+        taken, self.due = self.due, []
+        return taken
+
+
+class MemoryMarkStore:
+    def __init__(self) -> None:
+        self._marks: dict[str, str] = {}
+
+    def get(self, name: str) -> str | None:
+        return self._marks.get(name)
+
+    def put(self, name: str, value: str) -> None:
+        self._marks[name] = value
 
 
 class MemoryWakeUpQueue:

@@ -1,12 +1,13 @@
 """Member lists and counts in memory."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 from audience_core.domain.audience import AudienceCounts
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership
 from audience_core.domain.profile import bucket_of
-from audience_core.domain.stores import CountStep, Page
+from audience_core.domain.stores import CountStep, Page, Tally
 
 HOUR_MS = 3_600_000
 
@@ -16,6 +17,7 @@ type _Audience = tuple[AccountId, AudienceId]
 class MemoryMembershipStore:
     def __init__(self) -> None:
         self._rows: dict[_Audience, dict[Mpid, int]] = {}
+        self._adjusted: Counter[tuple[_Audience, int]] = Counter()
         self._steps: dict[tuple[_Audience, int], list[CountStep]] = {}
 
     def apply(
@@ -34,27 +36,25 @@ class MemoryMembershipStore:
         found = tuple(Membership(audience_id, mpid, since) for mpid, since in rows[start : start + limit])
         return Page(found, str(start + limit) if start + limit < len(rows) else None)
 
-    def listed(
+    def bucket_members(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[Membership]:
+        rows = self._rows.get((account_id, audience_id), {}).items()
+        here = [Membership(audience_id, mpid, since) for mpid, since in rows if bucket_of(mpid) == bucket]
+        rest = [each for each in here if after is None or str(each.mpid) > str(after)]
+        return sorted(rest, key=lambda each: str(each.mpid))[:limit]
+
+    def between(
         self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, upto: Mpid | None
     ) -> frozenset[Mpid]:
-        mine = {str(mpid): mpid for mpid in self._of_bucket(account_id, audience_id, bucket)}
-        return frozenset(
-            mpid
-            for text, mpid in mine.items()
-            if (after is None or text > str(after)) and (upto is None or text <= str(upto))
-        )
-
-    def present(
-        self, account_id: AccountId, rows: Collection[tuple[AudienceId, Mpid]]
-    ) -> frozenset[tuple[AudienceId, Mpid]]:
-        return frozenset(row for row in rows if row[1] in self._rows.get((account_id, row[0]), {}))
+        everybody = len(self._rows.get((account_id, audience_id), {}))
+        rows = self.bucket_members(account_id, audience_id, bucket, after, everybody)
+        return frozenset(each.mpid for each in rows if upto is None or str(each.mpid) <= str(upto))
 
     def forget(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> None:
-        for mpid in self._of_bucket(account_id, audience_id, bucket):
-            del self._rows[account_id, audience_id][mpid]
-
-    def _of_bucket(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> list[Mpid]:
-        return [mpid for mpid in self._rows.get((account_id, audience_id), {}) if bucket_of(mpid) == bucket]
+        rows = self._rows.get((account_id, audience_id), {})
+        for mpid in [each for each in rows if bucket_of(each) == bucket]:
+            del rows[mpid]
 
     def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
         counted = self._steps.setdefault(((account_id, audience_id), bucket), [])
@@ -65,8 +65,27 @@ class MemoryMembershipStore:
         audience = (account_id, audience_id)
         steps = [step for (whose, _), counted in self._steps.items() if whose == audience for step in counted]
         recent = [step for step in steps if step.at // HOUR_MS > now_ms // HOUR_MS - 24]
+        adjusted = sum(by for (whose, _), by in self._adjusted.items() if whose == audience)
         return AudienceCounts(
-            size=sum(step.adds - step.drops for step in steps),
+            size=adjusted + sum(step.adds - step.drops for step in steps),
             adds_24h=sum(step.adds for step in recent),
             drops_24h=sum(step.drops for step in recent),
         )
+
+    def listed(
+        self, account_id: AccountId, wanted: Collection[tuple[AudienceId, Mpid]]
+    ) -> frozenset[tuple[AudienceId, Mpid]]:
+        return frozenset((who, mpid) for who, mpid in wanted if mpid in self._rows.get((account_id, who), {}))
+
+    def tally(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> Tally:
+        key = (account_id, audience_id), bucket
+        steps = self._steps.get(key, [])
+        counted = self._adjusted[key] + sum(step.adds - step.drops for step in steps)
+        listed = sum(bucket_of(mpid) == bucket for mpid in self._rows.get(key[0], {}))
+        return Tally(listed, counted, steps[-1].sequence if steps else "")
+
+    def adjust(self, account_id: AccountId, audience_id: AudienceId, bucket: int, by: int, sequence: str) -> bool:
+        is_unchanged = self.tally(account_id, audience_id, bucket).sequence == sequence
+        if is_unchanged:
+            self._adjusted[(account_id, audience_id), bucket] += by
+        return is_unchanged

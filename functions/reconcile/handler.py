@@ -1,0 +1,45 @@
+"""Every night: compares samples of what is stored with what it should be, and mends what differs."""
+
+import random
+import time
+from dataclasses import asdict
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from audience_core import wiring
+from audience_core.pipeline.programs import Programs
+from audience_core.pipeline.reconcile import Reconciliation, reconcile
+
+# What was written has reached what is derived from it by then, or the alarm of fan-out is on.
+PAUSE_S = 20
+
+logger = Logger()
+copy_config_to_registered_loggers(logger, include={"audience_core"})
+metrics = Metrics()
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """`event`: `stretches` (of 100 profiles) and `audiences` to look at, or any other for what the stack is set to."""
+    of, settings = wiring.stores(), wiring.settings()
+    stretches = int(event.get("stretches", settings["RECONCILE_STRETCHES"] or 50))
+    audiences = int(event.get("audiences", settings["RECONCILE_AUDIENCES"] or 50))
+    stores = (of.accounts, of.audiences, Programs(of.accounts, of.audiences), of.profiles)
+    work = Reconciliation(*stores, of.history, of.memberships, of.marks, _pause, _now_ms)
+    findings = reconcile(work, stretches, audiences, random.Random())
+    metrics.add_metric("Repairs", MetricUnit.Count, findings.repairs)
+    logger.info("reconciled", extra=asdict(findings))
+    return asdict(findings)
+
+
+def _pause() -> None:
+    time.sleep(int(wiring.settings()["RECONCILE_PAUSE_S"] or PAUSE_S))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
