@@ -30,6 +30,7 @@ from tests.support.control_stack import REGION, control_stack, create_table, emp
 from tests.support.http_api import Caller
 
 ANY = {"If-Match": "*"}
+NOW_MS = 1_795_525_200_000
 
 
 def did(name: str) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def test_an_edit_is_shown_as_staged_until_the_backfill_has_ended(
 
 def test_a_dry_run_saves_nothing_and_tells_both_counts(call: Caller, stack: SimpleNamespace, path: str) -> None:
     for mpid, names in ((1, ("Play",)), (2, ("Play", "Pay")), (3, ("Pay",)), (4, ("Pay",)), (5, ())):
-        stack.profiles.save(a_user(mpid, *names), 0)
+        stack.profiles.save(a_user(mpid, *names), NOW_MS)
 
     answer = call("PATCH", path, {"definition": did("Pay")}, dry_run="true").body
 
@@ -154,7 +155,7 @@ def test_a_part_of_a_staged_definition_cannot_become_a_draft(call: Caller, stack
 
 
 def test_a_job_is_watched_to_its_end(jobs: Caller, stack: SimpleNamespace, path: str) -> None:
-    stack.profiles.save(a_user(1, "Play"), 0)
+    stack.profiles.save(a_user(1, "Play"), NOW_MS)
     assert jobs("GET", "/v1/jobs").body["items"][0]["id"] == "backfill-1"
 
     run_backfill(stack, 1)

@@ -49,15 +49,17 @@ def is_complete(shop: Shop, audience: int) -> bool:
 
 
 def test_edits_take_over_at_once_and_partners_hear_only_of_true_changes(shop: Shop) -> None:
+    # On a busy machine the first call of a function may take longer than the function may.
+    shop.wait_until(lambda: shop.api.get("/v1/audiences").is_success, patience_s=180)
     now = time.time_ns() // 1_000_000
     shop.send(*[a_view(n, now, f"r-{n}") for n in range(PEOPLE)])
     shop.send(*[a_purchase(n, now) for n in range(PEOPLE - 10, PEOPLE + 10)])
     everybody = shop.audience("Everybody", {"type": "any_of", "criteria": [viewed(30), bought()]})
-    shop.wait_until(lambda: shop.size(everybody) == PEOPLE + 10, patience_s=120)
+    shop.wait_until(lambda: shop.size(everybody) == PEOPLE + 10, patience_s=240)
 
     audience = shop.audience("Fans", viewed(7))
     shop.connect(audience)
-    shop.wait_until(lambda: is_complete(shop, audience) and len(shop.told(audience)) == PEOPLE, patience_s=120)
+    shop.wait_until(lambda: is_complete(shop, audience) and len(shop.told(audience)) == PEOPLE, patience_s=240)
     viewers = shop.members(audience)
 
     tried = edit(shop, audience, bought(), "?dry_run=true")
@@ -75,11 +77,11 @@ def test_edits_take_over_at_once_and_partners_hear_only_of_true_changes(shop: Sh
     assert killed
     assert len(buyers) == 20
     assert seen <= {frozenset(viewers), frozenset(buyers)}
-    shop.wait_until(lambda: shop.told(audience) == buyers, patience_s=120)
+    shop.wait_until(lambda: shop.told(audience) == buyers, patience_s=240)
 
     shop.post(f"/v1/audiences/{audience}/restore", {"version": 1})
-    shop.wait_until(lambda: is_complete(shop, audience), patience_s=120)
+    shop.wait_until(lambda: is_complete(shop, audience), patience_s=240)
     assert shop.members(audience) == viewers
-    shop.wait_until(lambda: shop.told(audience) == viewers, patience_s=120)
+    shop.wait_until(lambda: shop.told(audience) == viewers, patience_s=240)
     jobs = shop.get("/v1/jobs")["items"]
     assert {(job["state"], job["progress"]) for job in jobs[:2]} == {("succeeded", 1.0)}
