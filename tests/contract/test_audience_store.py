@@ -4,7 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from audience_core.domain.audience import AudienceKind, AudienceStatus
+from audience_core.domain.audience import (
+    AudienceKind,
+    AudienceStatus,
+    DefinitionVersion,
+    FormerSet,
+    ProgramMark,
+    Staged,
+)
 from audience_core.domain.definition import Definition, UserAttributeCriterion
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.stores import Answer, AudienceStore
@@ -217,3 +224,70 @@ def test_a_released_or_forgotten_claim_is_free_again(store: AudienceStore) -> No
 
     assert store.claim_answer(ACCOUNT, "released", "print", NOW) is None
     assert store.claim_answer(ACCOUNT, "forgotten", "print", NOW + timedelta(seconds=60)) is None
+
+
+def a_version(number: int) -> DefinitionVersion:
+    one = an_audience()
+    return DefinitionVersion(
+        account_id=ACCOUNT,
+        audience_id=AUDIENCE,
+        number=number,
+        workspaces=one.workspaces,
+        inputs=one.inputs,
+        definition=one.definition,
+        created_at=NOW,
+    )
+
+
+def test_what_was_staged_takes_over_without_asking_for_a_backfill(store: AudienceStore) -> None:
+    first = store.publish(an_audience(status=AudienceStatus.ACTIVE))
+    assert store.program(ACCOUNT) == ProgramMark(version=1, published=1)
+    staged = first.model_copy(update={"staged": Staged(number=2, member_set=AudienceId(9), program_version=2)})
+    (saved,) = store.advance(ACCOUNT, lambda version: [staged], [a_version(1), a_version(2)])
+    mark = store.program(ACCOUNT)
+
+    former = FormerSet(member_set=AUDIENCE, live_from=0, live_until=3)
+    changes = {"staged": None, "member_set": AudienceId(9), "live_from": 3, "former_sets": (former,)}
+    (live,) = store.take_over(mark, [saved.model_copy(update=changes)])
+
+    assert mark == ProgramMark(version=2, published=2)
+    assert store.program(ACCOUNT) == ProgramMark(version=3, published=2)
+    assert store.get(ACCOUNT, AUDIENCE) == live
+    assert (live.live_set, live.former_sets) == (9, (former,))
+
+
+def test_nothing_takes_over_when_the_program_has_moved_on(store: AudienceStore) -> None:
+    saved = store.publish(an_audience(status=AudienceStatus.ACTIVE))
+    mark = store.program(ACCOUNT)
+    store.publish(an_audience(audience_id=AudienceId(2), status=AudienceStatus.ACTIVE))
+
+    with pytest.raises(StaleVersionError):
+        store.take_over(mark, [saved])
+
+
+def test_several_audiences_advance_together_or_not_at_all(store: AudienceStore) -> None:
+    one = store.publish(an_audience(status=AudienceStatus.ACTIVE))
+    other = store.publish(an_audience(audience_id=AudienceId(2), status=AudienceStatus.ACTIVE))
+    store.save(other)
+
+    with pytest.raises(StaleVersionError):
+        store.advance(ACCOUNT, lambda version: [one, other], [a_version(2)])
+
+    assert store.get(ACCOUNT, AUDIENCE) == one
+    assert store.list_versions(ACCOUNT, AUDIENCE) == ()
+    assert store.program_version(ACCOUNT) == 2
+
+
+def test_versions_are_listed_by_number_and_go_with_their_audience(store: AudienceStore) -> None:
+    audience = store.publish(an_audience(status=AudienceStatus.ACTIVE))
+    (audience,) = store.advance(ACCOUNT, lambda version: [audience], [a_version(10), a_version(2)])
+
+    assert store.get_version(ACCOUNT, AUDIENCE, 10) == a_version(10)
+    assert [each.number for each in store.list_versions(ACCOUNT, AUDIENCE)] == [2, 10]
+    with pytest.raises(NotFoundError):
+        store.get_version(ACCOUNT, AUDIENCE, 3)
+
+    store.delete(audience)
+
+    assert store.list_versions(ACCOUNT, AUDIENCE) == ()
+    assert store.program(ACCOUNT) == ProgramMark(version=3, published=3)

@@ -262,3 +262,25 @@ def _failing(store: DynamoMembershipStore, after: int) -> Iterator[None]:
         yield
     finally:
         events.unregister("before-call.dynamodb.UpdateItem", fail)
+
+
+def test_rows_of_a_stretch_of_a_bucket_are_found_by_the_texts_of_mpids(store: MembershipStore) -> None:
+    mpids = [Mpid(5 + 64 * number) for number in (-3, -1, 0, 1, 2, 20)]
+    store.apply(ACCOUNT, [Membership(PLAYERS, mpid, 10) for mpid in [*mpids, Mpid(6)]], [])
+    ordered = sorted(mpids, key=str)
+
+    assert store.between(ACCOUNT, PLAYERS, BUCKET, None, None) == set(mpids)
+    assert store.between(ACCOUNT, PLAYERS, BUCKET, ordered[1], ordered[3]) == set(ordered[2:4])
+    assert store.between(ACCOUNT, PLAYERS, BUCKET, None, ordered[0]) == {ordered[0]}
+    assert store.between(ACCOUNT, PLAYERS, BUCKET, ordered[4], None) == {ordered[5]}
+    assert store.between(ACCOUNT, BUYERS, BUCKET, None, None) == frozenset()
+
+
+def test_a_forgotten_bucket_has_no_rows(store: MembershipStore) -> None:
+    here, elsewhere = Membership(PLAYERS, Mpid(5), 10), Membership(PLAYERS, Mpid(6), 10)
+    store.apply(ACCOUNT, [here, elsewhere, Membership(BUYERS, Mpid(5), 10)], [])
+
+    store.forget(ACCOUNT, PLAYERS, BUCKET)
+
+    assert _all(store, PLAYERS) == [elsewhere]
+    assert len(_all(store, BUYERS)) == 1

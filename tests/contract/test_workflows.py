@@ -41,9 +41,18 @@ def test_every_purpose_has_a_run_of_its_own(workflows: Workflows) -> None:
         workflows.start_connection_fill(ACCOUNT, ConnectionId("c-1"), 1),
         workflows.start_connection_fill(ACCOUNT, ConnectionId("c-1"), 2),
         workflows.start_connection_fill(ACCOUNT, ConnectionId("c-2"), 1),
+        workflows.start_backfill(ACCOUNT, 3, token=2),
+        workflows.start_connection_fill(ACCOUNT, ConnectionId("c-1"), 1, token=2),
     }
 
-    assert len(names) == 5
+    assert len(names) == 7
+
+
+def test_a_backfill_is_under_way_once_it_was_started(workflows: Workflows) -> None:
+    workflows.start_backfill(ACCOUNT, 3)
+
+    assert workflows.is_backfill_under_way(ACCOUNT, 3)
+    assert not workflows.is_backfill_under_way(ACCOUNT, 4)
 
 
 def test_a_run_that_died_is_started_again(aws: str) -> None:

@@ -15,12 +15,14 @@ import pytest
 from audience_core import wiring
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import Mpid
+from audience_core.domain.job import JobState
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import ConnectionStatus, SubscriptionState
 from audience_core.domain.profile import Profile
-from audience_core.errors import NotFoundError, TerminalDeliveryError
+from audience_core.errors import NotFoundError, NotOursError, TerminalDeliveryError
 from audience_core.outputs.http import HttpSend
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
@@ -54,7 +56,7 @@ class Stack:
     """The parts of AWS that delivery uses, with one connection to a partner, announced already."""
 
     def __init__(self, region: str, url: str) -> None:
-        for table in ("outputs", "audiences", "ledger", "profiles", "chunks"):
+        for table in ("outputs", "audiences", "ledger", "profiles", "chunks", "jobs"):
             recreate_table(region, table)
         self.sqs = boto3.client("sqs", region_name=region)
         self.queue_url = self.sqs.create_queue(
@@ -67,6 +69,7 @@ class Stack:
             ledger=DynamoLedgerStore("ledger", region),
             profiles=DynamoProfileStore("profiles", "chunks", region),
             wake_ups=SqsWakeUpQueue(self.queue_url, region),
+            jobs=DynamoJobStore("jobs", region),
         )
         self.settings = wiring.Settings(region, {"WAKE_UPS_QUEUE_URL": self.queue_url})
         reference = self.stores.secrets.put(ACCOUNT, "o-1", {"signing_secret": SECRET})
@@ -202,7 +205,8 @@ def test_a_connection_is_announced_filled_and_delivered(stack: Stack, partner: F
         Profile(ACCOUNT, Environment.PRODUCTION, ANN, identities=identities, memberships=frozenset({AUDIENCE})), 1
     )
 
-    assert update_subscription.lambda_handler(sample("update_subscription"), CONTEXT) == {"work": "fill"}
+    begun = update_subscription.lambda_handler(sample("update_subscription"), CONTEXT)
+    assert begun == {"work": "fill", "token": 1}
     page = fill_connection_page.lambda_handler(sample("fill_connection_page"), CONTEXT)
     deliver_changes.lambda_handler({"Records": stack.received()}, CONTEXT)
 
@@ -212,13 +216,28 @@ def test_a_connection_is_announced_filled_and_delivered(stack: Stack, partner: F
         "audience_membership_change_request",
     ]
     assert partner.members(AUDIENCE) == {"8": {("email", "ann@example.com")}}
+    update_subscription.lambda_handler({**sample("update_subscription"), "step": "succeed"}, CONTEXT)
+    job = stack.stores.jobs.get(ACCOUNT, f"fill-{CONNECTION}-1")
+    assert (job.state, job.kind, job.connection_id) == ("succeeded", "connection_fill", CONNECTION)
+    assert [(part.name, part.progress) for part in stack.stores.jobs.parts(ACCOUNT, job.job_id)] == [("08", 1.0)]
+
+
+def test_a_cancelled_fill_stops_at_the_next_page(stack: Stack, partner: FaultyPartner) -> None:
+    update_subscription.lambda_handler(sample("update_subscription"), CONTEXT)
+    job = stack.stores.jobs.get(ACCOUNT, f"fill-{CONNECTION}-1")
+    stack.stores.jobs.save(job.model_copy(update={"state": JobState.CANCELLED}))
+
+    with pytest.raises(NotOursError):
+        fill_connection_page.lambda_handler(sample("fill_connection_page"), CONTEXT)
+    with pytest.raises(NotOursError):
+        update_subscription.lambda_handler(sample("update_subscription"), CONTEXT)
 
 
 def test_a_deleted_connection_takes_its_members_along(stack: Stack, partner: FaultyPartner) -> None:
     stack.join(now_ms())
     deliver_changes.lambda_handler(sample("deliver_wake_up"), CONTEXT)
     stack.change(status=ConnectionStatus.DELETING)
-    connection = {"account_id": ACCOUNT, "connection_id": CONNECTION}
+    connection = {"account_id": ACCOUNT, "connection_id": CONNECTION, "version": 2, "run": "run-1", "token": 1}
 
     begun = update_subscription.lambda_handler({"step": "announce", "retries": 0, **connection}, CONTEXT)
     for bucket in range(8):
@@ -229,7 +248,7 @@ def test_a_deleted_connection_takes_its_members_along(stack: Stack, partner: Fau
     deliver_changes.lambda_handler({"Records": stack.received()}, CONTEXT)
     late = update_subscription.lambda_handler(finish, CONTEXT)
 
-    assert (begun, early, late) == ({"work": "withdraw"}, {"is_done": False}, {"is_done": True})
+    assert (begun, early, late) == ({"work": "withdraw", "token": 1}, {"is_done": False}, {"is_done": True})
     assert partner.members(AUDIENCE) == {}
     assert partner.heard[-1]["action"] == "remove"
     with pytest.raises(NotFoundError):
@@ -247,6 +266,8 @@ def test_a_failed_workflow_leaves_an_explained_fault(stack: Stack, partner: Faul
 
     # What the partner answered says more than that the workflow failed.
     assert stack.connection.fault.kind == "authentication"
+    job = stack.stores.jobs.get(ACCOUNT, f"fill-{CONNECTION}-1")
+    assert (job.state, job.error) == ("failed", "TerminalDeliveryError")
     stack.change(fault=None)
     update_subscription.lambda_handler({**event, "step": "fail", "error": "Sandbox.Timedout"}, CONTEXT)
     assert "Sandbox.Timedout" in stack.connection.fault.message

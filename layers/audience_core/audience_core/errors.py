@@ -53,6 +53,10 @@ class StaleVersionError(ConflictError):
     """Somebody wrote in between (412 at the API): reload and retry."""
 
 
+class NotOursError(ConflictError):
+    """A job was cancelled, or another run has taken over: stop working on it."""
+
+
 class ForbiddenError(AudienceError):
     """The credential is good but its role or account does not allow this (403)."""
 

@@ -9,17 +9,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from audience_core.domain import definition as d
+from audience_core.domain import windows as w
 from audience_core.domain.audience import Audience, AudienceStatus
 from audience_core.domain.ids import Mpid
 from audience_core.domain.job import JobState
 from audience_core.domain.messages import Reevaluation
-from audience_core.errors import ConflictError, StaleVersionError
+from audience_core.domain.profile import Profile
+from audience_core.errors import ConflictError, NotOursError, StaleVersionError
 from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.relevance import population
 from audience_core.evaluation.view import View
 from audience_core.management import edits
 from audience_core.pipeline import backfill_parts
-from audience_core.pipeline.backfill import NotOursError
+from audience_core.pipeline.process import process
 from tests.support.backfills import Town
 from tests.support.population import (
     ACCOUNT,
@@ -213,6 +215,49 @@ def test_time_keeps_its_exact_instants_across_new_definitions(story: Story) -> N
     assert {(each.audience_id, each.at, str(each.reason)) for each in leaves} == {
         (viewers.audience_id, story.town.now - HOUR + 1, "time")
     }
+
+
+def test_what_time_will_change_is_written_though_nothing_has_changed_yet(story: Story) -> None:
+    story.activate(tier_is("gold"))
+    story.town.finish()
+    month, day = (w.Duration(amount=amount, unit=w.Unit.DAYS) for amount in (30, 1))
+    last_seen = d.LastSeenCriterion(window=w.BetweenAgo(older=month, newer=day))
+    audience = story.activate(last_seen)
+
+    story.town.finish("run-2")
+
+    assert story.members(audience) == set()
+    assert {profile.due_at for profile in story.town.everybody()} == {story.town.now + DAY}
+
+
+def test_nobody_evaluates_with_older_definitions_than_somebody_else_did(story: Story) -> None:
+    audience = story.activate(at_least(1, "view"))
+    story.town.finish()
+    slow = story.town.pipeline(Overtaken(story, audience))
+    batch = a_batch(99, CUSTOMERS[0], story.town.now, events=[custom_event("view", story.town.now, "m-99")])
+
+    process(slow, [batch], story.town.now)
+    story.town.settle()
+
+    assert story.town.listed(audience) == story.told(audience) == story.members(audience)
+    assert len(story.told(audience)) == 4
+
+
+class Overtaken:
+    """Profiles before whose first reading an edit is made and filled."""
+
+    def __init__(self, story: Story, audience: Audience) -> None:
+        self._story, self._audience, self._is_first = story, audience, True
+
+    def load(self, *where: Any) -> dict[Mpid, Profile]:
+        if self._is_first:
+            self._is_first = False
+            self._story.edit(self._audience, at_least(1, "buy"))
+            self._story.town.finish("run-2")
+        return self._story.town.profiles.load(*where)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._story.town.profiles, name)
 
 
 def test_a_run_started_twice_works_once(story: Story) -> None:

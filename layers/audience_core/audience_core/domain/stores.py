@@ -212,7 +212,9 @@ class Workflows(Protocol):
     def is_backfill_under_way(self, account_id: AccountId, program_version: int) -> bool:
         """Whether the run of its first attempt was started and has not ended."""
 
-    def start_connection_fill(self, account_id: AccountId, connection_id: ConnectionId, version: int) -> str:
+    def start_connection_fill(
+        self, account_id: AccountId, connection_id: ConnectionId, version: int, token: int = 1
+    ) -> str:
         """Bring a connection's subscription and ledger in line with its status; the run's name."""
 
 

@@ -122,7 +122,7 @@ def _start(workflows: Workflows, job: Job) -> None:
     if job.kind is JobKind.BACKFILL:
         workflows.start_backfill(job.account_id, job.target, job.token)
     elif job.connection_id is not None:
-        workflows.start_connection_fill(job.account_id, job.connection_id, job.target)
+        workflows.start_connection_fill(job.account_id, job.connection_id, job.target, job.token)
 
 
 def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Job:

@@ -37,10 +37,12 @@ class StepFunctionsWorkflows:
         except self._client.exceptions.ExecutionDoesNotExist:
             return False
 
-    def start_connection_fill(self, account_id: AccountId, connection_id: ConnectionId, version: int) -> str:
+    def start_connection_fill(
+        self, account_id: AccountId, connection_id: ConnectionId, version: int, token: int = 1
+    ) -> str:
         return self._start(
             self._fill_connection_arn,
-            f"fill-{account_id}-{connection_id}-{version}",
+            f"fill-{account_id}-{connection_id}-{version}" + (f"-again-{token}" if token > 1 else ""),
             {"account_id": account_id, "connection_id": connection_id, "version": version},
         )
 

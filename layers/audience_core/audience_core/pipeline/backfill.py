@@ -18,7 +18,7 @@ from audience_core.domain.ids import AccountId
 from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState
 from audience_core.domain.profile import BUCKETS
 from audience_core.domain.stores import AudienceStore, JobStore, MembershipStore, RunFiles
-from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
+from audience_core.errors import NotFoundError, NotOursError, StaleVersionError
 from audience_core.pipeline.process import Pipeline
 
 LEASE_MS = 180_000
@@ -45,10 +45,6 @@ class Backfill:
     memberships: MembershipStore
     jobs: JobStore
     files: RunFiles
-
-
-class NotOursError(ConflictError):
-    """The job was cancelled, or another attempt has taken over: stop working on it."""
 
 
 def job_id_of(program_version: int) -> str:

@@ -298,8 +298,10 @@ class MemoryWorkflows:
     def is_backfill_under_way(self, account_id: AccountId, program_version: int) -> bool:
         return f"backfill-{account_id}-{program_version}" in self.started
 
-    def start_connection_fill(self, account_id: AccountId, connection_id: ConnectionId, version: int) -> str:
-        return self._start(f"fill-{account_id}-{connection_id}-{version}")
+    def start_connection_fill(
+        self, account_id: AccountId, connection_id: ConnectionId, version: int, token: int = 1
+    ) -> str:
+        return self._start(f"fill-{account_id}-{connection_id}-{version}" + (f"-again-{token}" if token > 1 else ""))
 
     def _start(self, name: str) -> str:
         if name not in self.started:
