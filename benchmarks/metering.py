@@ -146,29 +146,39 @@ class Meter:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 self._refused(given)
             raise
+        if operation in _WRITES:
+            self._written_by(original, client, operation, given)
+        else:
+            self._read_by(operation, given, answer)
+        return answer
+
+    def _read_by(self, operation: str, given: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         match operation:
             case "GetItem":
                 self._read(given["TableName"], [answer["Item"]] if "Item" in answer else [], given)
-            case "BatchGetItem":
-                for table, asked in given["RequestItems"].items():
-                    found = answer["Responses"].get(table, [])
-                    self._read_each(table, found, len(asked["Keys"]), asked)
             case "Query":
                 self._read(given["TableName"], answer["Items"], given)
+            case "BatchGetItem":
+                for table, asked in given["RequestItems"].items():
+                    self._read_each(table, answer["Responses"].get(table, []), len(asked["Keys"]), asked)
+
+    def _written_by(self, original: Any, client: Any, operation: str, given: Mapping[str, Any]) -> None:
+        match operation:
             case "PutItem":
                 self._wrote(given["TableName"], given["Item"], given["Item"])
             case "UpdateItem" | "DeleteItem":
                 self._changed(original, client, given["TableName"], given["Key"])
             case "BatchWriteItem":
                 for table, requests in given["RequestItems"].items():
-                    for request in requests:
-                        put = request.get("PutRequest", {}).get("Item")
-                        self._wrote(table, put or request["DeleteRequest"]["Key"], put)
+                    self._wrote_each(table, requests)
             case "TransactWriteItems":
-                for each in given["TransactItems"]:
-                    put = each["Put"]
+                for put in (each["Put"] for each in given["TransactItems"]):
                     self._wrote(put["TableName"], put["Item"], put["Item"], times=2)
-        return answer
+
+    def _wrote_each(self, table: str, requests: list[dict[str, Any]]) -> None:
+        for request in requests:
+            put = request.get("PutRequest", {}).get("Item")
+            self._wrote(table, put or request["DeleteRequest"]["Key"], put)
 
     def _refused(self, given: dict[str, Any]) -> None:
         table = named(given["TableName"])

@@ -81,7 +81,7 @@ class _Run:
 
     def __init__(self, run: Mapping[str, Any], workload: Workload) -> None:
         self._run, self._workload = run, workload
-        self._per_event = workload.events / run["events"]
+        self._per_event: float = workload.events / run["events"]
         wanted = workload.changes_per_event
         self._by_changes = 1.0 if wanted is None else wanted * run["events"] / run["changes"]
         self.visits = self._per_event * (run["events"] + run["wakes"])
@@ -89,7 +89,7 @@ class _Run:
         self.events, self.group = workload.events, workload.group_size
 
     def units(self, table: str, what: str) -> float:
-        counted = self._run["counts"].get(table, {}).get(what, 0) * self._per_event
+        counted: float = self._run["counts"].get(table, {}).get(what, 0) * self._per_event
         if table in _SHARED:
             return counted / self.group
         return counted * self._by_changes if table in _PER_CHANGE else counted
@@ -98,7 +98,7 @@ class _Run:
         """The processor's time, and waiting for each request that events of one group do not share."""
         calls, memory = self._run["counts"]["calls"], _MEMORY_GB[stage]
         group = 1 if stage == "ingest" else self.group
-        waits = calls.get(f"{stage} own", 0) + calls.get(f"{stage} shared", 0) / group
+        waits: float = calls.get(f"{stage} own", 0) + calls.get(f"{stage} shared", 0) / group
         seconds = waits * self._workload.latency_ms / 1000
         seconds += self._run["cpu_ms"][stage] / 1000 * _WHOLE_PROCESSOR_GB / memory
         return seconds * self._per_event * memory
