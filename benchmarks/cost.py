@@ -48,7 +48,7 @@ ACCOUNT = AccountId(1)
 SOURCE = Source(ACCOUNT, workload.WORKSPACE, workload.INPUT)
 LOOK_BACK_DAYS = 90
 WINDOW_DAYS = 10
-AUDIENCES, USERS = (100, 1000), 500
+AUDIENCES, USERS = (100, 1000), 40
 # One audience in so many has a connection.
 CONNECTED = 10
 INDEXES = {
