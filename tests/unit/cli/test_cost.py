@@ -12,10 +12,10 @@ from tests.unit.cli.conftest import Run
 NO_TIME = {"ingest": 0, "process": 0, "fan_out": 0}
 
 
-def a_run(audiences: int, **counts: dict[str, int]) -> dict[str, Any]:
+def a_run(portfolio: int, /, **counts: dict[str, int]) -> dict[str, Any]:
     counts = {"calls": {}, **counts}
     figures = {"events": 10, "wakes": 30, "changes": 50, "cpu_ms": NO_TIME}
-    return {"audiences": audiences, **figures, "counts": counts}
+    return {"audiences": portfolio, **figures, "counts": counts}
 
 
 def many(runs: list[dict[str, Any]], what: str, **workload: Any) -> float:
