@@ -1,6 +1,6 @@
 """The control API as the commands use it: resources as JSON, problems as exceptions, pages as one list."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -42,7 +42,7 @@ class Api:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._http.close()
 
-    def get(self, path: str, **query: str | int) -> Json:
+    def get(self, path: str, **query: str | int | Sequence[str]) -> Json:
         return self._call("GET", path, params=query)
 
     def post(self, path: str, body: Json | None = None) -> Json:
@@ -52,7 +52,7 @@ class Api:
         """Change whatever version there is."""
         return self._call("PATCH", path, json=body, headers={"If-Match": "*"})
 
-    def pages(self, path: str, **query: str | int) -> Iterator[Json]:
+    def pages(self, path: str, **query: str | int | Sequence[str]) -> Iterator[Json]:
         """Every item of a list, page after page."""
         while True:
             page = self.get(path, **query)

@@ -1,5 +1,6 @@
 """HTTP API of audiences."""
 
+from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -19,26 +20,34 @@ from audience_core import wiring
 from audience_core.api import cursor, edge
 from audience_core.api.etag import etag, optional_version, required_version
 from audience_core.api.idempotency import once
+from audience_core.api.job_views import VersionView, version_view
 from audience_core.api.principal import principal_of
 from audience_core.api.problem import CONTENT_TYPE
 from audience_core.api.views import (
     AudienceList,
+    AudienceTags,
     AudienceView,
     HistoryView,
     Listing,
     MemberView,
+    Scope,
+    TagView,
     audience_row,
     audience_view,
     history_view,
     member_view,
 )
-from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.audience import Audience, AudienceKind, AudienceStatus
 from audience_core.domain.ids import AccountId, AudienceId, Mpid, WorkspaceId
 from audience_core.evaluation.explanation import Explanation
-from audience_core.management import audiences, listings, members
+from audience_core.management import audiences, edits, jobs, listings, members
+from audience_core.management import dry_run as dry_running
 from audience_core.management import explain as explaining
 from audience_core.management import preview as previewing
-from audience_core.management.audiences import AudienceEdit, NewAudience
+from audience_core.management import tags as tagging
+from audience_core.management.audiences import AudienceEdit, Cloning, NewAudience, Restoration
+from audience_core.management.dry_run import DryRun
+from audience_core.management.ordering import Sort, SortKey
 from audience_core.management.preview import Draft, Preview
 
 logger = Logger()
@@ -51,6 +60,7 @@ IfMatch = Annotated[str | None, Header(alias="If-Match", description="ETag of th
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", max_length=255, description="Makes a repeat give the first answer")
 ]
+SORT = f"^-?({'|'.join(SortKey)})$"
 MPID = r"^-?[0-9]{1,19}$"
 Next = Annotated[str | None, Query(alias="next", description="`next` of the page before")]
 
@@ -59,7 +69,7 @@ Next = Annotated[str | None, Query(alias="next", description="`next` of the page
 def create_audience(body: NewAudience, idempotency_key: IdempotencyKey = None) -> Response[AudienceView]:
     stores, caller, now = wiring.stores(), principal_of(app.current_event.raw_event), edge.now()
 
-    def create() -> AudienceView:
+    def make() -> AudienceView:
         created = audiences.create(
             stores.accounts,
             stores.audiences,
@@ -72,35 +82,72 @@ def create_audience(body: NewAudience, idempotency_key: IdempotencyKey = None) -
         )
         return _view(created.audience_id)
 
-    request = edge.create_of(app.current_event.raw_event, caller.account_id)
-    view = once(stores.audiences, request, now, AudienceView, create)
-    headers = {"ETag": etag(view.version), "Location": f"/v1/audiences/{view.id}"}
-    return Response(HTTPStatus.CREATED, "application/json", view, headers)
+    return _created(make, now)
 
 
-@app.get("/v1/audiences", summary="List audiences, by id", tags=["audiences"])
+@app.post("/v1/audiences/<audience_id>/clone", status_code=201, summary="Clone an audience", tags=["audiences"])
+def clone_audience(
+    audience_id: int, body: Cloning | None = None, idempotency_key: IdempotencyKey = None
+) -> Response[AudienceView]:
+    """A draft with its definition, workspaces, inputs and tags, and no external name of its own."""
+    store, caller, now = wiring.stores().audiences, principal_of(app.current_event.raw_event), edge.now()
+    original = (caller.account_id, AudienceId(audience_id))
+
+    def make() -> AudienceView:
+        return _view(audiences.clone(store, *original, body or Cloning(), caller.client_id, now).audience_id)
+
+    return _created(make, now)
+
+
+@app.get("/v1/audiences", summary="List audiences", tags=["audiences"])
 def list_audiences(
+    kind: Annotated[AudienceKind | None, Query(description="Only those of this kind")] = None,
+    scope: Annotated[Scope | None, Query(description="Only those of one workspace, or of several")] = None,
     status: Annotated[AudienceStatus | None, Query(description="Only those of this status")] = None,
     workspace: Annotated[str | None, Query(description="Only those drawn from this workspace")] = None,
+    tag: Annotated[list[str] | None, Query(description="Only those with this tag; repeat it for several")] = None,
     q: Annotated[str, Query(max_length=100, description="Only those named like this, or with this id")] = "",
+    sort: Annotated[str, Query(pattern=SORT, description="- before it: descending; what has no value is last")] = "id",
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Next = None,
 ) -> AudienceList:
-    stores, account_id = wiring.stores(), _account_id()
-    listing = f"audiences {status} {workspace} {q}"
-    page = listings.page(
+    """Figures are some seconds old; those of a single audience are exact."""
+    stores, now = wiring.stores(), edge.now()
+    tags = sorted(edge.repeated(app.current_event.raw_event, "tag"))
+    listing = f"audiences {[kind, scope, status, workspace, tags, q, sort]}"
+    found = listings.page(
+        stores.accounts,
         stores.audiences,
         stores.outputs,
-        stores.memberships,
-        account_id,
-        listings.Filter(status, WorkspaceId(workspace) if workspace else None, q),
-        AudienceId(int(cursor.decode(listing, after) or 0)),
+        stores.summaries,
+        _account_id(),
+        listings.Filter(
+            kind=kind,
+            is_multi=None if scope is None else scope is Scope.MULTI,
+            status=status,
+            workspace_id=WorkspaceId(workspace) if workspace else None,
+            tags=frozenset(tags),
+            text=q,
+        ),
+        Sort.parse(sort),
+        cursor.decode(listing, after),
         limit,
-        edge.milliseconds(edge.now()),
+        edge.milliseconds(now),
     )
-    active, cap = audiences.count_active(stores.accounts, stores.audiences, account_id)
-    items = tuple(map(audience_row, page.items))
-    return AudienceList(items=items, next=cursor.encode(listing, page.next), active=active, active_cap=cap)
+    calculating = jobs.calculating(_jobs(), _account_id(), [each.audience for each in found.page.items], now)
+    return AudienceList(
+        items=tuple(audience_row(each, calculating.get(each.audience.audience_id)) for each in found.page.items),
+        next=cursor.encode(listing, found.page.next),
+        active=found.active,
+        active_cap=found.active_cap,
+    )
+
+
+@app.get("/v1/tags", summary="List the tags in use", tags=["audiences"])
+def list_tags() -> Listing[TagView]:
+    """In the order of the alphabet, all at once."""
+    uses = tagging.uses(wiring.stores().audiences, _account_id())
+    return Listing(items=tuple(TagView(tag=tag, audiences=count) for tag, count in uses.items()))
 
 
 @app.get("/v1/audiences/<audience_id>", summary="Get an audience", tags=["audiences"])
@@ -109,11 +156,41 @@ def get_audience(audience_id: int) -> Response[AudienceView]:
 
 
 @app.patch("/v1/audiences/<audience_id>", summary="Change an audience", tags=["audiences"])
-def edit_audience(audience_id: int, body: AudienceEdit, if_match: IfMatch = None) -> Response[AudienceView]:
-    """Changing what an active audience means evaluates every profile of the account anew."""
-    stores, version = wiring.stores(), required_version(if_match)
-    audience = (_account_id(), AudienceId(audience_id))
-    audiences.edit(stores.audiences, stores.workspaces, stores.workflows, *audience, version, body, edge.now())
+def edit_audience(
+    audience_id: int,
+    body: AudienceEdit,
+    if_match: IfMatch = None,
+    dry_run: Annotated[bool, Query(description="Save nothing; tell who would join and leave")] = False,
+) -> Response[AudienceView | DryRun]:
+    """A new meaning of an active audience is staged: it takes over, all at once, when its members are known.
+
+    Until then the audience keeps its definition and its members.
+    """
+    of, audience = wiring.stores(), (_account_id(), AudienceId(audience_id))
+    if dry_run:
+        stores = of.accounts, of.audiences, of.workspaces, of.profiles
+        return _plain(dry_running.dry_run(*stores, *audience, optional_version(if_match), body, edge.now()))
+    version = required_version(if_match)
+    audiences.edit(of.audiences, of.workspaces, of.workflows, *audience, version, body, edge.now())
+    return _ok(AudienceId(audience_id))
+
+
+@app.get("/v1/audiences/<audience_id>/versions", summary="List the versions of a definition", tags=["audiences"])
+def list_versions(audience_id: int) -> Listing[VersionView]:
+    """Every definition that was live or staged while the audience was active, by number."""
+    store, account_id = wiring.stores().audiences, _account_id()
+    audience = store.get(account_id, AudienceId(audience_id))
+    versions = {each.number: each for each in store.list_versions(account_id, audience.audience_id)}
+    versions[audience.definition_version] = edits.live_version(audience)
+    return Listing(items=tuple(version_view(versions[number], audience) for number in sorted(versions)))
+
+
+@app.post("/v1/audiences/<audience_id>/restore", summary="Go back to a former definition", tags=["audiences"])
+def restore_audience(audience_id: int, body: Restoration, if_match: IfMatch = None) -> Response[AudienceView]:
+    """As an edit to what that version says, which becomes a new version."""
+    of, audience, version = wiring.stores(), (_account_id(), AudienceId(audience_id)), optional_version(if_match)
+    stores = of.audiences, of.workspaces, of.workflows
+    audiences.restore(*stores, *audience, version, body.version, edge.now())
     return _ok(AudienceId(audience_id))
 
 
@@ -126,19 +203,34 @@ def delete_audience(audience_id: int, if_match: IfMatch = None) -> Response[None
 
 
 @app.post("/v1/audiences/<audience_id>/activate", summary="Start populating an audience", tags=["audiences"])
-def activate_audience(audience_id: int) -> Response[AudienceView]:
-    stores = wiring.stores()
+def activate_audience(audience_id: int, if_match: IfMatch = None) -> Response[AudienceView]:
+    stores, version = wiring.stores(), optional_version(if_match)
     audience = (_account_id(), AudienceId(audience_id))
-    audiences.activate(stores.accounts, stores.audiences, stores.workspaces, stores.workflows, *audience, edge.now())
+    audiences.activate(
+        stores.accounts, stores.audiences, stores.workspaces, stores.workflows, *audience, version, edge.now()
+    )
     return _ok(AudienceId(audience_id))
 
 
 @app.post("/v1/audiences/<audience_id>/deactivate", summary="Make an audience a draft again", tags=["audiences"])
-def deactivate_audience(audience_id: int) -> Response[AudienceView]:
+def deactivate_audience(audience_id: int, if_match: IfMatch = None) -> Response[AudienceView]:
     """It loses all its members."""
-    stores = wiring.stores()
-    audiences.deactivate(stores.audiences, stores.workflows, _account_id(), AudienceId(audience_id), edge.now())
+    stores, version = wiring.stores(), optional_version(if_match)
+    audience = (_account_id(), AudienceId(audience_id))
+    audiences.deactivate(stores.audiences, stores.workflows, *audience, version, edge.now())
     return _ok(AudienceId(audience_id))
+
+
+@app.get("/v1/audiences/<audience_id>/tags", summary="Get the tags of an audience", tags=["audiences"])
+def get_tags(audience_id: int) -> Response[AudienceTags]:
+    return _tags(wiring.stores().audiences.get(_account_id(), AudienceId(audience_id)))
+
+
+@app.put("/v1/audiences/<audience_id>/tags", summary="Replace the tags of an audience", tags=["audiences"])
+def put_tags(audience_id: int, body: AudienceTags, if_match: IfMatch = None) -> Response[AudienceTags]:
+    """A tag that differs from one of the account's in case alone becomes that one."""
+    store, version = wiring.stores().audiences, required_version(if_match)
+    return _tags(tagging.put(store, _account_id(), AudienceId(audience_id), version, body.tags, edge.now()))
 
 
 @app.get("/v1/audiences/<audience_id>/members", summary="List the members of an audience", tags=["audiences"])
@@ -222,12 +314,33 @@ def _account_id() -> AccountId:
 
 
 def _view(audience_id: AudienceId) -> AudienceView:
-    stores, now_ms = wiring.stores(), edge.milliseconds(edge.now())
-    return audience_view(
-        listings.one(stores.audiences, stores.outputs, stores.memberships, _account_id(), audience_id, now_ms)
-    )
+    of, account_id, now = wiring.stores(), _account_id(), edge.now()
+    found = listings.one(of.audiences, of.outputs, of.memberships, account_id, audience_id, edge.milliseconds(now))
+    return audience_view(found, jobs.calculating(_jobs(), account_id, [found.audience], now).get(audience_id))
 
 
-def _ok(audience_id: AudienceId) -> Response[AudienceView]:
+def _jobs() -> jobs.JobStores:
+    of = wiring.stores()
+    return jobs.JobStores(of.jobs, of.audiences, of.workflows)
+
+
+def _ok(audience_id: AudienceId) -> Response[Any]:
     view = _view(audience_id)
     return Response(HTTPStatus.OK, "application/json", view, {"ETag": etag(view.version)})
+
+
+def _plain(body: DryRun) -> Response[AudienceView | DryRun]:
+    return Response(HTTPStatus.OK, "application/json", body)
+
+
+def _created(make: Callable[[], AudienceView], now: datetime) -> Response[AudienceView]:
+    stores = wiring.stores()
+    request = edge.create_of(app.current_event.raw_event, _account_id())
+    view = once(stores.audiences, request, now, AudienceView, make)
+    headers = {"ETag": etag(view.version), "Location": f"/v1/audiences/{view.id}"}
+    return Response(HTTPStatus.CREATED, "application/json", view, headers)
+
+
+def _tags(audience: Audience) -> Response[AudienceTags]:
+    tags = AudienceTags(tags=audience.tags)
+    return Response(HTTPStatus.OK, "application/json", tags, {"ETag": etag(audience.version)})

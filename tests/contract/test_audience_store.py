@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.audience import AudienceKind, AudienceStatus
 from audience_core.domain.definition import Definition, UserAttributeCriterion
-from audience_core.domain.ids import AudienceId
+from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.stores import Answer, AudienceStore
 from audience_core.domain.value_tests import StringInTest
-from audience_core.errors import NotFoundError, StaleVersionError
-from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
+from audience_core.persistence.audiences import CounterItem, DynamoAudienceStore
 from audience_core.persistence.memory.control import MemoryAudienceStore
 from tests.contract.conftest import CreateTable
 from tests.support.control import ACCOUNT, AUDIENCE, NOW, OTHER_ACCOUNT, an_audience
@@ -50,6 +50,69 @@ def test_audiences_are_listed_by_id(store: AudienceStore) -> None:
     store.publish(second)
 
     assert [a.audience_id for a in store.list(ACCOUNT)] == [2, tenth.audience_id]
+
+
+def test_an_outline_is_all_but_the_definition(store: AudienceStore) -> None:
+    first = store.publish(an_audience(tags=("Spring", "VIP"), external_name="Fans", activated_at=NOW))
+    second = store.save(an_audience(audience_id=AudienceId(2), kind=AudienceKind.LIFETIME))
+    store.save(an_audience(account_id=OTHER_ACCOUNT))
+
+    outlines = store.outlines(ACCOUNT)
+
+    assert [dict(each) for each in outlines] == [
+        {name: value for name, value in each if name != "definition"} for each in (first, second)
+    ]
+
+
+def test_tags_are_spelled_as_they_first_were_in_the_account(store: AudienceStore) -> None:
+    assert store.spell(ACCOUNT, ["Spring", "STRASSE", "spring"]) == ("Spring", "STRASSE")
+
+    assert store.spell(ACCOUNT, ["New", "stra\u00dfe", "SPRING"]) == ("New", "STRASSE", "Spring")
+    assert store.spell(OTHER_ACCOUNT, ["spring"]) == ("spring",)
+    assert store.spell(ACCOUNT, []) == ()
+
+
+def test_no_more_are_activated_than_may_be(store: AudienceStore) -> None:
+    active = {"status": AudienceStatus.ACTIVE}
+    first = store.publish(an_audience(**active), 2)
+    store.publish(an_audience(account_id=OTHER_ACCOUNT, **active), 2)
+    second = store.publish(an_audience(audience_id=AudienceId(2), **active), 2)
+    draft = store.save(an_audience(audience_id=AudienceId(3)))
+    third = draft.model_copy(update=active)
+
+    with pytest.raises(ConflictError, match="2 of 2 audiences are active"):
+        store.publish(third, 2)
+    assert store.get(ACCOUNT, third.audience_id) == draft
+    assert store.program_version(ACCOUNT) == 2
+
+    again = store.publish(first, 2)
+    store.publish(second.model_copy(update={"status": AudienceStatus.DRAFT}), 2)
+    assert store.publish(third, 2).program_version == 5
+    store.delete(again)
+    assert store.publish(an_audience(audience_id=AudienceId(4), **active), 2).version == 1
+    with pytest.raises(ConflictError):
+        store.publish(an_audience(audience_id=AudienceId(5), **active), 2)
+
+
+def test_an_activation_overtaken_by_another_counts_anew(
+    create_table: CreateTable, aws: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both see room for one before either writes."""
+    store = DynamoAudienceStore(create_table("audiences-overtaken"), aws)
+    first, second = (an_audience(audience_id=AudienceId(number), status=AudienceStatus.ACTIVE) for number in (1, 2))
+    read = store._program
+
+    def overtaken(account_id: AccountId) -> CounterItem:
+        program = read(account_id)
+        monkeypatch.setattr(store, "_program", read)
+        store.publish(second, 1)
+        return program
+
+    monkeypatch.setattr(store, "_program", overtaken)
+    with pytest.raises(ConflictError, match="1 of 1 audiences are active"):
+        store.publish(first, 1)
+
+    assert [each.audience_id for each in store.list(ACCOUNT)] == [second.audience_id]
 
 
 def test_a_list_is_longer_than_a_page(store: AudienceStore) -> None:

@@ -114,3 +114,20 @@ def test_a_deleted_connection_is_gone(store: OutputStore) -> None:
     store.delete_connection(store.save_connection(a_connection()))
 
     assert store.list_connections(ACCOUNT) == ()
+
+
+@pytest.mark.parametrize("asked", [1, 100, 250])
+def test_connections_of_some_audiences_are_found(store: OutputStore, asked: int) -> None:
+    mine, other, far = (
+        store.save_connection(
+            a_connection(connection_id=ConnectionId(f"c-{audience_id}"), audience_id=AudienceId(audience_id))
+        )
+        for audience_id in (1, 999, 250)
+    )
+    store.save_connection(a_connection(account_id=OTHER_ACCOUNT))
+
+    found = store.connections_of(ACCOUNT, [AudienceId(each) for each in range(1, asked + 1)])
+
+    assert found == ((mine, far) if asked == 250 else (mine,))
+    assert store.connections_of(ACCOUNT, []) == ()
+    assert store.connections_of(ACCOUNT, [other.audience_id]) == (other,)

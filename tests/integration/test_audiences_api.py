@@ -7,7 +7,6 @@ import pytest
 
 from audience_core import wiring
 from audience_core.domain.account import Role
-from audience_core.domain.audience import AudienceCounts
 from audience_core.domain.ids import AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.domain.membership import Membership
 from functions.audiences_api import handler
@@ -62,39 +61,15 @@ def test_an_audience_is_drafted_activated_edited_and_deleted(call: Caller, stack
     assert (created.status, created.body["status"], created.body["size"]) == (201, "draft", None)
     assert (activated.status, activated.body["status"], activated.body["size"]) == (200, "active", 0)
     assert activated.body["activated_at"].endswith("Z")
-    assert edited.body["definition"]["root"]["event"]["name"] == "purchase"
+    assert edited.body["definition"]["root"]["event"]["name"] == "Play Video"
+    assert (edited.body["definition_version"], edited.body["staged_version"]) == (1, 2)
+    calculating = {"id": "backfill-2", "state": "queued", "progress": 0.0}
+    assert edited.body["calculating"] in (calculating, calculating | {"state": "dead"})
     assert deleted.status == 204
     assert call("GET", path).status == 404
     assert runs(stack) == {
-        f"backfill-{ACCOUNT}-{version}": {"account_id": ACCOUNT, "program_version": version} for version in (1, 2, 3)
-    }
-
-
-def test_a_row_has_every_column_of_the_list(call: Caller, stack: SimpleNamespace) -> None:
-    call("POST", "/v1/audiences", new(activate=True))
-    stack.memberships.figures[ACCOUNT, AudienceId(1)] = AudienceCounts(size=40, adds_24h=7, drops_24h=3)
-    stack.outputs.save_connection(a_connection())
-
-    row = call("GET", "/v1/audiences").body["items"][0]
-
-    instants = {name: row.pop(name) for name in ("created_at", "updated_at", "activated_at")}
-    assert all(instants.values())
-    assert row == {
-        "id": 1,
-        "name": "Players",
-        "external_name": "Players",
-        "status": "active",
-        "scope": "single",
-        "workspaces": [WORKSPACE],
-        "inputs": [INPUT],
-        "size": 40,
-        "adds_24h": 7,
-        "drops_24h": 3,
-        "volatility": 0.25,
-        "connected_outputs": 1,
-        "faults": [],
-        "created_by": "client-1",
-        "version": 1,
+        f"backfill-{ACCOUNT}-{version}": {"account_id": ACCOUNT, "program_version": version, "token": 1}
+        for version in (1, 2, 3)
     }
 
 
@@ -111,6 +86,28 @@ def test_renaming_an_active_audience_evaluates_nothing_anew(call: Caller, stack:
 
     assert (renamed.body["name"], renamed.body["external_name"], renamed.body["version"]) == ("Watchers", "Fans", 2)
     assert list(runs(stack)) == [f"backfill-{ACCOUNT}-1"]
+
+
+def test_without_an_external_name_it_is_the_name(call: Caller) -> None:
+    path = call("POST", "/v1/audiences", new(external_name="Fans")).headers["Location"]
+
+    emptied = call("PATCH", path, {"external_name": ""}, ANY)
+
+    assert emptied.body["external_name"] == "Players"
+    assert call("GET", "/v1/audiences").body["items"][0]["external_name"] == "Players"
+
+
+def test_an_audience_of_several_workspaces_reads_inputs_of_all_of_them(call: Caller, stack: SimpleNamespace) -> None:
+    stack.workspaces.save(a_workspace(workspace_id=WorkspaceId("w-2")))
+    stack.workspaces.save_input(an_input(workspace_id=WorkspaceId("w-2"), input_id=InputId("i-2"), key="k-2"))
+
+    multi = call("POST", "/v1/audiences", new(workspaces=[WORKSPACE, "w-2"], inputs=[INPUT, "i-2"]))
+    outside = call("POST", "/v1/audiences", new(inputs=[INPUT, "i-2"]))
+    nothing = call("POST", "/v1/audiences", new(inputs=[]))
+
+    assert (multi.status, multi.body["scope"], multi.body["inputs"]) == (201, "multi", [INPUT, "i-2"])
+    assert (outside.status, outside.pointers) == (422, ["/inputs/1"])
+    assert (nothing.status, nothing.pointers) == (422, ["/inputs"])
 
 
 def test_a_deactivated_audience_is_a_draft_and_its_members_are_taken_out(call: Caller, stack: SimpleNamespace) -> None:
@@ -148,38 +145,6 @@ def test_no_more_audiences_are_active_than_the_account_may_have(call: Caller) ->
     assert (len(listed["items"]), listed["active"], listed["active_cap"]) == (4, 3, 3)
 
 
-def test_the_list_is_paged_and_filtered(call: Caller, stack: SimpleNamespace) -> None:
-    stack.workspaces.save(a_workspace(workspace_id=WorkspaceId("w-2")))
-    stack.workspaces.save_input(an_input(workspace_id=WorkspaceId("w-2"), input_id=InputId("i-2"), key="k-2"))
-    call("POST", "/v1/audiences", new(name="Red fans"))
-    call("POST", "/v1/audiences", new(name="Blue", external_name="FANS too", activate=True))
-    call("POST", "/v1/audiences", new(name="Green", workspaces=[WORKSPACE, "w-2"], inputs=["i-2"]))
-
-    first = call("GET", "/v1/audiences", limit=2).body
-    rest = call("GET", "/v1/audiences", limit=2, next=first["next"]).body
-
-    def found(**query: Any) -> list[int]:
-        return [row["id"] for row in call("GET", "/v1/audiences", **query).body["items"]]
-
-    assert [row["id"] for row in first["items"] + rest["items"]] == [1, 2, 3]
-    assert rest["next"] is None
-    assert (found(q="fans"), found(q="3"), found(status="active")) == ([1, 2], [3], [2])
-    assert (found(workspace="w-2"), found(workspace="w-3")) == ([3], [])
-
-
-def test_a_cursor_continues_only_its_own_listing(call: Caller) -> None:
-    for _ in range(2):
-        call("POST", "/v1/audiences", new())
-    cursor = call("GET", "/v1/audiences", limit=1).body["next"]
-
-    strange = call("GET", "/v1/audiences", limit=1, next=cursor, q="Players")
-    nonsense = call("GET", "/v1/audiences", next="nonsense!")
-
-    assert (strange.status, strange.pointers) == (422, ["/query/next"])
-    assert nonsense.status == 422
-    assert call("GET", "/v1/audiences", limit=0).pointers == ["/query/limit"]
-
-
 def test_members_are_listed_in_pages_with_ids_as_text(call: Caller, stack: SimpleNamespace) -> None:
     path = call("POST", "/v1/audiences", new(activate=True)).headers["Location"]
     members = [Membership(AudienceId(1), Mpid(mpid), 1795521600001) for mpid in (1, 2, 2**62)]
@@ -202,6 +167,9 @@ def test_another_account_finds_nothing(call: Caller, stranger: Caller) -> None:
         stranger("DELETE", path),
         stranger("POST", f"{path}/activate"),
         stranger("POST", f"{path}/deactivate"),
+        stranger("POST", f"{path}/clone"),
+        stranger("GET", f"{path}/tags"),
+        stranger("PUT", f"{path}/tags", {"tags": []}, ANY),
         stranger("GET", f"{path}/members"),
     ]
 
@@ -231,6 +199,25 @@ def test_a_nested_audience_stays_while_it_is_needed(call: Caller) -> None:
         assert "Outer (2)" in refused.body["detail"]
     call("POST", f"{outer}/deactivate")
     assert call("POST", f"{inner}/deactivate").status == 200
+
+
+@pytest.mark.parametrize("nesting", ["create", "edit"])
+def test_nesting_is_one_level_deep_and_never_in_a_circle(call: Caller, nesting: str) -> None:
+    inner = call("POST", "/v1/audiences", new(name="Inner")).headers["Location"]
+    call("POST", "/v1/audiences", new(name="Outer", definition=member_of(1)))
+    other = call("POST", "/v1/audiences", new(name="Other")).headers["Location"]
+
+    if nesting == "create":
+        deep = call("POST", "/v1/audiences", new(definition=member_of(2)))
+    else:
+        deep = call("PATCH", other, {"definition": member_of(2)}, ANY)
+    circle = call("PATCH", inner, {"definition": member_of(2)}, ANY)
+    from_below = call("PATCH", inner, {"definition": member_of(3)}, ANY)
+    itself = call("PATCH", other, {"definition": member_of(3)}, ANY)
+
+    assert [each.status for each in (deep, circle, from_below, itself)] == [422] * 4
+    assert deep.pointers == circle.pointers == itself.pointers == ["/definition/root/audience_id"]
+    assert "Outer (2)" in from_below.body["errors"][0]["detail"]
 
 
 def test_a_connected_audience_is_not_deleted(call: Caller, stack: SimpleNamespace) -> None:
@@ -296,6 +283,30 @@ def test_updates_say_which_version_they_change(call: Caller) -> None:
     assert call("PATCH", path, {"name": "A"}).status == 428
     assert call("PATCH", path, {"name": "A"}, {"If-Match": '"2"'}).status == 412
     assert call("PATCH", path, {"name": "A"}, {"If-Match": '"1"'}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "action", "body"),
+    [
+        ("PATCH", "", {"name": "B"}),
+        ("PUT", "/tags", {"tags": ["B"]}),
+        ("POST", "/activate", None),
+        ("POST", "/deactivate", None),
+        ("DELETE", "", None),
+    ],
+)
+def test_no_change_is_made_to_a_version_that_its_caller_has_not_seen(
+    call: Caller, method: str, action: str, body: Any
+) -> None:
+    path = call("POST", "/v1/audiences", new()).headers["Location"]
+    before = call("PATCH", path, {"name": "A"}, {"If-Match": '"1"'})
+
+    refused = call(method, f"{path}{action}", body, {"If-Match": '"1"'})
+    garbled = call(method, f"{path}{action}", body, {"If-Match": "abc"})
+
+    assert (refused.status, garbled.status) == (412, 412)
+    assert call("GET", path).body == before.body
+    assert call(method, f"{path}{action}", body, {"If-Match": before.headers["ETag"]}).status in (200, 204)
 
 
 def test_a_repeated_create_makes_one_audience(call: Caller) -> None:

@@ -16,8 +16,11 @@ from audience_core.domain.stores import Page
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.audiences import DynamoAudienceStore
 from audience_core.persistence.history import DynamoHistoryStore
+from audience_core.persistence.jobs import DynamoJobStore
+from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from tests.support.control import ACCOUNT, OTHER_ACCOUNT, an_account
@@ -61,14 +64,18 @@ class WakeUpLog:
 
 def control_stack() -> SimpleNamespace:
     """Stores by the names that `wiring.Stores` has; to be emptied before each test."""
-    tables = {name: create_table(name) for name in ("accounts", "workspaces", "audiences", "outputs")}
+    names = ("accounts", "workspaces", "audiences", "outputs", "counts", "jobs")
+    tables = {name: create_table(name) for name in names}
     history = create_history_table()
     return SimpleNamespace(
         accounts=DynamoAccountStore(tables["accounts"], REGION),
         workspaces=DynamoWorkspaceStore(tables["workspaces"], REGION),
         audiences=DynamoAudienceStore(tables["audiences"], REGION),
         outputs=DynamoOutputStore(tables["outputs"], REGION),
+        summaries=DynamoCountSummaries(tables["counts"], REGION),
+        counts=DynamoMembershipStore("no member lists", tables["counts"], REGION),
         secrets=SecretsManagerStore(REGION),
+        jobs=DynamoJobStore(tables["jobs"], REGION),
         history=DynamoHistoryStore(history, REGION),
         tables=(*tables.values(), history),
     )
@@ -89,10 +96,10 @@ def emptied(stack: SimpleNamespace) -> SimpleNamespace:
     return stack
 
 
-def create_table(name: str) -> str:
+def create_table(name: str, region: str = REGION) -> str:
     """A table with the keys pk and sk; its name, which is new each time."""
     unique = f"{name}-{uuid.uuid4()}"
-    boto3.client("dynamodb", region_name=REGION).create_table(
+    boto3.client("dynamodb", region_name=region).create_table(
         TableName=unique,
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],

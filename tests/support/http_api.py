@@ -85,10 +85,10 @@ def an_event(
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
-        "rawQueryString": urlencode(query),
+        "rawQueryString": urlencode(query, doseq=True),
         # The gateway sends header names in lower case.
         "headers": {"content-type": "application/json"} | {name.lower(): value for name, value in headers.items()},
-        "queryStringParameters": {name: str(value) for name, value in query.items()},
+        "queryStringParameters": {name: _joined(value) for name, value in query.items()},
         "requestContext": {
             "accountId": "123456789012",
             "apiId": "api",
@@ -104,3 +104,8 @@ def an_event(
         "body": body,
         "isBase64Encoded": False,
     }
+
+
+def _joined(value: Any) -> str:
+    """How the gateway hands over a repeated parameter."""
+    return ",".join(value) if isinstance(value, list) else str(value)

@@ -23,27 +23,31 @@ INPUT_WORKSPACE = {"i-1": "w-a", "i-2": "w-a", "i-3": "w-b"}
 NAMES = ("view", "buy")
 ATTRIBUTES = ("color", "price", "when", "flag")
 
-texts = st.sampled_from(
-    [
-        "",
-        "red",
-        "RED",
-        "Straße",
-        "STRASSE",
-        "İstanbul",
-        "istanbul",
-        "ΟΔΟΣ",
-        "οδος",
-        "e\u0301cole",
-        "école",
-        "a*b",
-        "10",
-        "x\ny",
-    ]
+TEXTS = (
+    "",
+    "red",
+    "RED",
+    "Straße",
+    "STRASSE",
+    "İstanbul",
+    "istanbul",
+    "ΟΔΟΣ",
+    "οδος",
+    "e\u0301cole",
+    "école",
+    "a*b",
+    "10",
+    "x\ny",
 )
-numbers: st.SearchStrategy[int | float] = st.one_of(
-    st.integers(-5, 20), st.sampled_from([0.1, 0.2, 0.3, -0.1, 1e16, 2.5, 1e12, 0.0000005, 10.0, 1e-7])
-)
+NUMBERS = (0.1, 0.2, 0.3, -0.1, 1e16, 2.5, 1e12, 0.0000005, 10.0, 1e-7)
+# Other types in disguise.
+TYPED_TEXTS = ("true", " 5 ", "1_0", "nan", "١٢", "-.5")
+IDENTITY_TYPES = ("email", "ios_advertising_id")
+ACTIONS = ("add_to_cart", "purchase")
+UNNAMED_KINDS = (d.EventKind.INSTALL, d.EventKind.CRASH, d.EventKind.SESSION_START)
+
+texts = st.sampled_from(TEXTS)
+numbers: st.SearchStrategy[int | float] = st.one_of(st.integers(-5, 20), st.sampled_from(NUMBERS))
 days = st.integers(-40, 5).map(lambda n: date(2026, 11, 24) + timedelta(days=n))
 instants = st.one_of(
     st.integers(-35 * DAY, 2 * DAY).map(lambda offset: NOW + offset),
@@ -59,7 +63,7 @@ scalars: st.SearchStrategy[Any] = st.one_of(
     st.none(),
     instants,
     iso_instants,
-    st.sampled_from(["true", " 5 ", "1_0", "nan", "١٢", "-.5"]),
+    st.sampled_from(TYPED_TEXTS),
 )
 values: st.SearchStrategy[Any] = st.one_of(scalars, st.lists(scalars, max_size=3))
 
@@ -80,9 +84,11 @@ def _between_ago(a: w.Duration, b: w.Duration) -> w.BetweenAgo:
     return w.BetweenAgo(older=older, newer=newer)
 
 
+moving_windows: st.SearchStrategy[Any] = st.one_of(
+    st.builds(w.WithinLast, duration=durations), st.builds(_between_ago, durations, durations)
+)
 windows: st.SearchStrategy[Any] = st.one_of(
-    st.builds(w.WithinLast, duration=durations),
-    st.builds(_between_ago, durations, durations),
+    moving_windows,
     st.builds(w.BeforeDate, date=days),
     st.builds(w.AfterDate, date=days, inclusive=st.booleans()),
     st.builds(w.OnDate, date=days),
@@ -122,46 +128,57 @@ def _selector(pair: tuple[d.EventKind, str | None], where: list[v.Condition], pr
 
 named = st.one_of(
     st.tuples(st.just(d.EventKind.CUSTOM), st.sampled_from([*NAMES, None])),
-    st.tuples(st.just(d.EventKind.COMMERCE), st.sampled_from(["add_to_cart", "purchase", None])),
-    st.tuples(st.sampled_from([d.EventKind.INSTALL, d.EventKind.CRASH, d.EventKind.SESSION_START]), st.none()),
+    st.tuples(st.just(d.EventKind.COMMERCE), st.sampled_from([*ACTIONS, None])),
+    st.tuples(st.sampled_from(UNNAMED_KINDS), st.none()),
 )
 selectors = st.builds(
     _selector, named, st.lists(conditions, max_size=2), st.one_of(st.just([]), st.lists(conditions, max_size=2))
 )
+plain_selectors = st.builds(_selector, named, st.just([]), st.just([]))
 frequencies: st.SearchStrategy[Any] = st.one_of(
     st.builds(d.Compare, operator=st.sampled_from(v.NumberOperator), value=st.integers(0, 4)),
     st.tuples(st.integers(0, 3), st.integers(0, 3)).map(lambda p: d.CountBetween(min=min(p), max=max(p))),
 )
 paths = st.sampled_from([*ATTRIBUTES, "products.price", "products.color"])
 figures = st.sampled_from([f for f in d.AggregateFunction if not f.value.endswith("_value")])
-leaves: st.SearchStrategy[Any] = st.one_of(
-    st.builds(d.EventCriterion, event=selectors, window=windows, frequency=frequencies),
-    st.builds(
-        d.AggregateCriterion, event=selectors, function=figures, attribute=paths, window=windows, test=number_tests
-    ),
-    st.builds(
-        d.AggregateCriterion,
-        event=selectors,
-        function=st.sampled_from([d.AggregateFunction.FIRST_VALUE, d.AggregateFunction.LAST_VALUE]),
-        attribute=paths,
-        window=windows,
-        test=tests.filter(lambda test: test.type != "presence"),
-    ),
-    st.builds(d.OccurrenceCriterion, event=selectors, which=st.sampled_from(d.Occurrence), window=windows),
-    st.builds(
-        d.SequenceCriterion,
-        steps=st.lists(selectors, min_size=2, max_size=3).map(tuple),
-        within=st.one_of(st.none(), durations),
-        window=windows,
-    ),
-    st.builds(d.CartAbandonmentCriterion, after=durations, window=windows),
+
+
+def event_leaves(selectors: st.SearchStrategy[Any], windows: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Criteria that read such events in such windows."""
+    first_or_last = st.sampled_from([d.AggregateFunction.FIRST_VALUE, d.AggregateFunction.LAST_VALUE])
+    read = {"event": selectors, "window": windows}
+    counts = st.builds(d.EventCriterion, frequency=frequencies, **read)
+    return st.one_of(
+        # The commonest, and worked out in the most ways.
+        counts,
+        counts,
+        st.builds(d.AggregateCriterion, function=figures, attribute=paths, test=number_tests, **read),
+        st.builds(
+            d.AggregateCriterion,
+            function=first_or_last,
+            attribute=paths,
+            test=tests.filter(lambda test: test.type != "presence"),
+            **read,
+        ),
+        st.builds(d.OccurrenceCriterion, which=st.sampled_from(d.Occurrence), **read),
+        st.builds(
+            d.SequenceCriterion,
+            steps=st.lists(selectors, min_size=2, max_size=3).map(tuple),
+            within=st.one_of(st.none(), durations),
+            window=windows,
+        ),
+        st.builds(d.CartAbandonmentCriterion, after=durations, window=windows),
+    )
+
+
+profile_leaves: st.SearchStrategy[Any] = st.one_of(
     st.builds(
         d.UserAttributeCriterion,
         attribute=st.sampled_from(ATTRIBUTES),
         level=st.sampled_from(d.AttributeLevel),
         test=tests,
     ),
-    st.builds(d.IdentityCriterion, identity_type=st.sampled_from(["email", "ios_advertising_id"]), test=tests),
+    st.builds(d.IdentityCriterion, identity_type=st.sampled_from(IDENTITY_TYPES), test=tests),
     st.builds(d.FirstSeenCriterion, window=windows),
     st.builds(d.LastSeenCriterion, window=windows),
     st.builds(d.DeviceCriterion, field=st.sampled_from(["platform", "os_version"]), test=tests),
@@ -175,6 +192,8 @@ leaves: st.SearchStrategy[Any] = st.one_of(
     st.builds(d.ConsentCriterion, regulation=st.just("gdpr"), purpose=st.just("ads"), state=st.sampled_from(d.Consent)),
     st.builds(d.InstallAttributionCriterion, field=st.sampled_from(["publisher", "campaign"]), test=tests),
 )
+# Few events pass two conditions, and few dates are near: without the plain ones little would happen as time passes.
+leaves = st.one_of(event_leaves(plain_selectors, moving_windows), event_leaves(selectors, windows), profile_leaves)
 NESTED = 1
 
 
@@ -214,9 +233,15 @@ audiences = st.builds(
     trees(st.one_of(leaves, st.just(d.AudienceMembershipCriterion(audience_id=NESTED)))),
     *scopes,
 )
-portfolios = st.tuples(nested_audiences, st.lists(audiences, min_size=1, max_size=4)).map(
-    lambda pair: {each.audience_id: each for each in [pair[0], *pair[1]]}
-)
+
+
+def portfolios_of(least: int, most: int) -> st.SearchStrategy[dict[AudienceId, Audience]]:
+    """So many audiences, beside one that they may refer to."""
+    ids = st.tuples(nested_audiences, st.lists(audiences, min_size=least, max_size=most))
+    return ids.map(lambda pair: {each.audience_id: each for each in [pair[0], *pair[1]]})
+
+
+portfolios = portfolios_of(1, 4)
 
 attributes = st.dictionaries(st.sampled_from(ATTRIBUTES), scalars, max_size=3)
 
@@ -287,8 +312,6 @@ def profiles(draw: st.DrawFn) -> Profile:
     for workspace in draw(st.sets(st.sampled_from(WORKSPACES))):
         first, last = sorted([draw(instants.filter(lambda at: at <= NOW)), draw(instants.filter(lambda at: at <= NOW))])
         profile.seen[WorkspaceId(workspace)] = Seen(first, last)
-    for identity in draw(
-        st.lists(st.builds(Identity, st.sampled_from(["email", "ios_advertising_id"]), texts), max_size=3)
-    ):
+    for identity in draw(st.lists(st.builds(Identity, st.sampled_from(IDENTITY_TYPES), texts), max_size=3)):
         profile.identities[identity] = NOW
     return profile

@@ -14,19 +14,30 @@ from audience_cli.errors import UsageError
 from audience_cli.output import UNKNOWN, AsJson, Local, messages, print_json, print_table
 
 AudienceId = Annotated[int, typer.Argument(help="The audience's number, as `audiences list` shows it.")]
+COLUMNS = ("Id", "Name", "Status", "Size", "Adds", "Drops", "Volatility", "Outputs", "Tags", "Updated (UTC)")
+SORTS = "By id, name, size, adds, drops, volatility, updated or created; --sort=-size is the largest first."
+# As many as a page may have.
+PAGE = 100
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
-COLUMNS = ("Id", "Name", "Status", "Size", "Adds", "Drops", "Volatility", "Outputs", "Updated (UTC)")
 NUMBERS = ("Id", "Size", "Adds", "Drops", "Volatility", "Outputs")
 
 
 def list_audiences(
     query: Annotated[str, typer.Option("--query", "-q", help="Only those whose name contains this.")] = "",
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Only those with this tag; may be repeated: all of them.")
+    ] = None,
+    status: Annotated[str, typer.Option(help="Only those of this status: draft or active.")] = "",
+    scope: Annotated[str, typer.Option(help="Only those of one workspace (single), or of several (multi).")] = "",
+    sort: Annotated[str, typer.Option(help=SORTS)] = "",
     as_json: AsJson = False,
     local: Local = False,
 ) -> None:
     """List the account's audiences; adds, drops and volatility are those of the last 24 hours."""
+    given = {"q": query, "tag": tag, "status": status, "scope": scope, "sort": sort}
+    wanted = {name: value for name, value in given.items() if value}
     with Api(settings.load(local=local)) as api:
-        found = list(api.pages("audiences", **({"q": query} if query else {})))
+        found = list(api.pages("audiences", limit=PAGE, **wanted))
     if as_json:
         print_json(found)
         return
@@ -161,6 +172,7 @@ def _row(audience: Json) -> tuple[Any, ...]:
         audience.get("drops_24h"),
         UNKNOWN if volatility is None else f"{volatility:.1%}",
         f"{audience.get('connected_outputs', UNKNOWN)}{' faulted' if audience.get('faults') else ''}",
+        ", ".join(audience.get("tags", ())),
         str(audience.get("updated_at", UNKNOWN))[:16].replace("T", " "),
     )
 

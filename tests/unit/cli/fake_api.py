@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 CLIENT = ("client-1", "secret-1")
 INPUT = ("key-1", "input-secret-1")
@@ -25,10 +25,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Asked:
+    """Args:
+    repeated: all values of each query parameter; `query` has the last.
+    """
+
     method: str
     path: str
     query: dict[str, str]
     body: Any
+    repeated: dict[str, list[str]]
 
 
 class FakeApi(ThreadingHTTPServer):
@@ -84,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with self.server.lock:
-            answer = self._answer(parts.path, dict(parse_qsl(parts.query)), raw)
+            answer = self._answer(parts.path, parts.query, raw)
         content = b"" if answer.body is None else json.dumps(answer.body).encode()
         self.send_response(answer.status)
         for name, value in {**answer.headers, "Content-Length": str(len(content))}.items():
@@ -92,11 +97,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _answer(self, path: str, query: dict[str, str], raw: bytes) -> Answer:
+    def _answer(self, path: str, query: str, raw: bytes) -> Answer:
         if path == "/oauth2/token":
             return self._token()
         body = json.loads(raw) if raw else None
-        self.server.asked.append(Asked(self.command, path, query, body))
+        self.server.asked.append(Asked(self.command, path, dict(parse_qsl(query)), body, parse_qs(query)))
         if path in INGEST:
             return self._ingest(body, len(raw))
         if self.headers["Authorization"] != f"Bearer {self.server.valid_token}":

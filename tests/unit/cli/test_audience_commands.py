@@ -19,6 +19,7 @@ AUDIENCE = {
     "volatility": 0.0057,
     "connected_outputs": 1,
     "faults": [],
+    "tags": ["Spring", "[VIP]"],
     "updated_at": "2026-11-23T10:20:31Z",
     "definition": {"version": 1, "root": {}},
 }
@@ -67,8 +68,21 @@ def test_list_shows_a_row_per_audience(run: Run, logged_in: FakeApi) -> None:
     assert "Left a [red] cart" in result.output
     assert "1,234" in result.output
     assert "0.6%" in result.output
+    assert "Spring, [VIP]" in result.output
     assert "--" in result.output.splitlines()[2]
     assert logged_in.asked[1].query["next"] == "cursor"
+
+
+def test_list_asks_for_what_its_options_name(run: Run, logged_in: FakeApi) -> None:
+    logged_in.on("GET", "/v1/audiences", {"items": [AUDIENCE], "next": "cursor"})
+    logged_in.on("GET", "/v1/audiences", {"items": [], "next": None})
+    narrowed = ("--status", "active", "--scope", "multi", "-q", "cart")
+
+    run("list", "--tag", "a, b", "--tag", "VIP", *narrowed, "--sort", "-size", "--json")
+
+    asked = {"limit": "100", "q": "cart", "tag": "VIP", "status": "active", "scope": "multi", "sort": "-size"}
+    assert [each.query for each in logged_in.asked] == [asked, asked | {"next": "cursor"}]
+    assert [each.repeated["tag"] for each in logged_in.asked] == [["a, b", "VIP"]] * 2
 
 
 def test_json_is_what_the_api_said(run: Run, logged_in: FakeApi) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +22,7 @@ from tests.support import oracle
 from tests.support.worlds import DAY, LOOK_BACK_DAYS, NOW, events, portfolios, profiles
 
 type Portfolio = dict[AudienceId, Audience]
-# `make soak` asks for many more.
+# A longer run may ask for more; `make soak` plays far more histories, without shrinking as well.
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "400"))
 slow_to_draw = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -36,8 +37,13 @@ def members(portfolio: Portfolio, profile: Profile, now: int) -> set[AudienceId]
     }
 
 
-def program_of(portfolio: Portfolio, version: int = 1) -> Program:
-    return compile_program(version, portfolio.values(), LOOK_BACK_DAYS)
+def program_of(portfolio: Portfolio, version: int = 1, agenda_size: int = 64) -> Program:
+    return replace(compile_program(version, portfolio.values(), LOOK_BACK_DAYS), agenda_size=agenda_size)
+
+
+# Small ones are used up all the time.
+agenda_sizes = st.sampled_from([1, 2, 64])
+steps_of_time = st.lists(st.tuples(events, st.integers(0, 3 * DAY)), max_size=6)
 
 
 @slow_to_draw
@@ -68,11 +74,11 @@ def test_next_change_is_exact_to_the_millisecond(portfolio: Portfolio, profile: 
 
 
 @slow_to_draw
-@given(portfolios, profiles(), st.lists(st.tuples(events, st.integers(0, 3 * DAY)), max_size=6), st.data())
+@given(portfolios, profiles(), steps_of_time, agenda_sizes, st.data())
 def test_events_and_time_keep_memberships_right(
-    portfolio: Portfolio, profile: Profile, steps: list[tuple[Event, int]], data: st.DataObject
+    portfolio: Portfolio, profile: Profile, steps: list[tuple[Event, int]], agenda_size: int, data: st.DataObject
 ) -> None:
-    program, now = program_of(portfolio), NOW
+    program, now = program_of(portfolio, agenda_size=agenda_size), NOW
     store(profile, program, Delta(), now)
 
     for event, pause in steps:
@@ -98,11 +104,11 @@ def test_new_definitions_replace_old_memberships(before: Portfolio, after: Portf
 
 
 @slow_to_draw
-@given(portfolios, profiles(), st.integers(1, 40 * DAY))
+@given(portfolios, profiles(), st.integers(1, 40 * DAY), agenda_sizes)
 def test_time_passed_at_once_or_step_by_step_leaves_the_same_history(
-    portfolio: Portfolio, profile: Profile, pause: int
+    portfolio: Portfolio, profile: Profile, pause: int, agenda_size: int
 ) -> None:
-    program, stepped = program_of(portfolio), copy.deepcopy(profile)
+    program, stepped = program_of(portfolio, agenda_size=agenda_size), copy.deepcopy(profile)
     store(profile, program, Delta(), NOW)
     store(stepped, program, Delta(), NOW)
 

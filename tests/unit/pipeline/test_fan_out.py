@@ -24,6 +24,7 @@ from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
+from audience_core.pipeline.member_sets import MemberSets
 from tests.support.control import (
     ACCOUNT,
     AUDIENCE,
@@ -63,7 +64,8 @@ class World:
             self.memberships, self.ledger, self.reevaluations, self.wake_ups,
             self.identities, self.profiles,
         ]  # fmt: skip
-        return FanOut(*(stores if calls is None else [Failing(store, calls) for store in stores]))
+        used: list[Any] = stores if calls is None else [Failing(store, calls) for store in stores]
+        return FanOut(*[*used, MemberSets(used[1])])
 
     def take(self, *changes: ProfileChange, now: int = NOW) -> None:
         fan_out(self.stores(), changes, now)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 from audience_core.api.idempotency import Create
 from audience_core.api.principal import principal_of, require_role
@@ -39,6 +40,11 @@ def create_of(event: Mapping[str, Any], account_id: AccountId) -> Create:
     http = event["requestContext"]["http"]
     key = {name.lower(): value for name, value in event["headers"].items()}.get("idempotency-key")
     return Create(account_id, key, f"{http['method']} {http['path']}\n{event.get('body') or ''}")
+
+
+def repeated(event: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """All values of a query parameter, as sent: the gateway's own form joins them by commas, which they may contain."""
+    return tuple(value for each, value in parse_qsl(event.get("rawQueryString") or "") if each == name)
 
 
 def now() -> datetime:

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from audience_core.api.edge import instant
 from audience_core.domain.account import Input, InputKind, Workspace
-from audience_core.domain.audience import AudienceCounts, AudienceStatus
+from audience_core.domain.audience import Audience, AudienceKind, AudienceOutline, AudienceStatus, Tags
 from audience_core.domain.definition import Definition
+from audience_core.domain.job import JobState
 from audience_core.domain.membership import HistoryEntry, Membership, PastMembership, Reason
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output
+from audience_core.management.jobs import Report
 from audience_core.management.listings import Listed
+from audience_core.management.ordering import volatility
 from audience_core.outputs.registry import ConnectorKind
 
 
@@ -55,32 +59,54 @@ class InputCredentialView(InputView):
     secret: str | None = None
 
 
+class Scope(StrEnum):
+    SINGLE = "single"
+    MULTI = "multi"
+
+
+class JobProgressView(View):
+    """A job: its id, its state, and how far it has got, from 0 to 1."""
+
+    id: str
+    state: JobState
+    progress: float
+
+
 class AudienceRow(Versioned):
     """Args:
     external_name: what outputs see; `name` when none was given.
     scope: single or multi, by the number of workspaces.
+    kind: real-time ones are kept current.
     size, adds_24h, drops_24h: null for a draft, which has no members.
     volatility: (adds + drops) / size; null when the size is 0.
+    calculating: the job that brings it its members, or those of an edit; null when all are known.
+    definition_version: number of the live definition.
+    staged_version: number of the one that takes over when its members are known; null when there is none.
     faults: the connections that are faulted.
     """
 
     id: int
     name: str
     external_name: str
+    kind: AudienceKind
     status: AudienceStatus
-    scope: str
+    scope: Scope
     workspaces: tuple[str, ...]
     inputs: tuple[str, ...]
+    tags: tuple[str, ...]
     size: int | None
     adds_24h: int | None
     drops_24h: int | None
     volatility: float | None
+    calculating: JobProgressView | None
     connected_outputs: int
     faults: tuple[str, ...]
     created_by: str
     created_at: datetime
     updated_at: datetime
     activated_at: datetime | None
+    definition_version: int
+    staged_version: int | None
 
 
 class AudienceView(AudienceRow):
@@ -97,6 +123,23 @@ class AudienceList(View):
     next: str | None
     active: int
     active_cap: int
+
+
+class TagView(View):
+    """Args:
+    audiences: on how many audiences it is.
+    """
+
+    tag: str
+    audiences: int
+
+
+class AudienceTags(View):
+    """Args:
+    tags: all that the audience has; up to 50 of up to 18 characters each.
+    """
+
+    tags: Tags
 
 
 class MemberView(View):
@@ -211,36 +254,41 @@ def input_credential_view(an_input: Input, secret: str) -> InputCredentialView:
     return InputCredentialView(**dict(input_view(an_input)), secret=secret)
 
 
-def audience_row(listed: Listed) -> AudienceRow:
+def audience_row[A: AudienceOutline](listed: Listed[A], calculating: Report | None) -> AudienceRow:
     audience, counts = listed.audience, listed.counts
     return AudienceRow(
         id=audience.audience_id,
         name=audience.name,
         external_name=audience.external_name or audience.name,
+        kind=audience.kind,
         status=audience.status,
-        scope="multi" if len(audience.workspaces) > 1 else "single",
+        scope=Scope.MULTI if len(audience.workspaces) > 1 else Scope.SINGLE,
         workspaces=audience.workspaces,
         inputs=audience.inputs,
+        tags=audience.tags,
         size=None if counts is None else counts.size,
         adds_24h=None if counts is None else counts.adds_24h,
         drops_24h=None if counts is None else counts.drops_24h,
         volatility=None if counts is None else volatility(counts),
+        calculating=None if calculating is None else _job_progress_view(calculating),
         connected_outputs=len({each.output_id for each in listed.connections}),
         faults=tuple(each.connection_id for each in listed.connections if each.fault),
         created_by=audience.created_by,
         created_at=audience.created_at,
         updated_at=audience.updated_at,
         activated_at=audience.activated_at,
+        definition_version=audience.definition_version,
+        staged_version=audience.staged.number if audience.staged else None,
         version=audience.version,
     )
 
 
-def audience_view(listed: Listed) -> AudienceView:
-    return AudienceView(**dict(audience_row(listed)), definition=listed.audience.definition)
+def audience_view(listed: Listed[Audience], calculating: Report | None) -> AudienceView:
+    return AudienceView(**dict(audience_row(listed, calculating)), definition=listed.audience.definition)
 
 
-def volatility(counts: AudienceCounts) -> float | None:
-    return (counts.adds_24h + counts.drops_24h) / counts.size if counts.size else None
+def _job_progress_view(report: Report) -> JobProgressView:
+    return JobProgressView(id=report.job.job_id, state=report.state, progress=report.progress)
 
 
 def member_view(membership: Membership | PastMembership) -> MemberView:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from audience_core.domain.ids import AccountId, InputId, WorkspaceId
 
-ResourceName = Annotated[str, Field(min_length=1, max_length=100)]
+MAX_NAME_LENGTH = 100
+ResourceName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 
 
 class Record(BaseModel):

@@ -140,7 +140,7 @@ class Delta:
 
     Args:
         events: the new events, duplicates and those older than the look-back left out.
-        registers: keys whose value changed.
+        registers: keys whose value changed, or whose newer time may make it win over other workspaces' values.
         identity_types: types of identities added, changed or removed.
         new_workspaces: workspaces in which the profile was seen for the first time.
         seen: workspaces in which the first or last sign of the user moved.

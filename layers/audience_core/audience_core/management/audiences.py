@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from audience_core.domain.account import Record, ResourceName
-from audience_core.domain.audience import Audience, AudienceStatus
+from audience_core.domain.account import MAX_NAME_LENGTH, Record, ResourceName
+from audience_core.domain.audience import Audience, AudienceStatus, Tags
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
 from audience_core.domain.stores import AccountStore, AudienceStore, OutputStore, Workflows, WorkspaceStore
 from audience_core.errors import ConflictError, InvalidInputError
-from audience_core.management import definitions
+from audience_core.management import definitions, edits
 from audience_core.management.problems import Problem
 from audience_core.management.versions import require_version
 
@@ -33,6 +33,7 @@ class NewAudience(Record):
     workspaces: Workspaces
     inputs: Inputs
     definition: Definition
+    tags: Tags = ()
     activate: bool = False
 
 
@@ -46,10 +47,29 @@ class AudienceEdit(Record):
     workspaces: Workspaces | None = None
     inputs: Inputs | None = None
     definition: Definition | None = None
+    tags: Tags | None = None
 
 
-# Changing one of these can change who is a member.
-_MEANING = {"workspaces", "inputs", "definition"}
+class Cloning(Record):
+    """How to call the clone; by default "Copy of " and the name of what is cloned."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: ResourceName | None = None
+
+
+class Restoration(Record):
+    """Args:
+    version: number of the definition version to go back to.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[int, Field(ge=1)]
+
+
+# What decides who is a member.
+_MEANING = frozenset(edits.Meaning.model_fields)
 
 
 def create(
@@ -65,7 +85,6 @@ def create(
     """A draft, or an active audience; raise `InvalidInputError` when its inputs or definition cannot be used."""
     require_sound(store, workspaces, account_id, new, None)
     if new.activate:
-        _require_room(accounts, store, account_id)
         _require_active_parts(store, account_id, new.definition)
     audience = Audience(
         account_id=account_id,
@@ -76,12 +95,46 @@ def create(
         workspaces=new.workspaces,
         inputs=new.inputs,
         definition=new.definition,
+        tags=store.spell(account_id, new.tags),
         created_by=created_by,
         created_at=now,
         updated_at=now,
         activated_at=now if new.activate else None,
     )
-    return _publish(store, workflows, audience) if new.activate else store.save(audience)
+    return _publish(store, workflows, audience, _cap(accounts, account_id)) if new.activate else store.save(audience)
+
+
+def clone(
+    store: AudienceStore,
+    account_id: AccountId,
+    audience_id: AudienceId,
+    cloning: Cloning,
+    created_by: str,
+    now: datetime,
+) -> Audience:
+    """A draft with the definition, workspaces, inputs and tags of another audience.
+
+    It has no external name, since partners would take two audiences of one external name for the same.
+    """
+    original = store.get(account_id, audience_id)
+    changes = {
+        "audience_id": store.next_id(account_id),
+        "name": cloning.name or f"Copy of {original.name}"[:MAX_NAME_LENGTH],
+        "external_name": "",
+        "status": AudienceStatus.DRAFT,
+        "created_by": created_by,
+        "created_at": now,
+        "updated_at": now,
+        "activated_at": None,
+        "program_version": 0,
+        "version": 0,
+        "definition_version": 1,
+        "member_set": AudienceId(0),
+        "live_from": 0,
+        "former_sets": (),
+        "staged": None,
+    }
+    return store.save(original.model_copy(update=changes))
 
 
 def edit(
@@ -94,18 +147,41 @@ def edit(
     change: AudienceEdit,
     now: datetime,
 ) -> Audience:
-    """Save the change; an active audience whose meaning it touches is published and filled anew."""
+    """Save the change. For an active audience, a new meaning is staged: it takes over when it has its members."""
     audience = store.get(account_id, audience_id)
     require_version(audience, version)
     changes = {name: value for name, value in change if value is not None}
-    edited = audience.model_copy(update={**changes, "updated_at": now})
-    if not changes.keys() & _MEANING:
-        return store.save(edited)
-    require_sound(store, workspaces, account_id, edited, audience_id)
-    if edited.status is not AudienceStatus.ACTIVE:
-        return store.save(edited)
-    _require_active_parts(store, account_id, edited.definition)
-    return _publish(store, workflows, edited)
+    if change.tags is not None:
+        changes["tags"] = store.spell(account_id, change.tags)
+    others = {name: value for name, value in changes.items() if name not in _MEANING}
+    described = audience.model_copy(update={**others, "updated_at": now})
+    before = edits.intended(store, audience)
+    wanted = before.model_copy(update={**changes, "updated_at": now})
+    if edits.meaning_of(wanted) == edits.meaning_of(before):
+        return store.save(described)
+    require_sound(store, workspaces, account_id, wanted, audience_id)
+    if audience.status is not AudienceStatus.ACTIVE:
+        return store.save(wanted)
+    _require_active_parts(store, account_id, wanted.definition)
+    staged = edits.stage(store, described, edits.meaning_of(wanted), now)
+    _fill(store, workflows, account_id)
+    return staged
+
+
+def restore(
+    store: AudienceStore,
+    workspaces: WorkspaceStore,
+    workflows: Workflows,
+    account_id: AccountId,
+    audience_id: AudienceId,
+    version: int | None,
+    number: int,
+    now: datetime,
+) -> Audience:
+    """Edit it to mean what a former version of its definition meant."""
+    found = store.get_version(account_id, audience_id, number)
+    change = AudienceEdit(**dict(edits.meaning_of(found)))
+    return edit(store, workspaces, workflows, account_id, audience_id, version, change, now)
 
 
 def activate(
@@ -115,30 +191,40 @@ def activate(
     workflows: Workflows,
     account_id: AccountId,
     audience_id: AudienceId,
+    version: int | None,
     now: datetime,
 ) -> Audience:
     """Start populating it; for one that is active already, make sure that its backfill was started."""
     audience = store.get(account_id, audience_id)
+    require_version(audience, version)
     if audience.status is AudienceStatus.ACTIVE:
-        workflows.start_backfill(account_id, audience.program_version)
+        _fill(store, workflows, account_id)
         return audience
-    _require_room(accounts, store, account_id)
     require_sound(store, workspaces, account_id, audience, audience_id)
     _require_active_parts(store, account_id, audience.definition)
     changes = {"status": AudienceStatus.ACTIVE, "activated_at": now, "updated_at": now}
-    return _publish(store, workflows, audience.model_copy(update=changes))
+    return _publish(store, workflows, audience.model_copy(update=changes), _cap(accounts, account_id))
 
 
 def deactivate(
-    store: AudienceStore, workflows: Workflows, account_id: AccountId, audience_id: AudienceId, now: datetime
+    store: AudienceStore,
+    workflows: Workflows,
+    account_id: AccountId,
+    audience_id: AudienceId,
+    version: int | None,
+    now: datetime,
 ) -> Audience:
     """Make it a draft that has no members; for one that is a draft already, nothing."""
     audience = store.get(account_id, audience_id)
+    require_version(audience, version)
     if audience.status is AudienceStatus.DRAFT:
         return audience
     _refuse_if_nested(store, audience, only_active=True)
     changes = {"status": AudienceStatus.DRAFT, "activated_at": None, "updated_at": now}
-    return _publish(store, workflows, audience.model_copy(update=changes))
+    draft, left = edits.deactivated(store, audience.model_copy(update=changes))
+    (saved,) = store.advance(account_id, draft, [left])
+    _fill(store, workflows, account_id)
+    return saved
 
 
 def delete(
@@ -159,19 +245,22 @@ def delete(
         raise ConflictError(f"the audience is connected to outputs: delete {names} first")
     store.delete(audience)
     if audience.status is AudienceStatus.ACTIVE:
-        workflows.start_backfill(account_id, store.program_version(account_id))
+        _fill(store, workflows, account_id)
 
 
-def count_active(accounts: AccountStore, store: AudienceStore, account_id: AccountId) -> tuple[int, int]:
-    """How many audiences of the account are active, and how many may be."""
-    active = sum(audience.status is AudienceStatus.ACTIVE for audience in store.list(account_id))
-    return active, accounts.get(account_id).active_audience_cap
-
-
-def _publish(store: AudienceStore, workflows: Workflows, audience: Audience) -> Audience:
-    published = store.publish(audience)
-    workflows.start_backfill(published.account_id, published.program_version)
+def _publish(store: AudienceStore, workflows: Workflows, audience: Audience, active_cap: int) -> Audience:
+    published = store.publish(audience, active_cap)
+    _fill(store, workflows, published.account_id)
     return published
+
+
+def _fill(store: AudienceStore, workflows: Workflows, account_id: AccountId) -> None:
+    """Have all profiles evaluated with what was published last; one backfill is enough for everything before it."""
+    workflows.start_backfill(account_id, store.program(account_id).published)
+
+
+def _cap(accounts: AccountStore, account_id: AccountId) -> int:
+    return accounts.get(account_id).active_audience_cap
 
 
 def require_sound(
@@ -189,8 +278,7 @@ def require_sound(
     problems = tuple(_source_problems(workspaces, account_id, audience))
     if problems:
         raise InvalidInputError("the audience cannot be drawn from these workspaces and inputs", problems)
-    others = {each.audience_id: each for each in store.list(account_id)}
-    definitions.require_sound(audience.definition, others, audience_id)
+    definitions.require_sound(audience.definition, edits.all_intended(store, account_id), audience_id)
 
 
 def _source_problems(
@@ -206,12 +294,6 @@ def _source_problems(
             yield f"/inputs/{place}", f"there is no input {input_id} in the audience's workspaces"
 
 
-def _require_room(accounts: AccountStore, store: AudienceStore, account_id: AccountId) -> None:
-    active, cap = count_active(accounts, store, account_id)
-    if active >= cap:
-        raise ConflictError(f"{active} of {cap} audiences are active: deactivate one first")
-
-
 def _require_active_parts(store: AudienceStore, account_id: AccountId, definition: Definition) -> None:
     """Nobody is in a draft, so an active audience must not depend on one."""
     for audience_id in sorted(definitions.nested(definition)):
@@ -224,9 +306,13 @@ def _refuse_if_nested(store: AudienceStore, audience: Audience, *, only_active: 
     readers = [
         other
         for other in store.list(audience.account_id)
-        if audience.audience_id in definitions.nested(other.definition)
-        and (other.status is AudienceStatus.ACTIVE or not only_active)
+        if audience.audience_id in _nested(store, other) and (other.status is AudienceStatus.ACTIVE or not only_active)
     ]
     if readers:
         names = ", ".join(f"{reader.name} ({reader.audience_id})" for reader in readers)
         raise ConflictError(f"the audience is part of the definition of {names}")
+
+
+def _nested(store: AudienceStore, audience: Audience) -> frozenset[AudienceId]:
+    """The audiences it reads now, and those that it will read."""
+    return definitions.nested(audience.definition) | definitions.nested(edits.intended(store, audience).definition)

@@ -1,63 +1,103 @@
-"""Audiences as the list shows them: found by filters, in pages, each with its figures and connections."""
+"""Audiences as the list shows them: found by filters, sorted, in pages, each with its figures and connections."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from audience_core.domain.audience import Audience, AudienceCounts, AudienceStatus
+from audience_core.domain.audience import Audience, AudienceCounts, AudienceKind, AudienceOutline, AudienceStatus
 from audience_core.domain.ids import AccountId, AudienceId, WorkspaceId
 from audience_core.domain.output import Connection
-from audience_core.domain.stores import AudienceStore, MembershipStore, OutputStore, Page
+from audience_core.domain.stores import AccountStore, AudienceStore, CountSummaries, MembershipStore, OutputStore, Page
+from audience_core.evaluation.text import fold
+from audience_core.management.ordering import Sort
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class Listed[A: AudienceOutline]:
     """An audience with what is known of it.
 
     Args:
         counts: None for a draft, which has no members.
     """
 
-    audience: Audience
+    audience: A
     counts: AudienceCounts | None
     connections: tuple[Connection, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """None and "" let everything pass; `text` is looked for in names, or is an id."""
+    """None, () and "" let everything pass.
 
+    Args:
+        is_multi: whether it is drawn from several workspaces.
+        tags: all must be on it, in whatever case.
+        text: is looked for in names, or is an id.
+    """
+
+    kind: AudienceKind | None = None
+    is_multi: bool | None = None
     status: AudienceStatus | None = None
     workspace_id: WorkspaceId | None = None
+    tags: frozenset[str] = frozenset()
     text: str = ""
 
-    def admits(self, audience: Audience) -> bool:
+    def admits(self, audience: AudienceOutline) -> bool:
         return (
-            self.status in (None, audience.status)
+            self.kind in (None, audience.kind)
+            and self.is_multi in (None, len(audience.workspaces) > 1)
+            and self.status in (None, audience.status)
             and (self.workspace_id is None or self.workspace_id in audience.workspaces)
+            and {fold(tag.strip()) for tag in self.tags} <= {fold(tag) for tag in audience.tags}
             and self._is_named(audience)
         )
 
-    def _is_named(self, audience: Audience) -> bool:
-        text = self.text.casefold().strip()
+    def _is_named(self, audience: AudienceOutline) -> bool:
+        text = fold(self.text).strip()
         names = (audience.name, audience.external_name)
-        return text == str(audience.audience_id) or any(text in name.casefold() for name in names)
+        return text == str(audience.audience_id) or any(text in fold(name) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of a list.
+
+    Args:
+        active: how many audiences of the account are active, whatever the filter; `active_cap`: how many may be.
+    """
+
+    page: Page[Listed[AudienceOutline]]
+    active: int
+    active_cap: int
 
 
 def page(
+    accounts: AccountStore,
     audiences: AudienceStore,
     outputs: OutputStore,
-    memberships: MembershipStore,
+    summaries: CountSummaries,
     account_id: AccountId,
     wanted: Filter,
-    after: AudienceId,
+    sort: Sort,
+    after: str | None,
     limit: int,
     now_ms: int,
-) -> Page[Listed]:
-    """Audiences that the filter admits, by id; `after` (0 at first) and `next` are ids."""
-    found = [a for a in audiences.list(account_id) if a.audience_id > after and wanted.admits(a)]
-    connections = outputs.list_connections(account_id)
-    items = tuple(_listed(memberships, audience, connections, now_ms) for audience in found[:limit])
-    return Page(items, str(items[-1].audience.audience_id) if len(found) > limit else None)
+) -> Found:
+    """Audiences that the filter admits, in the order of `sort`.
+
+    Args:
+        after: `next` of the page before; None at first. Raise `InvalidInputError` for one of another sort.
+    """
+    outlines, account = audiences.outlines(account_id), accounts.get(account_id)
+    found = [each for each in outlines if wanted.admits(each)]
+    # Figures of all of them only where the order needs them.
+    figures = _figures(summaries, account_id, found, now_ms) if sort.is_by_figures else {}
+    shown, following = sort.page(found, figures, after, limit)
+    if not sort.is_by_figures:
+        figures = _figures(summaries, account_id, shown, now_ms)
+    connections = _by_audience(outputs.connections_of(account_id, [each.audience_id for each in shown]))
+    items = tuple(Listed(each, figures.get(each.audience_id), tuple(connections[each.audience_id])) for each in shown)
+    return Found(Page(items, following), _active(outlines), account.active_audience_cap)
 
 
 def one(
@@ -67,13 +107,40 @@ def one(
     account_id: AccountId,
     audience_id: AudienceId,
     now_ms: int,
-) -> Listed:
+) -> Listed[Audience]:
+    """One audience, whose counts are exact as of now."""
     audience = audiences.get(account_id, audience_id)
-    return _listed(memberships, audience, outputs.list_connections(account_id, audience_id), now_ms)
-
-
-def _listed(memberships: MembershipStore, audience: Audience, connections: Iterable[Connection], now_ms: int) -> Listed:
-    own = tuple(each for each in connections if each.audience_id == audience.audience_id)
     is_populated = audience.status is AudienceStatus.ACTIVE
-    counts = memberships.counts(audience.account_id, audience.audience_id, now_ms) if is_populated else None
-    return Listed(audience, counts, own)
+    counts = _counts(memberships, audience, now_ms) if is_populated else None
+    return Listed(audience, counts, outputs.list_connections(account_id, audience_id))
+
+
+def _counts(memberships: MembershipStore, audience: Audience, now_ms: int) -> AudienceCounts:
+    figures = memberships.counts(audience.account_id, audience.audience_id, now_ms)
+    if audience.live_set == audience.audience_id:
+        return figures
+    return _combined(figures, memberships.counts(audience.account_id, audience.live_set, now_ms))
+
+
+def _combined(of_audience: AudienceCounts, of_set: AudienceCounts) -> AudienceCounts:
+    """The size is that of the live member set; joins and leaves are counted for the audience, whichever set is live."""
+    return of_audience.model_copy(update={"size": of_set.size})
+
+
+def _figures(
+    summaries: CountSummaries, account_id: AccountId, audiences: Iterable[AudienceOutline], now_ms: int
+) -> dict[AudienceId, AudienceCounts]:
+    sets = {each.audience_id: each.live_set for each in audiences if each.status is AudienceStatus.ACTIVE}
+    found = summaries.figures(account_id, {*sets, *sets.values()}, now_ms)
+    return {each: _combined(found[each], found[live_set]) for each, live_set in sets.items()}
+
+
+def _active(audiences: Iterable[AudienceOutline]) -> int:
+    return sum(each.status is AudienceStatus.ACTIVE for each in audiences)
+
+
+def _by_audience(connections: Iterable[Connection]) -> dict[AudienceId, list[Connection]]:
+    found: dict[AudienceId, list[Connection]] = defaultdict(list)
+    for connection in connections:
+        found[connection.audience_id].append(connection)
+    return found

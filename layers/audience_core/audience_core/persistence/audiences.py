@@ -1,55 +1,86 @@
 """Audiences of an account in DynamoDB, the version of its set of active ones, and answers to repeated requests."""
 
+import json
 import zlib
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from pynamodb.attributes import BinaryAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, TransactWriteError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from audience_core.domain.audience import Audience, AudienceStatus
+from audience_core.domain.audience import (
+    Audience,
+    AudienceOutline,
+    AudienceStatus,
+    DefinitionVersion,
+    ProgramMark,
+    require_room,
+)
 from audience_core.domain.definition import Definition
-from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
+from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.stores import Answer
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
 from audience_core.persistence.answers import Answers
 from audience_core.persistence.tables import bind, connection
+from audience_core.persistence.tags import Spellings
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, is_condition_failure, unchanged
 
 _PROGRAM = "PROGRAM"
 _NEXT_ID = "NEXT_ID"
 _ATTEMPTS = 10
+_NUMBER_DIGITS = 8
+
+
+type _Marking = Callable[[TransactWrite], None]
 
 
 class AudienceItem(VersionedItem):
-    name = UnicodeAttribute()
-    external_name = UnicodeAttribute()
-    status = UnicodeAttribute()
-    workspaces = JSONAttribute()
-    inputs = JSONAttribute()
-    # zlib of the JSON, whose own "version" tells its format.
+    """Args:
+    outline: JSON of an `AudienceOutline`: one attribute, because lists read thousands of them and nothing else.
+    definition: zlib of the JSON, whose own "version" tells its format.
+    """
+
+    outline = UnicodeAttribute()
     definition = BinaryAttribute(legacy_encoding=False)
-    created_by = UnicodeAttribute()
-    created_at = UnicodeAttribute()
-    updated_at = UnicodeAttribute()
-    activated_at = UnicodeAttribute(null=True)
-    program_version = NumberAttribute()
 
 
-class CounterItem(Model):
+class DefinitionVersionItem(Model):
+    """Args:
+    outline: JSON of a `DefinitionVersion` but for its definition, which is kept as that of an audience.
+    """
+
     class Meta:
         table_name = ""
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    value = NumberAttribute()
+    outline = UnicodeAttribute()
+    definition = BinaryAttribute(legacy_encoding=False)
+
+
+class CounterItem(Model):
+    """The last id; or the program version, with the last one published and the number of active audiences as of it."""
+
+    class Meta:
+        table_name = ""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    value = NumberAttribute(default=0)
+    active = NumberAttribute(default=0)
+    published = NumberAttribute(null=True)
 
 
 class DynamoAudienceStore:
     def __init__(self, table_name: str, region: str | None = None) -> None:
         self._items = bind(AudienceItem, table_name, region)
+        self._versions = bind(DefinitionVersionItem, table_name, region)
         self._counters = bind(CounterItem, table_name, region)
+        self._spellings = Spellings(table_name, region)
         self._answers = Answers(table_name, region)
         self._region = region
 
@@ -58,11 +89,23 @@ class DynamoAudienceStore:
             item = self._items.get(_partition(account_id), _sort_key(audience_id), consistent_read=True)
         except DoesNotExist as error:
             raise NotFoundError(f"there is no audience {audience_id}") from error
-        return _audience(account_id, item)
+        return _audience(item)
 
     def list(self, account_id: AccountId) -> tuple[Audience, ...]:
         items = self._items.query(_partition(account_id), AudienceItem.sk.startswith("A#"), consistent_read=True)
-        return tuple(_audience(account_id, item) for item in items)
+        return tuple(map(_audience, items))
+
+    def outlines(self, account_id: AccountId) -> tuple[AudienceOutline, ...]:
+        items = self._items.query(
+            _partition(account_id),
+            AudienceItem.sk.startswith("A#"),
+            consistent_read=True,
+            attributes_to_get=["outline"],
+        )
+        return tuple(AudienceOutline.model_validate_json(item.outline) for item in items)
+
+    def spell(self, account_id: AccountId, tags: Iterable[str]) -> tuple[str, ...]:
+        return self._spellings.of(account_id, tags)
 
     def next_id(self, account_id: AccountId) -> AudienceId:
         counter = self._counters(_partition(account_id), _NEXT_ID)
@@ -75,40 +118,65 @@ class DynamoAudienceStore:
             self._item(saved).save(condition=unchanged(audience.version))
         return saved
 
-    def publish(self, audience: Audience) -> Audience:
+    def publish(self, audience: Audience, active_cap: int | None = None) -> Audience:
+        def change(version: int) -> Sequence[Audience]:
+            return [audience.model_copy(update={"program_version": version})]
+
+        return self.advance(audience.account_id, change, active_cap=active_cap)[0]
+
+    def advance(
+        self,
+        account_id: AccountId,
+        change: Callable[[int], Sequence[Audience]],
+        versions: Sequence[DefinitionVersion] = (),
+        active_cap: int | None = None,
+    ) -> tuple[Audience, ...]:
         for _ in range(_ATTEMPTS):
-            before = self.program_version(audience.account_id)
-            saved = audience.model_copy(update={"version": audience.version + 1, "program_version": before + 1})
+            program = self._program(account_id)
+            after = int(program.value) + 1
+            changed = change(after)
+            added = sum(_is_active(each) - self._was_active(each) for each in changed)
+            require_room(int(program.active), active_cap if added > 0 else None)
+            mark = ProgramMark(version=after, published=after)
             try:
-                with self._transaction() as transaction:
-                    transaction.save(self._item(saved), condition=unchanged(audience.version))
-                    transaction.update(
-                        self._counters(_partition(audience.account_id), _PROGRAM),
-                        actions=[CounterItem.value.set(before + 1)],
-                        condition=CounterItem.value == before if before else CounterItem.pk.does_not_exist(),
-                    )
-                return saved
+                return self._write(changed, versions, self._marked(program, mark, added))
             except TransactWriteError as error:
-                self._raise_unless_overtaken(audience, error)
+                self._raise_unless_overtaken(changed, error)
         raise ConflictError("too many audiences of the account are being published at once: try again")
+
+    def take_over(self, mark: ProgramMark, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
+        program = self._counters(_partition(audiences[0].account_id), _PROGRAM, value=mark.version)
+        after = mark.model_copy(update={"version": mark.version + 1})
+        with conflicts_raised():
+            return self._write(audiences, (), self._marked(program, after, 0))
 
     def delete(self, audience: Audience) -> None:
         item = self._items(_partition(audience.account_id), _sort_key(audience.audience_id))
-        with conflicts_raised():
-            if audience.status is not AudienceStatus.ACTIVE:
+        if audience.status is AudienceStatus.ACTIVE:
+            self._delete_active(audience, item)
+        else:
+            with conflicts_raised():
                 item.delete(condition=unchanged(audience.version))
-                return
-            with self._transaction() as transaction:
-                transaction.delete(item, condition=unchanged(audience.version))
-                transaction.update(
-                    self._counters(_partition(audience.account_id), _PROGRAM), actions=[CounterItem.value.add(1)]
-                )
+        with self._versions.batch_write() as batch:
+            for version in self._version_items(audience.account_id, audience.audience_id):
+                batch.delete(version)
+
+    def get_version(self, account_id: AccountId, audience_id: AudienceId, number: int) -> DefinitionVersion:
+        try:
+            item = self._versions.get(_partition(account_id), _version_key(audience_id, number), consistent_read=True)
+        except DoesNotExist as error:
+            raise NotFoundError(f"audience {audience_id} has no version {number}") from error
+        return _version(item)
+
+    def list_versions(self, account_id: AccountId, audience_id: AudienceId) -> tuple[DefinitionVersion, ...]:
+        return tuple(map(_version, self._version_items(account_id, audience_id)))
+
+    def program(self, account_id: AccountId) -> ProgramMark:
+        program = self._program(account_id)
+        return ProgramMark(version=int(program.value), published=int(program.published or program.value))
 
     def program_version(self, account_id: AccountId) -> int:
-        try:
-            return int(self._counters.get(_partition(account_id), _PROGRAM, consistent_read=True).value)
-        except DoesNotExist:
-            return 0
+        return self.program(account_id).version
 
     def claim_answer(self, account_id: AccountId, key: str, fingerprint: str, now: datetime) -> Answer | None:
         return self._answers.claim(account_id, key, fingerprint, now)
@@ -119,32 +187,95 @@ class DynamoAudienceStore:
     def release_answer(self, account_id: AccountId, key: str) -> None:
         self._answers.release(account_id, key)
 
-    def _raise_unless_overtaken(self, audience: Audience, error: TransactWriteError) -> None:
+    def _program(self, account_id: AccountId) -> CounterItem:
+        """Strongly consistent; zeros for an account that never published an audience."""
+        try:
+            return self._counters.get(_partition(account_id), _PROGRAM, consistent_read=True)
+        except DoesNotExist:
+            return self._counters(_partition(account_id), _PROGRAM)
+
+    def _was_active(self, audience: Audience) -> bool:
+        """Whether the stored audience is active; should it have another version than this, nothing will be written."""
+        stored = self._items.query(
+            _partition(audience.account_id),
+            AudienceItem.sk == _sort_key(audience.audience_id),
+            consistent_read=True,
+            attributes_to_get=["outline"],
+        )
+        outlines = (AudienceOutline.model_validate_json(item.outline) for item in stored)
+        return any(each.status is AudienceStatus.ACTIVE for each in outlines)
+
+    def _write(
+        self, audiences: Sequence[Audience], versions: Sequence[DefinitionVersion], program: _Marking
+    ) -> tuple[Audience, ...]:
+        saved = tuple(each.model_copy(update={"version": each.version + 1}) for each in audiences)
+        with self._transaction() as transaction:
+            for audience in saved:
+                transaction.save(self._item(audience), condition=unchanged(audience.version - 1))
+            for version in versions:
+                transaction.save(self._version_item(version))
+            program(transaction)
+        return saved
+
+    def _delete_active(self, audience: Audience, item: AudienceItem) -> None:
+        for _ in range(_ATTEMPTS):
+            program = self._program(audience.account_id)
+            after = int(program.value) + 1
+            mark_program = self._marked(program, ProgramMark(version=after, published=after), -1)
+            try:
+                with self._transaction() as transaction:
+                    transaction.delete(item, condition=unchanged(audience.version))
+                    mark_program(transaction)
+                return
+            except TransactWriteError as error:
+                self._raise_unless_overtaken([audience], error)
+        raise ConflictError("too many audiences of the account are being published at once: try again")
+
+    @staticmethod
+    def _marked(program: CounterItem, mark: ProgramMark, added: int) -> _Marking:
+        """What moves the program on to a mark, unless it has moved since it was read."""
+        before = int(program.value)
+        is_unmoved: Condition = CounterItem.value == before if before else CounterItem.pk.does_not_exist()
+        actions: list[Action] = [
+            CounterItem.value.set(mark.version),
+            CounterItem.published.set(mark.published),
+            CounterItem.active.add(added),
+        ]
+        return lambda transaction: transaction.update(program, actions=actions, condition=is_unmoved)
+
+    def _raise_unless_overtaken(self, audiences: Sequence[Audience], error: TransactWriteError) -> None:
         """Another audience of the account published in between is no conflict, only a newer program version."""
         if not is_condition_failure(error):
             raise error
-        stored = self._items.query(
-            _partition(audience.account_id), AudienceItem.sk == _sort_key(audience.audience_id), consistent_read=True
+        for audience in audiences:
+            stored = self._items.query(
+                _partition(audience.account_id),
+                AudienceItem.sk == _sort_key(audience.audience_id),
+                consistent_read=True,
+            )
+            if next((int(item.version) for item in stored), 0) != audience.version:
+                raise StaleVersionError("somebody else changed it in between: load it again") from error
+
+    def _version_item(self, version: DefinitionVersion) -> DefinitionVersionItem:
+        return self._versions(
+            _partition(version.account_id),
+            _version_key(version.audience_id, version.number),
+            outline=version.model_dump_json(exclude={"definition"}),
+            definition=_packed(version.definition),
         )
-        if next((int(item.version) for item in stored), 0) != audience.version:
-            raise StaleVersionError("somebody else changed it in between: load it again") from error
+
+    def _version_items(self, account_id: AccountId, audience_id: AudienceId) -> Iterable[DefinitionVersionItem]:
+        prefix = _version_key(audience_id, 0)[:-_NUMBER_DIGITS]
+        condition = DefinitionVersionItem.sk.startswith(prefix)
+        return self._versions.query(_partition(account_id), condition, consistent_read=True)
 
     def _item(self, audience: Audience) -> AudienceItem:
         return self._items(
             _partition(audience.account_id),
             _sort_key(audience.audience_id),
             version=audience.version,
-            name=audience.name,
-            external_name=audience.external_name,
-            status=audience.status.value,
-            workspaces=list(audience.workspaces),
-            inputs=list(audience.inputs),
-            definition=zlib.compress(audience.definition.model_dump_json().encode()),
-            created_by=audience.created_by,
-            created_at=audience.created_at.isoformat(),
-            updated_at=audience.updated_at.isoformat(),
-            activated_at=None if audience.activated_at is None else audience.activated_at.isoformat(),
-            program_version=audience.program_version,
+            outline=audience.model_dump_json(exclude={"definition"}),
+            definition=_packed(audience.definition),
         )
 
     def _transaction(self) -> TransactWrite:
@@ -159,20 +290,26 @@ def _sort_key(audience_id: AudienceId) -> str:
     return f"A#{audience_id:010d}"
 
 
-def _audience(account_id: AccountId, item: AudienceItem) -> Audience:
-    return Audience(
-        account_id=account_id,
-        audience_id=AudienceId(int(item.sk.removeprefix("A#"))),
-        name=item.name,
-        external_name=item.external_name,
-        status=AudienceStatus(item.status),
-        workspaces=tuple(WorkspaceId(each) for each in item.workspaces),
-        inputs=tuple(InputId(each) for each in item.inputs),
-        definition=Definition.model_validate_json(zlib.decompress(item.definition)),
-        created_by=item.created_by,
-        created_at=datetime.fromisoformat(item.created_at),
-        updated_at=datetime.fromisoformat(item.updated_at),
-        activated_at=None if item.activated_at is None else datetime.fromisoformat(item.activated_at),
-        program_version=int(item.program_version),
-        version=int(item.version),
-    )
+def _version_key(audience_id: AudienceId, number: int) -> str:
+    return f"V#{audience_id:010d}#{number:0{_NUMBER_DIGITS}d}"
+
+
+def _is_active(audience: Audience) -> bool:
+    return audience.status is AudienceStatus.ACTIVE
+
+
+def _audience(item: AudienceItem) -> Audience:
+    outline = AudienceOutline.model_validate_json(item.outline)
+    return Audience(**dict(outline), definition=_unpacked(item.definition))
+
+
+def _version(item: DefinitionVersionItem) -> DefinitionVersion:
+    return DefinitionVersion.model_validate({**json.loads(item.outline), "definition": _unpacked(item.definition)})
+
+
+def _packed(definition: Definition) -> bytes:
+    return zlib.compress(definition.model_dump_json().encode())
+
+
+def _unpacked(data: bytes) -> Definition:
+    return Definition.model_validate_json(zlib.decompress(data))

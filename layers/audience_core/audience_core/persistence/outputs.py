@@ -1,5 +1,6 @@
 """Outputs and connections in DynamoDB."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
@@ -10,6 +11,9 @@ from audience_core.domain.output import Connection, ConnectionStatus, Fault, Out
 from audience_core.errors import NotFoundError
 from audience_core.persistence.tables import bind
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, unchanged
+
+# As many as DynamoDB takes in one IN.
+_MAX_OPERANDS = 100
 
 
 class OutputItem(VersionedItem):
@@ -84,6 +88,20 @@ class DynamoOutputStore:
         found = (_connection(account_id, item) for item in items)
         wanted = (each for each in found if audience_id is None or each.audience_id == audience_id)
         return tuple(sorted(wanted, key=lambda c: (c.created_at, c.connection_id)))
+
+    def connections_of(self, account_id: AccountId, audience_ids: Collection[AudienceId]) -> tuple[Connection, ...]:
+        wanted = sorted(audience_ids)
+        found: list[Connection] = []
+        # DynamoDB looks through all of them, and sends those.
+        for start in range(0, len(wanted), _MAX_OPERANDS):
+            items = self._connections.query(
+                _partition(account_id),
+                ConnectionItem.sk.startswith("C#"),
+                ConnectionItem.audience_id.is_in(*wanted[start : start + _MAX_OPERANDS]),
+                consistent_read=True,
+            )
+            found += [_connection(account_id, item) for item in items]
+        return tuple(sorted(found, key=lambda c: (c.created_at, c.connection_id)))
 
     def save_connection(self, connection: Connection) -> Connection:
         saved = connection.model_copy(update={"version": connection.version + 1})

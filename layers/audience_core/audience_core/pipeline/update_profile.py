@@ -113,8 +113,15 @@ def _write(profile: Profile, key: RegisterKey, register: Register, delta: Delta)
         return
     profile.registers[key] = register
     delta.has_newer_times = True
-    if before is None or (before.value, before.is_deleted) != (register.value, register.is_deleted):
+    is_same = before is not None and (before.value, before.is_deleted) == (register.value, register.is_deleted)
+    if not is_same or _has_rivals(profile, key):
         delta.registers.add(key)
+
+
+def _has_rivals(profile: Profile, key: RegisterKey) -> bool:
+    """Whether other workspaces hold this, too: then a newer time alone can change which of them wins."""
+    others = profile.seen.keys() - {key.workspace_id}
+    return any(RegisterKey(other, key.kind, key.name) in profile.registers for other in others)
 
 
 def _add(profile: Profile, event: Event, ids: dict[bytes, Event], delta: Delta) -> None:
