@@ -7,6 +7,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from functions.audiences_api.handler import app as audiences
+from functions.jobs_api.handler import app as jobs
 from functions.outputs_api.handler import app as outputs
 from functions.workspaces_api.handler import app as workspaces
 
@@ -50,7 +51,7 @@ def build() -> dict[str, Any]:
     """The whole document, in a stable order."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
-    for app in (workspaces, audiences, outputs):
+    for app in (workspaces, audiences, outputs, jobs):
         part = _described(app)
         for path, operations in part["paths"].items():
             paths.setdefault(path, {}).update(operations)

@@ -22,6 +22,8 @@ from local.templates import Template, read_template
 STACK = "audiences"
 BUCKET = "local-artifacts"
 TRANSLATOR = Path(__file__).with_name("sam_to_cloudformation.py")
+# Each is a process of its own here.
+BACKFILL_CONCURRENCY = 3
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 Outputs = dict[str, str]
 
@@ -42,7 +44,11 @@ def deploy(app: App, emulator: Emulator, parameters: dict[str, str] | None = Non
 
 def _of_this_machine(app: App, emulator: Emulator) -> dict[str, str]:
     """The parameters by which a template says where it runs, as far as this one has them."""
-    here = {"IdentityEndpoint": emulator.endpoint, "AllowPrivateEndpoints": "true"}
+    here = {
+        "IdentityEndpoint": emulator.endpoint,
+        "AllowPrivateEndpoints": "true",
+        "BackfillConcurrency": str(BACKFILL_CONCURRENCY),
+    }
     declared = read_template(app.template).get("Parameters", {})
     return {name: value for name, value in here.items() if name in declared}
 

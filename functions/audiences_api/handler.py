@@ -20,6 +20,7 @@ from audience_core import wiring
 from audience_core.api import cursor, edge
 from audience_core.api.etag import etag, optional_version, required_version
 from audience_core.api.idempotency import once
+from audience_core.api.job_views import VersionView, version_view
 from audience_core.api.principal import principal_of
 from audience_core.api.problem import CONTENT_TYPE
 from audience_core.api.views import (
@@ -39,11 +40,13 @@ from audience_core.api.views import (
 from audience_core.domain.audience import Audience, AudienceKind, AudienceStatus
 from audience_core.domain.ids import AccountId, AudienceId, Mpid, WorkspaceId
 from audience_core.evaluation.explanation import Explanation
-from audience_core.management import audiences, listings, members
+from audience_core.management import audiences, edits, jobs, listings, members
+from audience_core.management import dry_run as dry_running
 from audience_core.management import explain as explaining
 from audience_core.management import preview as previewing
 from audience_core.management import tags as tagging
-from audience_core.management.audiences import AudienceEdit, Cloning, NewAudience
+from audience_core.management.audiences import AudienceEdit, Cloning, NewAudience, Restoration
+from audience_core.management.dry_run import DryRun
 from audience_core.management.ordering import Sort, SortKey
 from audience_core.management.preview import Draft, Preview
 
@@ -109,7 +112,7 @@ def list_audiences(
     after: Next = None,
 ) -> AudienceList:
     """Figures are some seconds old; those of a single audience are exact."""
-    stores = wiring.stores()
+    stores, now = wiring.stores(), edge.now()
     tags = sorted(edge.repeated(app.current_event.raw_event, "tag"))
     listing = f"audiences {[kind, scope, status, workspace, tags, q, sort]}"
     found = listings.page(
@@ -129,10 +132,11 @@ def list_audiences(
         Sort.parse(sort),
         cursor.decode(listing, after),
         limit,
-        edge.milliseconds(edge.now()),
+        edge.milliseconds(now),
     )
+    calculating = jobs.calculating(_jobs(), _account_id(), [each.audience for each in found.page.items], now)
     return AudienceList(
-        items=tuple(map(audience_row, found.page.items)),
+        items=tuple(audience_row(each, calculating.get(each.audience.audience_id)) for each in found.page.items),
         next=cursor.encode(listing, found.page.next),
         active=found.active,
         active_cap=found.active_cap,
@@ -152,11 +156,41 @@ def get_audience(audience_id: int) -> Response[AudienceView]:
 
 
 @app.patch("/v1/audiences/<audience_id>", summary="Change an audience", tags=["audiences"])
-def edit_audience(audience_id: int, body: AudienceEdit, if_match: IfMatch = None) -> Response[AudienceView]:
-    """Changing what an active audience means evaluates every profile of the account anew."""
-    stores, version = wiring.stores(), required_version(if_match)
-    audience = (_account_id(), AudienceId(audience_id))
-    audiences.edit(stores.audiences, stores.workspaces, stores.workflows, *audience, version, body, edge.now())
+def edit_audience(
+    audience_id: int,
+    body: AudienceEdit,
+    if_match: IfMatch = None,
+    dry_run: Annotated[bool, Query(description="Save nothing; tell who would join and leave")] = False,
+) -> Response[AudienceView | DryRun]:
+    """A new meaning of an active audience is staged: it takes over, all at once, when its members are known.
+
+    Until then the audience keeps its definition and its members.
+    """
+    of, audience = wiring.stores(), (_account_id(), AudienceId(audience_id))
+    if dry_run:
+        stores = of.accounts, of.audiences, of.workspaces, of.profiles
+        return _plain(dry_running.dry_run(*stores, *audience, optional_version(if_match), body, edge.now()))
+    version = required_version(if_match)
+    audiences.edit(of.audiences, of.workspaces, of.workflows, *audience, version, body, edge.now())
+    return _ok(AudienceId(audience_id))
+
+
+@app.get("/v1/audiences/<audience_id>/versions", summary="List the versions of a definition", tags=["audiences"])
+def list_versions(audience_id: int) -> Listing[VersionView]:
+    """Every definition that was live or staged while the audience was active, by number."""
+    store, account_id = wiring.stores().audiences, _account_id()
+    audience = store.get(account_id, AudienceId(audience_id))
+    versions = {each.number: each for each in store.list_versions(account_id, audience.audience_id)}
+    versions[audience.definition_version] = edits.live_version(audience)
+    return Listing(items=tuple(version_view(versions[number], audience) for number in sorted(versions)))
+
+
+@app.post("/v1/audiences/<audience_id>/restore", summary="Go back to a former definition", tags=["audiences"])
+def restore_audience(audience_id: int, body: Restoration, if_match: IfMatch = None) -> Response[AudienceView]:
+    """As an edit to what that version says, which becomes a new version."""
+    of, audience, version = wiring.stores(), (_account_id(), AudienceId(audience_id)), optional_version(if_match)
+    stores = of.audiences, of.workspaces, of.workflows
+    audiences.restore(*stores, *audience, version, body.version, edge.now())
     return _ok(AudienceId(audience_id))
 
 
@@ -280,15 +314,23 @@ def _account_id() -> AccountId:
 
 
 def _view(audience_id: AudienceId) -> AudienceView:
-    stores, now_ms = wiring.stores(), edge.milliseconds(edge.now())
-    return audience_view(
-        listings.one(stores.audiences, stores.outputs, stores.memberships, _account_id(), audience_id, now_ms)
-    )
+    of, account_id, now = wiring.stores(), _account_id(), edge.now()
+    found = listings.one(of.audiences, of.outputs, of.memberships, account_id, audience_id, edge.milliseconds(now))
+    return audience_view(found, jobs.calculating(_jobs(), account_id, [found.audience], now).get(audience_id))
 
 
-def _ok(audience_id: AudienceId) -> Response[AudienceView]:
+def _jobs() -> jobs.JobStores:
+    of = wiring.stores()
+    return jobs.JobStores(of.jobs, of.audiences, of.workflows)
+
+
+def _ok(audience_id: AudienceId) -> Response[Any]:
     view = _view(audience_id)
     return Response(HTTPStatus.OK, "application/json", view, {"ETag": etag(view.version)})
+
+
+def _plain(body: DryRun) -> Response[AudienceView | DryRun]:
+    return Response(HTTPStatus.OK, "application/json", body)
 
 
 def _created(make: Callable[[], AudienceView], now: datetime) -> Response[AudienceView]:

@@ -1,4 +1,4 @@
-"""One page of the backfill of an account: evaluates stored profiles against the current definitions."""
+"""Goes on with one part of a backfill: as many pages of profiles as fit into one invocation."""
 
 import time
 from typing import Any
@@ -9,9 +9,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
 from audience_core.domain.ids import AccountId
-from audience_core.pipeline.reevaluate import backfill_page
+from audience_core.domain.job import JobStep
+from audience_core.pipeline.backfill_parts import Order, note_error, work
 
-PROFILES_PER_PAGE = 200
+# A page begins only with this much time left to finish it.
+RESERVE_MS = 30_000
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -19,13 +21,24 @@ copy_config_to_registered_loggers(logger, include={"audience_core"})
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """`event`: account_id, bucket and, after the first page, cursor and the count so far."""
-    count, cursor = backfill_page(
-        wiring.pipeline(),
-        AccountId(event["account_id"]),
-        event["bucket"],
-        event.get("cursor"),
-        PROFILES_PER_PAGE,
-        time.time_ns() // 1_000_000,
+    """`event`: step, account_id, program_version, token, and the part's first and last bucket."""
+    order = Order(
+        account_id=AccountId(event["account_id"]),
+        program_version=event["program_version"],
+        token=event["token"],
+        step=JobStep(event["step"]),
+        first=event["first"],
+        last=event["last"],
     )
-    return {**event, "cursor": cursor, "count": event.get("count", 0) + count, "is_done": cursor is None}
+    started = _now_ms()
+    until_ms = started + max(0, context.get_remaining_time_in_millis() - RESERVE_MS)
+    try:
+        part = work(wiring.backfill(), order, _now_ms, until_ms)
+    except Exception as error:
+        note_error(wiring.backfill(), order, f"{type(error).__name__}: {error}")
+        raise
+    return {**event, "is_done": part.is_done, "waits": not part.is_done and _now_ms() < until_ms}
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

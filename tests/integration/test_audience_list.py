@@ -86,6 +86,7 @@ def test_a_row_has_every_column_of_the_list(call: Caller, stack: SimpleNamespace
 
     instants = {name: row.pop(name) for name in ("created_at", "updated_at", "activated_at")}
     assert all(instants.values())
+    assert row.pop("calculating")["id"] == "backfill-1"
     assert row == {
         "id": 1,
         "name": "Players",
@@ -103,6 +104,8 @@ def test_a_row_has_every_column_of_the_list(call: Caller, stack: SimpleNamespace
         "connected_outputs": 1,
         "faults": [],
         "created_by": "client-1",
+        "definition_version": 1,
+        "staged_version": None,
         "version": 1,
     }
 

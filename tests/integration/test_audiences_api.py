@@ -61,11 +61,15 @@ def test_an_audience_is_drafted_activated_edited_and_deleted(call: Caller, stack
     assert (created.status, created.body["status"], created.body["size"]) == (201, "draft", None)
     assert (activated.status, activated.body["status"], activated.body["size"]) == (200, "active", 0)
     assert activated.body["activated_at"].endswith("Z")
-    assert edited.body["definition"]["root"]["event"]["name"] == "purchase"
+    assert edited.body["definition"]["root"]["event"]["name"] == "Play Video"
+    assert (edited.body["definition_version"], edited.body["staged_version"]) == (1, 2)
+    calculating = {"id": "backfill-2", "state": "queued", "progress": 0.0}
+    assert edited.body["calculating"] in (calculating, calculating | {"state": "dead"})
     assert deleted.status == 204
     assert call("GET", path).status == 404
     assert runs(stack) == {
-        f"backfill-{ACCOUNT}-{version}": {"account_id": ACCOUNT, "program_version": version} for version in (1, 2, 3)
+        f"backfill-{ACCOUNT}-{version}": {"account_id": ACCOUNT, "program_version": version, "token": 1}
+        for version in (1, 2, 3)
     }
 
 

@@ -28,6 +28,7 @@ from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsReevaluationQueue, SqsWakeUpQueue
 from audience_core.pipeline.fan_out import FanOut
+from audience_core.pipeline.member_sets import MemberSets
 from functions.fan_out_changes import handler
 from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, a_connection, an_account, an_audience, an_output
 from tests.support.control_stack import create_history_table
@@ -66,9 +67,10 @@ class Stack:
         self.reevaluations_url = self._queue(name, {})
         self.wake_ups_url = self._queue(f"{name}.fifo", {"FifoQueue": "true"})
         self.profiles = DynamoProfileStore("profiles", "chunks", region)
+        audiences = DynamoAudienceStore("audiences", region)
         self.fan_out = FanOut(
             DynamoAccountStore("accounts", region),
-            DynamoAudienceStore("audiences", region),
+            audiences,
             DynamoOutputStore("outputs", region),
             DynamoHistoryStore("history", region),
             DynamoMembershipStore("memberships", "counts", region),
@@ -77,6 +79,7 @@ class Stack:
             SqsWakeUpQueue(self.wake_ups_url, region),
             DynamoIdentityStore("identities", region),
             self.profiles,
+            MemberSets(audiences),
         )
         self.fan_out.accounts.create(an_account())
         self.fan_out.outputs.save(an_output())

@@ -16,6 +16,7 @@ from audience_core.domain.stores import Page
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.audiences import DynamoAudienceStore
 from audience_core.persistence.history import DynamoHistoryStore
+from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.secrets import SecretsManagerStore
@@ -63,7 +64,8 @@ class WakeUpLog:
 
 def control_stack() -> SimpleNamespace:
     """Stores by the names that `wiring.Stores` has; to be emptied before each test."""
-    tables = {name: create_table(name) for name in ("accounts", "workspaces", "audiences", "outputs", "counts")}
+    names = ("accounts", "workspaces", "audiences", "outputs", "counts", "jobs")
+    tables = {name: create_table(name) for name in names}
     history = create_history_table()
     return SimpleNamespace(
         accounts=DynamoAccountStore(tables["accounts"], REGION),
@@ -73,6 +75,7 @@ def control_stack() -> SimpleNamespace:
         summaries=DynamoCountSummaries(tables["counts"], REGION),
         counts=DynamoMembershipStore("no member lists", tables["counts"], REGION),
         secrets=SecretsManagerStore(REGION),
+        jobs=DynamoJobStore(tables["jobs"], REGION),
         history=DynamoHistoryStore(history, REGION),
         tables=(*tables.values(), history),
     )

@@ -14,6 +14,7 @@ from audience_core.domain.stores import (
     EventQueue,
     HistoryStore,
     IdentityStore,
+    JobStore,
     LedgerStore,
     MarkStore,
     MembershipStore,
@@ -22,6 +23,7 @@ from audience_core.domain.stores import (
     RateStore,
     ReevaluationQueue,
     RequestStore,
+    RunFiles,
     SecretStore,
     WakeUpQueue,
     Workflows,
@@ -33,6 +35,7 @@ from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.audiences import DynamoAudienceStore
 from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.identities import DynamoIdentityStore
+from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.marks import DynamoMarkStore
 from audience_core.persistence.memberships import DynamoMembershipStore
@@ -40,11 +43,14 @@ from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue, SqsWakeUpQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
+from audience_core.persistence.run_files import S3RunFiles
 from audience_core.persistence.secrets import SecretsManagerStore
 from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
+from audience_core.pipeline.backfill import Backfill
 from audience_core.pipeline.fan_out import FanOut
+from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.process import Pipeline
 from audience_core.pipeline.programs import Programs
 
@@ -72,6 +78,8 @@ class Stores:
     summaries: CountSummaries
     ledger: LedgerStore
     wake_ups: WakeUpQueue
+    jobs: JobStore
+    run_files: RunFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,8 @@ def stores() -> Stores:
         summaries=DynamoCountSummaries(of["COUNTS_TABLE"], region),
         ledger=DynamoLedgerStore(of["LEDGER_TABLE"], region),
         wake_ups=SqsWakeUpQueue(of["WAKE_UPS_QUEUE_URL"], region),
+        jobs=DynamoJobStore(of["JOBS_TABLE"], region),
+        run_files=S3RunFiles(of["RUN_FILES_BUCKET"], region),
     )
 
 
@@ -133,9 +143,16 @@ def pipeline() -> Pipeline:
 def fan_out() -> FanOut:
     """What `pipeline.fan_out` works with."""
     of = stores()
-    control = (of.accounts, of.audiences, of.outputs)
+    control, sets = (of.accounts, of.audiences, of.outputs), MemberSets(of.audiences)
     derived = (of.history, of.memberships, of.ledger)
-    return FanOut(*control, *derived, of.reevaluations, of.wake_ups, of.identities, of.profiles)
+    return FanOut(*control, *derived, of.reevaluations, of.wake_ups, of.identities, of.profiles, sets)
+
+
+@cache
+def backfill() -> Backfill:
+    """What `pipeline.backfill` works with."""
+    of = stores()
+    return Backfill(pipeline(), of.audiences, of.memberships, of.jobs, of.run_files)
 
 
 @cache

@@ -68,7 +68,7 @@ class World:
     def members_at(self, at: int, limit: int = 100) -> Iterator[PastMembership]:
         cursor = None
         while True:
-            found = members_at(self.memberships, self.history, ACCOUNT, AUDIENCE, at, cursor, limit)
+            found = members_at(self.memberships, self.history, ACCOUNT, AUDIENCE, AUDIENCE, at, cursor, limit)
             assert len(found.items) <= limit
             yield from found.items
             cursor = found.next

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, Mpid
+from audience_core.domain.mpid_order import share_of_bucket
 from audience_core.domain.profile import BUCKETS, Profile, bucket_of
 from audience_core.domain.stores import Page
-from audience_core.management.sampling import Estimate, Sample, estimate, read, share_of_bucket
+from audience_core.management.sampling import Estimate, Sample, estimate, read
 
 ACCOUNT = AccountId(7)
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import count, pairwise
 from typing import Any
 
@@ -24,6 +25,7 @@ from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
+from audience_core.pipeline.member_sets import MemberSets
 from tests.support.control import (
     ACCOUNT,
     AUDIENCE,
@@ -63,7 +65,8 @@ class World:
             self.memberships, self.ledger, self.reevaluations, self.wake_ups,
             self.identities, self.profiles,
         ]  # fmt: skip
-        return FanOut(*(stores if calls is None else [Failing(store, calls) for store in stores]))
+        used: list[Any] = stores if calls is None else [Failing(store, calls) for store in stores]
+        return FanOut(*[*used, MemberSets(used[1])])
 
     def take(self, *changes: ProfileChange, now: int = NOW) -> None:
         fan_out(self.stores(), changes, now)
@@ -148,9 +151,10 @@ def test_joins_and_leaves_are_kept_with_their_instants_and_reasons() -> None:
 def test_the_history_is_written_before_the_member_list() -> None:
     world = World()
     joined = a_profile(audiences=[1], changes=(MembershipChange(AUDIENCE, True, NOW, Reason.EVENT),))
+    stores = replace(world.stores(), memberships=Failing(world.memberships, iter(())))
 
     with pytest.raises(ConnectionError):
-        fan_out(world.stores(calls_until_crash=2), [a_change(None, joined)], NOW)  # the account, the history
+        fan_out(stores, [a_change(None, joined)], NOW)
 
     assert len(world.history.newest(ACCOUNT, AUDIENCE, None, 10).items) == 1
     assert world.members() == ()

@@ -16,7 +16,6 @@ from audience_core.domain.profile import Profile
 from audience_core.errors import StaleVersionError
 from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.pipeline.process import process
-from audience_core.pipeline.reevaluate import backfill_page
 from tests.support.population import (
     ACCOUNT,
     DAY,
@@ -99,18 +98,6 @@ def test_history_is_archived_and_changes_no_audience() -> None:
 
     assert population.everybody() == []
     assert population.archive.batches == [batch]
-
-
-def test_new_definitions_reach_stored_profiles_by_backfill() -> None:
-    population = Population()
-    population.take([a_batch(1, user_attributes={"tier": "Gold"})])
-    population.activate(tier_is("gold"))
-    mpid = population.customer("c-1").mpid
-
-    looked_at, cursor = backfill_page(population.pipeline(), ACCOUNT, mpid & 63, None, 10, NOW)
-
-    assert (looked_at, cursor) == (1, None)
-    assert population.customer("c-1").memberships == {1}
 
 
 def test_two_workspaces_feed_one_profile_and_keep_their_attributes_apart() -> None:

@@ -11,8 +11,10 @@ from audience_core.api.edge import instant
 from audience_core.domain.account import Input, InputKind, Workspace
 from audience_core.domain.audience import Audience, AudienceKind, AudienceOutline, AudienceStatus, Tags
 from audience_core.domain.definition import Definition
+from audience_core.domain.job import JobState
 from audience_core.domain.membership import HistoryEntry, Membership, PastMembership, Reason
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output
+from audience_core.management.jobs import Report
 from audience_core.management.listings import Listed
 from audience_core.management.ordering import volatility
 from audience_core.outputs.registry import ConnectorKind
@@ -62,6 +64,14 @@ class Scope(StrEnum):
     MULTI = "multi"
 
 
+class JobProgressView(View):
+    """A job: its id, its state, and how far it has got, from 0 to 1."""
+
+    id: str
+    state: JobState
+    progress: float
+
+
 class AudienceRow(Versioned):
     """Args:
     external_name: what outputs see; `name` when none was given.
@@ -69,6 +79,9 @@ class AudienceRow(Versioned):
     kind: real-time ones are kept current.
     size, adds_24h, drops_24h: null for a draft, which has no members.
     volatility: (adds + drops) / size; null when the size is 0.
+    calculating: the job that brings it its members, or those of an edit; null when all are known.
+    definition_version: number of the live definition.
+    staged_version: number of the one that takes over when its members are known; null when there is none.
     faults: the connections that are faulted.
     """
 
@@ -85,12 +98,15 @@ class AudienceRow(Versioned):
     adds_24h: int | None
     drops_24h: int | None
     volatility: float | None
+    calculating: JobProgressView | None
     connected_outputs: int
     faults: tuple[str, ...]
     created_by: str
     created_at: datetime
     updated_at: datetime
     activated_at: datetime | None
+    definition_version: int
+    staged_version: int | None
 
 
 class AudienceView(AudienceRow):
@@ -238,7 +254,7 @@ def input_credential_view(an_input: Input, secret: str) -> InputCredentialView:
     return InputCredentialView(**dict(input_view(an_input)), secret=secret)
 
 
-def audience_row[A: AudienceOutline](listed: Listed[A]) -> AudienceRow:
+def audience_row[A: AudienceOutline](listed: Listed[A], calculating: Report | None) -> AudienceRow:
     audience, counts = listed.audience, listed.counts
     return AudienceRow(
         id=audience.audience_id,
@@ -254,18 +270,25 @@ def audience_row[A: AudienceOutline](listed: Listed[A]) -> AudienceRow:
         adds_24h=None if counts is None else counts.adds_24h,
         drops_24h=None if counts is None else counts.drops_24h,
         volatility=None if counts is None else volatility(counts),
+        calculating=None if calculating is None else _job_progress_view(calculating),
         connected_outputs=len({each.output_id for each in listed.connections}),
         faults=tuple(each.connection_id for each in listed.connections if each.fault),
         created_by=audience.created_by,
         created_at=audience.created_at,
         updated_at=audience.updated_at,
         activated_at=audience.activated_at,
+        definition_version=audience.definition_version,
+        staged_version=audience.staged.number if audience.staged else None,
         version=audience.version,
     )
 
 
-def audience_view(listed: Listed[Audience]) -> AudienceView:
-    return AudienceView(**dict(audience_row(listed)), definition=listed.audience.definition)
+def audience_view(listed: Listed[Audience], calculating: Report | None) -> AudienceView:
+    return AudienceView(**dict(audience_row(listed, calculating)), definition=listed.audience.definition)
+
+
+def _job_progress_view(report: Report) -> JobProgressView:
+    return JobProgressView(id=report.job.job_id, state=report.state, progress=report.progress)
 
 
 def member_view(membership: Membership | PastMembership) -> MemberView:

@@ -28,6 +28,31 @@ class AudienceStatus(StrEnum):
     ACTIVE = "active"
 
 
+class FormerSet(Record):
+    """A member set that was an audience's membership, at program versions `live_from <= v < live_until`.
+
+    One that was staged and never went live has an empty range.
+    """
+
+    member_set: AudienceId
+    live_from: int
+    live_until: int
+
+
+class Staged(Record):
+    """The version of an audience's definition that will be live once every profile was evaluated with it.
+
+    Args:
+        number: of the definition version.
+        member_set: who is in it is kept under this id, which nothing else has.
+        program_version: since which the account's program contains it.
+    """
+
+    number: int
+    member_set: AudienceId
+    program_version: int
+
+
 class AudienceOutline(Record):
     """An audience without its definition, which is all that a list needs of it.
 
@@ -38,6 +63,11 @@ class AudienceOutline(Record):
         tags: in the account's spelling of each (see `AudienceStore.spell`).
         program_version: version of the account's set of active definitions since which it is active as it stands.
         version: of the stored item, for conditional writes; the API's ETag.
+        definition_version: number of the definition; each that was active has its own, ascending.
+        member_set: id of the set of those who satisfy this very definition; 0: the audience's own id.
+        live_from: program version from which `member_set` is the audience's membership.
+        former_sets: the latest of the sets that were live before, ascending.
+        staged: what an edit made, until it takes over.
     """
 
     account_id: AccountId
@@ -55,6 +85,41 @@ class AudienceOutline(Record):
     activated_at: datetime | None = None
     program_version: int = 0
     version: int = 0
+    definition_version: int = 1
+    member_set: AudienceId = AudienceId(0)
+    live_from: int = 0
+    former_sets: tuple[FormerSet, ...] = ()
+    staged: Staged | None = None
+
+    @property
+    def live_set(self) -> AudienceId:
+        """The id under which its members are kept."""
+        return self.member_set or self.audience_id
+
+
+class DefinitionVersion(Record):
+    """A definition that an audience has, had or is about to have, with what it is read against; never changed."""
+
+    account_id: AccountId
+    audience_id: AudienceId
+    number: int
+    workspaces: tuple[WorkspaceId, ...]
+    inputs: tuple[InputId, ...]
+    definition: Definition
+    created_at: datetime
+
+
+class ProgramMark(Record):
+    """Where an account's set of active definitions stands.
+
+    Args:
+        version: advances with every change of it; profiles remember the one they were evaluated with.
+        published: the version of the latest change that asks for a backfill. When staged definitions take over, only
+            `version` advances: every profile was evaluated with them before.
+    """
+
+    version: int = 0
+    published: int = 0
 
 
 class Audience(AudienceOutline):

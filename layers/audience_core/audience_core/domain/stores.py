@@ -1,12 +1,12 @@
 """What the use cases need from the outside world; `persistence` implements it, `persistence.memory` for tests."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from audience_core.domain.account import Account, Client, ClientCredentials, Input, Workspace
-from audience_core.domain.audience import Audience, AudienceCounts, AudienceOutline
+from audience_core.domain.audience import Audience, AudienceCounts, AudienceOutline, DefinitionVersion, ProgramMark
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import (
     AccountId,
@@ -17,6 +17,7 @@ from audience_core.domain.ids import (
     OutputId,
     WorkspaceId,
 )
+from audience_core.domain.job import Job, Part
 from audience_core.domain.membership import HistoryEntry, Membership
 from audience_core.domain.messages import AcceptedBatch, Due, PipelineMessage, WakeUp
 from audience_core.domain.output import Connection, LedgerRow, Output, Target
@@ -128,11 +129,43 @@ class AudienceStore(AnswerStore, Protocol):
         Raise `ConflictError` when this would activate one more than `active_cap`, whoever else activates meanwhile.
         """
 
+    def advance(
+        self,
+        account_id: AccountId,
+        change: Callable[[int], Sequence[Audience]],
+        versions: Sequence[DefinitionVersion] = (),
+        active_cap: int | None = None,
+    ) -> tuple[Audience, ...]:
+        """Save audiences and definition versions, and advance the program, all in one transaction.
+
+        Args:
+            change: gives the audiences for the program version that the transaction makes; may be called repeatedly.
+
+        Raises:
+            StaleVersionError: one of the audiences was changed in between.
+            ConflictError: this would activate more than `active_cap`, whoever else activates meanwhile.
+        """
+
+    def take_over(self, mark: ProgramMark, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
+        """Save audiences of one account and advance the program version, but not `published`, in one transaction.
+
+        Raises:
+            StaleVersionError: the program no longer stands at `mark`, or an audience was changed in between.
+        """
+
     def delete(self, audience: Audience) -> None:
-        """Delete, and advance the program version when it was active."""
+        """Delete it with its definition versions, and advance the program version when it was active."""
+
+    def get_version(self, account_id: AccountId, audience_id: AudienceId, number: int) -> DefinitionVersion: ...
+
+    def list_versions(self, account_id: AccountId, audience_id: AudienceId) -> tuple[DefinitionVersion, ...]:
+        """By number; the definitions that were live or staged at one time."""
+
+    def program(self, account_id: AccountId) -> ProgramMark:
+        """Strongly consistent; zeros for an account that never activated an audience."""
 
     def program_version(self, account_id: AccountId) -> int:
-        """Strongly consistent; 0 for an account that never activated an audience."""
+        """`program` without when a backfill was asked for last."""
 
 
 class OutputStore(Protocol):
@@ -169,11 +202,53 @@ class SecretStore(Protocol):
 class Workflows(Protocol):
     """The state machines that the control path starts."""
 
-    def start_backfill(self, account_id: AccountId, program_version: int) -> str:
-        """Evaluate all profiles of the account against the program; the run's name. Starting twice starts one."""
+    def start_backfill(self, account_id: AccountId, program_version: int, token: int = 1) -> str:
+        """Evaluate all profiles of the account against the program; the run's name. Starting twice starts one.
+
+        Args:
+            token: of the job's attempt; another one has a run of its own.
+        """
+
+    def is_backfill_under_way(self, account_id: AccountId, program_version: int) -> bool:
+        """Whether the run of its first attempt was started and has not ended."""
 
     def start_connection_fill(self, account_id: AccountId, connection_id: ConnectionId, version: int) -> str:
         """Bring a connection's subscription and ledger in line with its status; the run's name."""
+
+
+class JobStore(Protocol):
+    def get(self, account_id: AccountId, job_id: str) -> Job: ...
+
+    def list(self, account_id: AccountId) -> tuple[Job, ...]:
+        """Jobs of the account, the latest first."""
+
+    def save(self, job: Job) -> Job:
+        """Store and return the next version; raise `StaleVersionError` when `version` is stale."""
+
+    def prolong(self, job: Job, lease_until: int) -> bool:
+        """Prolong the lease of a running job (UTC ms), unless it has ended or another attempt has begun: then False."""
+
+    def claim(self, part: Part) -> Part:
+        """The stored part, or this one when there is none, with a token by which all earlier claims are fenced off."""
+
+    def save_part(self, part: Part) -> None:
+        """Raise `StaleVersionError` when somebody has claimed the part since."""
+
+    def parts(self, account_id: AccountId, job_id: str) -> tuple[Part, ...]:
+        """By step and name."""
+
+    def backfilled(self, account_id: AccountId) -> int:
+        """The latest program version with which every profile was evaluated; 0 if none."""
+
+    def set_backfilled(self, account_id: AccountId, program_version: int) -> None:
+        """Never goes back."""
+
+
+class RunFiles(Protocol):
+    """Files by which the steps of a run hand work to each other."""
+
+    def put_lines(self, name: str, lines: Sequence[Mapping[str, Any]]) -> str:
+        """Write a JSON object a line; the name of the bucket that holds the file."""
 
 
 # Ingest ---------------------------------------------------------------------------------------------------------
@@ -262,6 +337,9 @@ class ProfileStore(Protocol):
         Seals the older part of an oversized timeline into chunks first (before the item, so that no reference dangles).
         """
 
+    def save_all(self, profiles: Sequence[Profile], now_ms: int) -> list[Mpid]:
+        """`save` each of them, many at a time; the mpids of those that somebody else wrote in between."""
+
     def delete(self, profile: Profile) -> None:
         """Remove a profile if it still has its version; raise `StaleVersionError` otherwise."""
 
@@ -272,6 +350,11 @@ class ProfileStore(Protocol):
         self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
     ) -> Page[Profile]:
         """Profiles of a bucket, ascending by the text of their mpids."""
+
+    def outlines(
+        self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
+    ) -> Page[Profile]:
+        """As `page`, without their timelines."""
 
     def stretch(
         self, account_id: AccountId, environment: Environment, bucket: int, after: Mpid | None, limit: int
@@ -330,6 +413,14 @@ class MembershipStore(Protocol):
         self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, limit: int
     ) -> Sequence[Membership]:
         """Members of one bucket of profiles, ascending by the text of their mpids, from the one after `after` on."""
+
+    def between(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, upto: Mpid | None
+    ) -> frozenset[Mpid]:
+        """Members of a bucket whose mpids' texts come after one and not after another; None: no limit."""
+
+    def forget(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> None:
+        """Delete the rows of a bucket, for a member list that nobody reads any more."""
 
     def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
         """Count joins and leaves of one bucket of profiles.

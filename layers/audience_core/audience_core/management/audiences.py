@@ -12,7 +12,7 @@ from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
 from audience_core.domain.stores import AccountStore, AudienceStore, OutputStore, Workflows, WorkspaceStore
 from audience_core.errors import ConflictError, InvalidInputError
-from audience_core.management import definitions
+from audience_core.management import definitions, edits
 from audience_core.management.problems import Problem
 from audience_core.management.versions import require_version
 
@@ -58,8 +58,18 @@ class Cloning(Record):
     name: ResourceName | None = None
 
 
-# Changing one of these can change who is a member.
-_MEANING = {"workspaces", "inputs", "definition"}
+class Restoration(Record):
+    """Args:
+    version: number of the definition version to go back to.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[int, Field(ge=1)]
+
+
+# What decides who is a member.
+_MEANING = frozenset(edits.Meaning.model_fields)
 
 
 def create(
@@ -118,6 +128,11 @@ def clone(
         "activated_at": None,
         "program_version": 0,
         "version": 0,
+        "definition_version": 1,
+        "member_set": AudienceId(0),
+        "live_from": 0,
+        "former_sets": (),
+        "staged": None,
     }
     return store.save(original.model_copy(update=changes))
 
@@ -132,20 +147,41 @@ def edit(
     change: AudienceEdit,
     now: datetime,
 ) -> Audience:
-    """Save the change; an active audience whose meaning it touches is published and filled anew."""
+    """Save the change. For an active audience, a new meaning is staged: it takes over when it has its members."""
     audience = store.get(account_id, audience_id)
     require_version(audience, version)
     changes = {name: value for name, value in change if value is not None}
     if change.tags is not None:
         changes["tags"] = store.spell(account_id, change.tags)
-    edited = audience.model_copy(update={**changes, "updated_at": now})
-    if not changes.keys() & _MEANING:
-        return store.save(edited)
-    require_sound(store, workspaces, account_id, edited, audience_id)
-    if edited.status is not AudienceStatus.ACTIVE:
-        return store.save(edited)
-    _require_active_parts(store, account_id, edited.definition)
-    return _publish(store, workflows, edited)
+    others = {name: value for name, value in changes.items() if name not in _MEANING}
+    described = audience.model_copy(update={**others, "updated_at": now})
+    before = edits.intended(store, audience)
+    wanted = before.model_copy(update={**changes, "updated_at": now})
+    if edits.meaning_of(wanted) == edits.meaning_of(before):
+        return store.save(described)
+    require_sound(store, workspaces, account_id, wanted, audience_id)
+    if audience.status is not AudienceStatus.ACTIVE:
+        return store.save(wanted)
+    _require_active_parts(store, account_id, wanted.definition)
+    staged = edits.stage(store, described, edits.meaning_of(wanted), now)
+    _fill(store, workflows, account_id)
+    return staged
+
+
+def restore(
+    store: AudienceStore,
+    workspaces: WorkspaceStore,
+    workflows: Workflows,
+    account_id: AccountId,
+    audience_id: AudienceId,
+    version: int | None,
+    number: int,
+    now: datetime,
+) -> Audience:
+    """Edit it to mean what a former version of its definition meant."""
+    found = store.get_version(account_id, audience_id, number)
+    change = AudienceEdit(**dict(edits.meaning_of(found)))
+    return edit(store, workspaces, workflows, account_id, audience_id, version, change, now)
 
 
 def activate(
@@ -162,7 +198,7 @@ def activate(
     audience = store.get(account_id, audience_id)
     require_version(audience, version)
     if audience.status is AudienceStatus.ACTIVE:
-        workflows.start_backfill(account_id, audience.program_version)
+        _fill(store, workflows, account_id)
         return audience
     require_sound(store, workspaces, account_id, audience, audience_id)
     _require_active_parts(store, account_id, audience.definition)
@@ -185,7 +221,10 @@ def deactivate(
         return audience
     _refuse_if_nested(store, audience, only_active=True)
     changes = {"status": AudienceStatus.DRAFT, "activated_at": None, "updated_at": now}
-    return _publish(store, workflows, audience.model_copy(update=changes))
+    draft, left = edits.deactivated(store, audience.model_copy(update=changes))
+    (saved,) = store.advance(account_id, draft, [left])
+    _fill(store, workflows, account_id)
+    return saved
 
 
 def delete(
@@ -206,13 +245,18 @@ def delete(
         raise ConflictError(f"the audience is connected to outputs: delete {names} first")
     store.delete(audience)
     if audience.status is AudienceStatus.ACTIVE:
-        workflows.start_backfill(account_id, store.program_version(account_id))
+        _fill(store, workflows, account_id)
 
 
-def _publish(store: AudienceStore, workflows: Workflows, audience: Audience, active_cap: int | None = None) -> Audience:
+def _publish(store: AudienceStore, workflows: Workflows, audience: Audience, active_cap: int) -> Audience:
     published = store.publish(audience, active_cap)
-    workflows.start_backfill(published.account_id, published.program_version)
+    _fill(store, workflows, published.account_id)
     return published
+
+
+def _fill(store: AudienceStore, workflows: Workflows, account_id: AccountId) -> None:
+    """Have all profiles evaluated with what was published last; one backfill is enough for everything before it."""
+    workflows.start_backfill(account_id, store.program(account_id).published)
 
 
 def _cap(accounts: AccountStore, account_id: AccountId) -> int:
@@ -234,8 +278,7 @@ def require_sound(
     problems = tuple(_source_problems(workspaces, account_id, audience))
     if problems:
         raise InvalidInputError("the audience cannot be drawn from these workspaces and inputs", problems)
-    others = {each.audience_id: each for each in store.list(account_id)}
-    definitions.require_sound(audience.definition, others, audience_id)
+    definitions.require_sound(audience.definition, edits.all_intended(store, account_id), audience_id)
 
 
 def _source_problems(
@@ -263,9 +306,13 @@ def _refuse_if_nested(store: AudienceStore, audience: Audience, *, only_active: 
     readers = [
         other
         for other in store.list(audience.account_id)
-        if audience.audience_id in definitions.nested(other.definition)
-        and (other.status is AudienceStatus.ACTIVE or not only_active)
+        if audience.audience_id in _nested(store, other) and (other.status is AudienceStatus.ACTIVE or not only_active)
     ]
     if readers:
         names = ", ".join(f"{reader.name} ({reader.audience_id})" for reader in readers)
         raise ConflictError(f"the audience is part of the definition of {names}")
+
+
+def _nested(store: AudienceStore, audience: Audience) -> frozenset[AudienceId]:
+    """The audiences it reads now, and those that it will read."""
+    return definitions.nested(audience.definition) | definitions.nested(edits.intended(store, audience).definition)

@@ -111,15 +111,28 @@ def one(
     """One audience, whose counts are exact as of now."""
     audience = audiences.get(account_id, audience_id)
     is_populated = audience.status is AudienceStatus.ACTIVE
-    counts = memberships.counts(account_id, audience_id, now_ms) if is_populated else None
+    counts = _counts(memberships, audience, now_ms) if is_populated else None
     return Listed(audience, counts, outputs.list_connections(account_id, audience_id))
+
+
+def _counts(memberships: MembershipStore, audience: Audience, now_ms: int) -> AudienceCounts:
+    figures = memberships.counts(audience.account_id, audience.audience_id, now_ms)
+    if audience.live_set == audience.audience_id:
+        return figures
+    return _combined(figures, memberships.counts(audience.account_id, audience.live_set, now_ms))
+
+
+def _combined(of_audience: AudienceCounts, of_set: AudienceCounts) -> AudienceCounts:
+    """The size is that of the live member set; joins and leaves are counted for the audience, whichever set is live."""
+    return of_audience.model_copy(update={"size": of_set.size})
 
 
 def _figures(
     summaries: CountSummaries, account_id: AccountId, audiences: Iterable[AudienceOutline], now_ms: int
 ) -> dict[AudienceId, AudienceCounts]:
-    active = [each.audience_id for each in audiences if each.status is AudienceStatus.ACTIVE]
-    return summaries.figures(account_id, active, now_ms)
+    sets = {each.audience_id: each.live_set for each in audiences if each.status is AudienceStatus.ACTIVE}
+    found = summaries.figures(account_id, {*sets, *sets.values()}, now_ms)
+    return {each: _combined(found[each], found[live_set]) for each, live_set in sets.items()}
 
 
 def _active(audiences: Iterable[AudienceOutline]) -> int:

@@ -31,13 +31,13 @@ def page(
     Raises:
         InvalidInputError: the instant is ahead, or before the history that is kept.
     """
-    audiences.get(account_id, audience_id)
+    live_set = audiences.get(account_id, audience_id).live_set
     if at is None:
-        return memberships.members(account_id, audience_id, cursor, limit)
+        return memberships.members(account_id, live_set, cursor, limit)
     moment = at if at.tzinfo else at.replace(tzinfo=UTC)
     _require_kept(moment, now, accounts.get(account_id).history_retention_days)
     at_ms = int(moment.timestamp() * 1000)
-    return members_at(memberships, store, account_id, audience_id, at_ms, cursor, limit)
+    return members_at(memberships, store, account_id, audience_id, live_set, at_ms, cursor, limit)
 
 
 def history(
@@ -61,6 +61,7 @@ def members_at(
     store: HistoryStore,
     account_id: AccountId,
     audience_id: AudienceId,
+    live_set: AudienceId,
     at_ms: int,
     cursor: str | None,
     limit: int,
@@ -70,6 +71,9 @@ def members_at(
     Rows of the member list are read before the history of the same profiles, and written after it: so every change that
     a row shows is found and undone.
 
+    Args:
+        live_set: the member set that is the audience's now.
+
     Returns:
         A page, which may be shorter than `limit`, even empty, though more follow.
     """
@@ -77,7 +81,7 @@ def members_at(
     found: list[PastMembership] = []
     looks = 0
     while bucket < BUCKETS and len(found) < limit and looks < _LOOKS:
-        stretch = _Stretch(memberships, store, account_id, audience_id, bucket)
+        stretch = _Stretch(memberships, store, account_id, audience_id, live_set, bucket)
         pasts, after = stretch.read(after, limit - len(found))
         members = [_membership_at(audience_id, *past, at_ms) for past in pasts]
         found += [each for each in members if each is not None]
@@ -111,14 +115,15 @@ class _Stretch:
         store: HistoryStore,
         account_id: AccountId,
         audience_id: AudienceId,
+        live_set: AudienceId,
         bucket: int,
     ) -> None:
         self._memberships, self._store = memberships, store
-        self._bucket = (account_id, audience_id, bucket)
+        self._rows, self._entries = (account_id, live_set, bucket), (account_id, audience_id, bucket)
 
     def read(self, after: Mpid | None, limit: int) -> tuple[list[_Past], Mpid | None]:
         """At most `limit` profiles, and the last of them; None for the last when the bucket is done."""
-        rows = {row.mpid: row for row in self._memberships.bucket_members(*self._bucket, after, limit)}
+        rows = {row.mpid: row for row in self._memberships.bucket_members(*self._rows, after, limit)}
         changed: dict[Mpid, Sequence[HistoryEntry]] = {}
         for mpid, entries in self._changed(after):
             changed[mpid] = entries
@@ -130,7 +135,7 @@ class _Stretch:
         return [(m, rows.get(m), changed.get(m, ())) for m in mpids], None if is_done else mpids[-1]
 
     def _changed(self, after: Mpid | None) -> Iterator[tuple[Mpid, Sequence[HistoryEntry]]]:
-        for mpid, entries in groupby(self._store.by_profile(*self._bucket, after), key=lambda entry: entry.mpid):
+        for mpid, entries in groupby(self._store.by_profile(*self._entries, after), key=lambda entry: entry.mpid):
             yield mpid, list(entries)
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId
+from audience_core.domain.mpid_order import share_of_bucket
 from audience_core.domain.profile import BUCKETS, Profile
 from audience_core.domain.stores import ProfileStore
 
 SAMPLE_SIZE = 2000
 PAGE_SIZE = 200
 _Z_95 = 1.959963984540054
-_HALF = 1 << 63  # mpids lie in [-_HALF, _HALF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +74,3 @@ def estimate(found: int, share: float) -> Estimate:
     root = math.sqrt(spread * (4 * found + spread))
     low, high = ((2 * found + spread + sign * root) / (2 * share) for sign in (-1, 1))
     return Estimate(round(found / share), max(found, math.floor(low)), math.ceil(high))
-
-
-def share_of_bucket(mpid: int) -> float:
-    """The share of a bucket's possible mpids whose text comes up to and including this one's."""
-    rank = _up_to(str(abs(mpid))) / _HALF
-    # The sign comes before all digits, so negative mpids are first, by the texts of what follows the sign.
-    return rank / 2 if mpid < 0 else 0.5 + rank / 2
-
-
-def _up_to(text: str) -> int:
-    """How many of the numbers from 1 to 2**63 - 1 have a text that does not come after this one."""
-    total = 0
-    for digits in range(1, len(str(_HALF)) + 1):
-        first, last = 10 ** (digits - 1), min(10**digits, _HALF) - 1
-        found = int(text[:digits]) if digits <= len(text) else int(text) * 10 ** (digits - len(text)) - 1
-        total += max(0, min(found, last) - first + 1)
-    return total

@@ -1,15 +1,25 @@
 """Audiences of an account in DynamoDB, the version of its set of active ones, and answers to repeated requests."""
 
+import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, TransactWriteError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from audience_core.domain.audience import Audience, AudienceOutline, AudienceStatus, require_room
+from audience_core.domain.audience import (
+    Audience,
+    AudienceOutline,
+    AudienceStatus,
+    DefinitionVersion,
+    ProgramMark,
+    require_room,
+)
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.stores import Answer
@@ -22,6 +32,10 @@ from audience_core.persistence.versions import VersionedItem, conflicts_raised, 
 _PROGRAM = "PROGRAM"
 _NEXT_ID = "NEXT_ID"
 _ATTEMPTS = 10
+_NUMBER_DIGITS = 8
+
+
+type _Marking = Callable[[TransactWrite], None]
 
 
 class AudienceItem(VersionedItem):
@@ -34,8 +48,22 @@ class AudienceItem(VersionedItem):
     definition = BinaryAttribute(legacy_encoding=False)
 
 
+class DefinitionVersionItem(Model):
+    """Args:
+    outline: JSON of a `DefinitionVersion` but for its definition, which is kept as that of an audience.
+    """
+
+    class Meta:
+        table_name = ""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    outline = UnicodeAttribute()
+    definition = BinaryAttribute(legacy_encoding=False)
+
+
 class CounterItem(Model):
-    """The last id; or the program version, with the number of active audiences as of it."""
+    """The last id; or the program version, with the last one published and the number of active audiences as of it."""
 
     class Meta:
         table_name = ""
@@ -44,11 +72,13 @@ class CounterItem(Model):
     sk = UnicodeAttribute(range_key=True)
     value = NumberAttribute(default=0)
     active = NumberAttribute(default=0)
+    published = NumberAttribute(null=True)
 
 
 class DynamoAudienceStore:
     def __init__(self, table_name: str, region: str | None = None) -> None:
         self._items = bind(AudienceItem, table_name, region)
+        self._versions = bind(DefinitionVersionItem, table_name, region)
         self._counters = bind(CounterItem, table_name, region)
         self._spellings = Spellings(table_name, region)
         self._answers = Answers(table_name, region)
@@ -89,40 +119,64 @@ class DynamoAudienceStore:
         return saved
 
     def publish(self, audience: Audience, active_cap: int | None = None) -> Audience:
-        added = int(audience.status is AudienceStatus.ACTIVE) - int(self._was_active(audience))
+        def change(version: int) -> Sequence[Audience]:
+            return [audience.model_copy(update={"program_version": version})]
+
+        return self.advance(audience.account_id, change, active_cap=active_cap)[0]
+
+    def advance(
+        self,
+        account_id: AccountId,
+        change: Callable[[int], Sequence[Audience]],
+        versions: Sequence[DefinitionVersion] = (),
+        active_cap: int | None = None,
+    ) -> tuple[Audience, ...]:
         for _ in range(_ATTEMPTS):
-            program = self._program(audience.account_id)
-            before = int(program.value)
+            program = self._program(account_id)
+            after = int(program.value) + 1
+            changed = change(after)
+            added = sum(_is_active(each) - self._was_active(each) for each in changed)
             require_room(int(program.active), active_cap if added > 0 else None)
-            saved = audience.model_copy(update={"version": audience.version + 1, "program_version": before + 1})
+            mark = ProgramMark(version=after, published=after)
             try:
-                with self._transaction() as transaction:
-                    transaction.save(self._item(saved), condition=unchanged(audience.version))
-                    transaction.update(
-                        program,
-                        actions=[CounterItem.value.set(before + 1), CounterItem.active.add(added)],
-                        condition=CounterItem.value == before if before else CounterItem.pk.does_not_exist(),
-                    )
-                return saved
+                return self._write(changed, versions, self._marked(program, mark, added))
             except TransactWriteError as error:
-                self._raise_unless_overtaken(audience, error)
+                self._raise_unless_overtaken(changed, error)
         raise ConflictError("too many audiences of the account are being published at once: try again")
+
+    def take_over(self, mark: ProgramMark, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
+        program = self._counters(_partition(audiences[0].account_id), _PROGRAM, value=mark.version)
+        after = mark.model_copy(update={"version": mark.version + 1})
+        with conflicts_raised():
+            return self._write(audiences, (), self._marked(program, after, 0))
 
     def delete(self, audience: Audience) -> None:
         item = self._items(_partition(audience.account_id), _sort_key(audience.audience_id))
-        with conflicts_raised():
-            if audience.status is not AudienceStatus.ACTIVE:
+        if audience.status is AudienceStatus.ACTIVE:
+            self._delete_active(audience, item)
+        else:
+            with conflicts_raised():
                 item.delete(condition=unchanged(audience.version))
-                return
-            with self._transaction() as transaction:
-                transaction.delete(item, condition=unchanged(audience.version))
-                transaction.update(
-                    self._counters(_partition(audience.account_id), _PROGRAM),
-                    actions=[CounterItem.value.add(1), CounterItem.active.add(-1)],
-                )
+        with self._versions.batch_write() as batch:
+            for version in self._version_items(audience.account_id, audience.audience_id):
+                batch.delete(version)
+
+    def get_version(self, account_id: AccountId, audience_id: AudienceId, number: int) -> DefinitionVersion:
+        try:
+            item = self._versions.get(_partition(account_id), _version_key(audience_id, number), consistent_read=True)
+        except DoesNotExist as error:
+            raise NotFoundError(f"audience {audience_id} has no version {number}") from error
+        return _version(item)
+
+    def list_versions(self, account_id: AccountId, audience_id: AudienceId) -> tuple[DefinitionVersion, ...]:
+        return tuple(map(_version, self._version_items(account_id, audience_id)))
+
+    def program(self, account_id: AccountId) -> ProgramMark:
+        program = self._program(account_id)
+        return ProgramMark(version=int(program.value), published=int(program.published or program.value))
 
     def program_version(self, account_id: AccountId) -> int:
-        return int(self._program(account_id).value)
+        return self.program(account_id).version
 
     def claim_answer(self, account_id: AccountId, key: str, fingerprint: str, now: datetime) -> Answer | None:
         return self._answers.claim(account_id, key, fingerprint, now)
@@ -151,15 +205,69 @@ class DynamoAudienceStore:
         outlines = (AudienceOutline.model_validate_json(item.outline) for item in stored)
         return any(each.status is AudienceStatus.ACTIVE for each in outlines)
 
-    def _raise_unless_overtaken(self, audience: Audience, error: TransactWriteError) -> None:
+    def _write(
+        self, audiences: Sequence[Audience], versions: Sequence[DefinitionVersion], program: _Marking
+    ) -> tuple[Audience, ...]:
+        saved = tuple(each.model_copy(update={"version": each.version + 1}) for each in audiences)
+        with self._transaction() as transaction:
+            for audience in saved:
+                transaction.save(self._item(audience), condition=unchanged(audience.version - 1))
+            for version in versions:
+                transaction.save(self._version_item(version))
+            program(transaction)
+        return saved
+
+    def _delete_active(self, audience: Audience, item: AudienceItem) -> None:
+        for _ in range(_ATTEMPTS):
+            program = self._program(audience.account_id)
+            after = int(program.value) + 1
+            mark_program = self._marked(program, ProgramMark(version=after, published=after), -1)
+            try:
+                with self._transaction() as transaction:
+                    transaction.delete(item, condition=unchanged(audience.version))
+                    mark_program(transaction)
+                return
+            except TransactWriteError as error:
+                self._raise_unless_overtaken([audience], error)
+        raise ConflictError("too many audiences of the account are being published at once: try again")
+
+    @staticmethod
+    def _marked(program: CounterItem, mark: ProgramMark, added: int) -> _Marking:
+        """What moves the program on to a mark, unless it has moved since it was read."""
+        before = int(program.value)
+        is_unmoved: Condition = CounterItem.value == before if before else CounterItem.pk.does_not_exist()
+        actions: list[Action] = [
+            CounterItem.value.set(mark.version),
+            CounterItem.published.set(mark.published),
+            CounterItem.active.add(added),
+        ]
+        return lambda transaction: transaction.update(program, actions=actions, condition=is_unmoved)
+
+    def _raise_unless_overtaken(self, audiences: Sequence[Audience], error: TransactWriteError) -> None:
         """Another audience of the account published in between is no conflict, only a newer program version."""
         if not is_condition_failure(error):
             raise error
-        stored = self._items.query(
-            _partition(audience.account_id), AudienceItem.sk == _sort_key(audience.audience_id), consistent_read=True
+        for audience in audiences:
+            stored = self._items.query(
+                _partition(audience.account_id),
+                AudienceItem.sk == _sort_key(audience.audience_id),
+                consistent_read=True,
+            )
+            if next((int(item.version) for item in stored), 0) != audience.version:
+                raise StaleVersionError("somebody else changed it in between: load it again") from error
+
+    def _version_item(self, version: DefinitionVersion) -> DefinitionVersionItem:
+        return self._versions(
+            _partition(version.account_id),
+            _version_key(version.audience_id, version.number),
+            outline=version.model_dump_json(exclude={"definition"}),
+            definition=_packed(version.definition),
         )
-        if next((int(item.version) for item in stored), 0) != audience.version:
-            raise StaleVersionError("somebody else changed it in between: load it again") from error
+
+    def _version_items(self, account_id: AccountId, audience_id: AudienceId) -> Iterable[DefinitionVersionItem]:
+        prefix = _version_key(audience_id, 0)[:-_NUMBER_DIGITS]
+        condition = DefinitionVersionItem.sk.startswith(prefix)
+        return self._versions.query(_partition(account_id), condition, consistent_read=True)
 
     def _item(self, audience: Audience) -> AudienceItem:
         return self._items(
@@ -167,7 +275,7 @@ class DynamoAudienceStore:
             _sort_key(audience.audience_id),
             version=audience.version,
             outline=audience.model_dump_json(exclude={"definition"}),
-            definition=zlib.compress(audience.definition.model_dump_json().encode()),
+            definition=_packed(audience.definition),
         )
 
     def _transaction(self) -> TransactWrite:
@@ -182,7 +290,26 @@ def _sort_key(audience_id: AudienceId) -> str:
     return f"A#{audience_id:010d}"
 
 
+def _version_key(audience_id: AudienceId, number: int) -> str:
+    return f"V#{audience_id:010d}#{number:0{_NUMBER_DIGITS}d}"
+
+
+def _is_active(audience: Audience) -> bool:
+    return audience.status is AudienceStatus.ACTIVE
+
+
 def _audience(item: AudienceItem) -> Audience:
     outline = AudienceOutline.model_validate_json(item.outline)
-    definition = Definition.model_validate_json(zlib.decompress(item.definition))
-    return Audience(**dict(outline), definition=definition)
+    return Audience(**dict(outline), definition=_unpacked(item.definition))
+
+
+def _version(item: DefinitionVersionItem) -> DefinitionVersion:
+    return DefinitionVersion.model_validate({**json.loads(item.outline), "definition": _unpacked(item.definition)})
+
+
+def _packed(definition: Definition) -> bytes:
+    return zlib.compress(definition.model_dump_json().encode())
+
+
+def _unpacked(data: bytes) -> Definition:
+    return Definition.model_validate_json(zlib.decompress(data))

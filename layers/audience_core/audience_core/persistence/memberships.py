@@ -85,6 +85,20 @@ class DynamoMembershipStore:
         rows = self._rows.query(pk, condition, limit=limit, consistent_read=True)
         return [Membership(audience_id, Mpid(int(row.sk)), int(row.since)) for row in rows]
 
+    def between(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, upto: Mpid | None
+    ) -> frozenset[Mpid]:
+        # "!" comes before every digit, so this is the least text after that of the mpid; and "~" comes after all.
+        first, last = "!" if after is None else f"{after}!", "~" if upto is None else str(upto)
+        condition = MembershipItem.sk.between(first, last)
+        rows = self._rows.query(_list(account_id, audience_id, bucket), condition, consistent_read=True)
+        return frozenset(Mpid(int(row.sk)) for row in rows)
+
+    def forget(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> None:
+        with self._rows.batch_write() as batch:
+            for row in self._rows.query(_list(account_id, audience_id, bucket), consistent_read=True):
+                batch.delete(row)
+
     def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
         pk = f"{account_id}#{audience_id}"
         self._add(pk, _size(bucket), steps, None)

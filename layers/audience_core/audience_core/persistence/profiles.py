@@ -2,13 +2,16 @@
 
 import base64
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import batched
 from typing import Any, cast
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DeleteError, PutError
+from pynamodb.exceptions import CancellationReason, DeleteError, PutError, TransactWriteError
+from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
 
 from audience_core.domain.event import Environment, Event, by_time
 from audience_core.domain.ids import DAY_MS, NEVER, AccountId, Mpid
@@ -18,12 +21,14 @@ from audience_core.domain.stores import Page
 from audience_core.errors import StaleVersionError
 from audience_core.persistence import cursors
 from audience_core.persistence.profile_codec import pack_state, pack_timeline, unpack_state, unpack_timeline
-from audience_core.persistence.tables import bind
+from audience_core.persistence.tables import bind, connection
 
 # A timeline larger than this is sealed into chunks, so that the item, its stream record and every write stay small.
 MAX_TIMELINE_BYTES = 48_000
 _LETTERS = {Environment.PRODUCTION: "p", Environment.DEVELOPMENT: "d"}
 _ENVIRONMENTS = {letter: environment for environment, letter in _LETTERS.items()}
+# A transaction holds 100 items and 4 MB; a profile has at most 48 kB of timeline, with few events far less.
+_LIGHT_EVENTS, _LIGHT_AT_ONCE, _HEAVY_AT_ONCE = 200, 100, 20
 # Chunks outlive the longest look-back; DynamoDB removes them afterwards.
 _CHUNK_DAYS = 100
 
@@ -68,6 +73,7 @@ class DynamoProfileStore:
     def __init__(self, table_name: str, chunks_table_name: str, region: str | None = None) -> None:
         self._items = bind(ProfileItem, table_name, region, due=_due_index())
         self._chunks = bind(ChunkItem, chunks_table_name, region)
+        self._region = region
 
     def load(self, account_id: AccountId, environment: Environment, mpids: Collection[Mpid]) -> dict[Mpid, Profile]:
         keys = [(partition(account_id, environment, bucket_of(mpid)), str(mpid)) for mpid in mpids]
@@ -76,27 +82,62 @@ class DynamoProfileStore:
 
     def save(self, profile: Profile, now_ms: int) -> Profile:
         self._seal(profile, now_ms)
-        opened = _open_tracks(profile)
-        due_at, version = profile.due_at, next_version(profile.version, now_ms)
-        item = self._items(
+        version = next_version(profile.version, now_ms)
+        try:
+            self._item(profile, version).save(condition=self._unchanged(profile))
+        except PutError as error:
+            # A live write may also meet a transaction of `save_all`.
+            if error.cause_response_code in ("ConditionalCheckFailedException", "TransactionConflictException"):
+                raise StaleVersionError("the profile was written in between") from error
+            raise
+        profile.version = version
+        return profile
+
+    def save_all(self, profiles: Sequence[Profile], now_ms: int) -> list[Mpid]:
+        """In transactions, because a request of its own for each costs more time than it takes to evaluate them."""
+        stale: list[Mpid] = []
+        for together in _in_transactions(profiles):
+            for profile in together:
+                self._seal(profile, now_ms)
+            saved = together
+            while blocked := self._save_unless_stale(saved, now_ms):
+                stale += blocked
+                saved = [each for each in saved if each.mpid not in blocked]
+            for profile in saved:
+                profile.version = next_version(profile.version, now_ms)
+        return stale
+
+    def _save_unless_stale(self, profiles: Sequence[Profile], now_ms: int) -> list[Mpid]:
+        """Save all or none; the mpids of those that stood in the way."""
+        if not profiles:
+            return []
+        try:
+            with TransactWrite(connection=connection(self._region)) as transaction:
+                for profile in profiles:
+                    item = self._item(profile, next_version(profile.version, now_ms))
+                    transaction.save(item, condition=self._unchanged(profile))
+        except TransactWriteError as error:
+            found = [p.mpid for p, why in zip(profiles, error.cancellation_reasons, strict=False) if _is_conflict(why)]
+            if not found:
+                raise
+            return found
+        return []
+
+    def _item(self, profile: Profile, version: int) -> ProfileItem:
+        due_at = profile.due_at
+        return self._items(
             partition(profile.account_id, profile.environment, bucket_of(profile.mpid)),
             str(profile.mpid),
             version=version,
             program=profile.program_version,
             state=pack_state(profile),
-            timeline=pack_timeline(opened.items()),
+            timeline=pack_timeline(_open_tracks(profile).items()),
             due_shard=f"{due_shard_of(profile.mpid):02d}" if due_at < NEVER else None,
             due_at=due_at if due_at < NEVER else None,
         )
-        unchanged = self._items.version == profile.version if profile.version else self._items.pk.does_not_exist()
-        try:
-            item.save(condition=unchanged)
-        except PutError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
-                raise StaleVersionError("the profile was written in between") from error
-            raise
-        profile.version = version
-        return profile
+
+    def _unchanged(self, profile: Profile) -> Condition:
+        return self._items.version == profile.version if profile.version else self._items.pk.does_not_exist()
 
     def delete(self, profile: Profile) -> None:
         pk = partition(profile.account_id, profile.environment, bucket_of(profile.mpid))
@@ -123,6 +164,18 @@ class DynamoProfileStore:
         )
         found = self._with_chunks([_profile(item) for item in rows])
         return Page(tuple(found), cursors.encode(rows.last_evaluated_key))
+
+    def outlines(
+        self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
+    ) -> Page[Profile]:
+        rows = self._items.query(
+            partition(account_id, environment, bucket),
+            limit=limit,
+            last_evaluated_key=cursors.decode(cursor),
+            consistent_read=True,
+            attributes_to_get=["pk", "sk", "version", "program", "state"],
+        )
+        return Page(tuple(_profile(item) for item in rows), cursors.encode(rows.last_evaluated_key))
 
     def stretch(
         self, account_id: AccountId, environment: Environment, bucket: int, after: Mpid | None, limit: int
@@ -160,6 +213,22 @@ class DynamoProfileStore:
             self._chunks(_chunk_key(profile), name, events=data, ttl=max(expires, now_ms // 1000)).save()
             profile.sealed = (*profile.sealed, ChunkRef(name, older[0].at, older[-1].at, len(older)))
             profile.sealed_ids |= {event.event_id for event in older}
+
+
+def _in_transactions(profiles: Sequence[Profile]) -> Iterator[list[Profile]]:
+    """So many that neither the items nor the bytes of a transaction go beyond what DynamoDB takes."""
+    heavy = [profile for profile in profiles if profile.sealed or _events(profile) > _LIGHT_EVENTS]
+    light = [profile for profile in profiles if not (profile.sealed or _events(profile) > _LIGHT_EVENTS)]
+    yield from map(list, batched(light, _LIGHT_AT_ONCE))
+    yield from map(list, batched(heavy, _HEAVY_AT_ONCE))
+
+
+def _events(profile: Profile) -> int:
+    return sum(map(len, profile.timeline.values()))
+
+
+def _is_conflict(reason: CancellationReason | None) -> bool:
+    return reason is not None and reason.code in ("ConditionalCheckFailed", "TransactionConflict")
 
 
 def _due_index() -> DueIndex:

@@ -25,12 +25,17 @@ class StepFunctionsWorkflows:
         # Made on first use: most functions start nothing, and a client costs a tenth of a second.
         return boto3.client("stepfunctions", region_name=self._region)
 
-    def start_backfill(self, account_id: AccountId, program_version: int) -> str:
+    def start_backfill(self, account_id: AccountId, program_version: int, token: int = 1) -> str:
+        name = f"backfill-{account_id}-{program_version}" + (f"-again-{token}" if token > 1 else "")
         return self._start(
-            self._backfill_arn,
-            f"backfill-{account_id}-{program_version}",
-            {"account_id": account_id, "program_version": program_version},
+            self._backfill_arn, name, {"account_id": account_id, "program_version": program_version, "token": token}
         )
+
+    def is_backfill_under_way(self, account_id: AccountId, program_version: int) -> bool:
+        try:
+            return self._status(self._backfill_arn, f"backfill-{account_id}-{program_version}") == "RUNNING"
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return False
 
     def start_connection_fill(self, account_id: AccountId, connection_id: ConnectionId, version: int) -> str:
         return self._start(
@@ -54,6 +59,9 @@ class StepFunctionsWorkflows:
         raise ConflictError(f"{name} failed {_ATTEMPTS} times: see its runs")
 
     def _is_dead(self, arn: str, run: str) -> bool:
+        return self._status(arn, run) in {"FAILED", "TIMED_OUT", "ABORTED"}
+
+    def _status(self, arn: str, run: str) -> str:
         execution = f"{arn.replace(':stateMachine:', ':execution:')}:{run}"
         status: str = self._client.describe_execution(executionArn=execution)["status"]
-        return status in {"FAILED", "TIMED_OUT", "ABORTED"}
+        return status

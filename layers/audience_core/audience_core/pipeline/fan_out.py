@@ -7,11 +7,11 @@ profile come in order; any record may come again, and everything here is harmles
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
-from audience_core.domain.membership import Membership
+from audience_core.domain.membership import Membership, MembershipChange, Reason
 from audience_core.domain.messages import Due, WakeUp
 from audience_core.domain.output import Connection, ConnectionStatus, Target, delivery_bucket_of
 from audience_core.domain.profile import Profile, bucket_of
@@ -31,6 +31,7 @@ from audience_core.domain.stores import (
 from audience_core.outputs.projection import Acceptance, project
 from audience_core.outputs.registry import acceptance_of
 from audience_core.pipeline.history import changes_between, record
+from audience_core.pipeline.member_sets import MemberSets, Tenures, live
 from audience_core.pipeline.reevaluate import due_soon
 from audience_core.pipeline.retire import clear
 
@@ -80,25 +81,67 @@ class FanOut:
     wake_ups: WakeUpQueue
     identities: IdentityStore
     profiles: ProfileStore
+    sets: MemberSets
 
 
 def fan_out(stores: FanOut, changes: Sequence[ProfileChange], now_ms: int) -> None:
-    """Bring everything derived up to the given records, which are in stream order."""
+    """Bring everything derived up to the given records, which are in stream order.
+
+    Member lists are kept by member set, those of staged definitions among them; partners and figures know audiences.
+    """
     by_account: dict[AccountId, list[ProfileChange]] = defaultdict(list)
     for change in changes:
         if change.new is None:
             clear(stores.identities, stores.profiles, change.profile)
         if change.profile.environment is Environment.PRODUCTION:
             by_account[change.profile.account_id].append(change)
-    for account_id, mine in by_account.items():
+    for account_id, of_sets in by_account.items():
+        known = stores.sets.at(account_id, max(_newest_program(change) for change in of_sets))
+        mine = [of_audiences(change, known) for change in of_sets]
         # Before the member lists: whoever reads a list and then the history finds the way back from it.
         changed = [each for change in mine for each in changes_between(change.old, change.new, change.at)]
         record(stores.history, stores.accounts, account_id, changed)
-        _update_members(stores.memberships, account_id, mine)
+        _update_members(stores.memberships, account_id, of_sets)
         _count(stores.memberships, account_id, mine)
+        _count(stores.memberships, account_id, [_of_unnamed_sets(change, known) for change in of_sets])
         _update_ledger(stores, account_id, mine, now_ms)
         _heal(stores, account_id, mine, now_ms)
         _visit_soon(stores.reevaluations, mine, now_ms)
+
+
+def of_audiences(change: ProfileChange, known: Tenures) -> ProfileChange:
+    """The record with audiences in the place of member sets.
+
+    A membership that differs for no reason of its own, because another set is the audience's now, has that of an edit.
+    """
+    old, new = (live(profile, known) if profile else None for profile in (change.old, change.new))
+    mapped = replace(change, old=old, new=new)
+    if new is not None:
+        told = {each.audience_id: each.is_member for each in new.changes}
+        differing = [(each, True) for each in mapped.joined()] + [(each, False) for each in mapped.left()]
+        untold = [
+            MembershipChange(each, is_member, change.at, Reason.EDIT)
+            for each, is_member in sorted(differing)
+            if told.get(each) is not is_member
+        ]
+        new.changes += tuple(untold)
+    return mapped
+
+
+def _of_unnamed_sets(change: ProfileChange, known: Tenures) -> ProfileChange:
+    """The record with only those member sets whose id is not that of their audience."""
+
+    def restricted(profile: Profile | None) -> Profile | None:
+        if profile is None:
+            return None
+        unnamed = {each for each in profile.memberships if each in known and known[each].audience_id != each}
+        return replace(profile, memberships=frozenset(unnamed))
+
+    return replace(change, old=restricted(change.old), new=restricted(change.new))
+
+
+def _newest_program(change: ProfileChange) -> int:
+    return max(profile.program_version for profile in (change.old, change.new) if profile)
 
 
 def _memberships(profile: Profile | None) -> frozenset[AudienceId]:

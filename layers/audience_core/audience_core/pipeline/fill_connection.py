@@ -8,9 +8,10 @@ from audience_core.domain.ids import AccountId, ConnectionId, Mpid
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, Target, delivery_bucket_of
 from audience_core.domain.profile import Profile
-from audience_core.domain.stores import LedgerStore, OutputStore, ProfileStore, WakeUpQueue
+from audience_core.domain.stores import AudienceStore, LedgerStore, OutputStore, ProfileStore, WakeUpQueue
 from audience_core.outputs.projection import Acceptance, project
 from audience_core.outputs.registry import acceptance_of
+from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.partner_link import find_connection
 
 PAGE = 200
@@ -18,6 +19,9 @@ PAGE = 200
 
 class FillStores(Protocol):
     """The stores that filling needs, under the names that `wiring.Stores` gives them."""
+
+    @property
+    def audiences(self) -> AudienceStore: ...
 
     @property
     def outputs(self) -> OutputStore: ...
@@ -97,7 +101,11 @@ def _desire_all(
     def desire(mpid: Mpid, target: Target | None, version: int) -> bool:
         return stores.ledger.desire(connection.account_id, connection.connection_id, mpid, target, version, now_ms)
 
-    targets = {p.mpid: project(p, connection.audience_id, connection, acceptance) for p in profiles}
+    def target_of(profile: Profile) -> Target | None:
+        return project(sets.live(profile), connection.audience_id, connection, acceptance)
+
+    sets = MemberSets(stores.audiences)
+    targets = {profile.mpid: target_of(profile) for profile in profiles}
     versions = {p.mpid: p.version for p in profiles}
     dirty = {mpid for mpid, target in targets.items() if desire(mpid, target, versions[mpid])}
     members = [mpid for mpid, target in targets.items() if target is not None]
@@ -107,7 +115,7 @@ def _desire_all(
         if profile is None:
             desire(mpid, None, versions[mpid])
         elif profile.version != versions[mpid]:
-            desire(mpid, project(profile, connection.audience_id, connection, acceptance), profile.version)
+            desire(mpid, target_of(profile), profile.version)
     return dirty
 
 

@@ -6,19 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from audience_core.domain.account import Account
 from audience_core.domain.event import Environment, EventBatch, Identity
 from audience_core.domain.ids import DAY_MS, AccountId, Mpid
 from audience_core.domain.messages import AcceptedBatch, PipelineMessage, Reevaluation, Release
 from audience_core.domain.profile import Delta, Profile
 from audience_core.domain.stores import Archive, EventQueue, IdentityRow, IdentityStore, ProfileStore
 from audience_core.errors import StaleVersionError
-from audience_core.evaluation.compiler import compile_program
-from audience_core.evaluation.incremental import evaluate
-from audience_core.evaluation.program import Program
 from audience_core.identity.merge import release
 from audience_core.identity.resolve import Resolution, candidates, resolve
-from audience_core.pipeline.programs import Programs
+from audience_core.pipeline.evaluate_profile import evaluate_profile
+from audience_core.pipeline.programs import Definitions, Programs
 from audience_core.pipeline.update_profile import combine, prune, update
 from audience_core.pipeline.wire.batch import read_batch
 
@@ -84,10 +81,7 @@ def process(pipeline: Pipeline, messages: Sequence[PipelineMessage], now_ms: int
     accepted = [message for message in messages if isinstance(message, AcceptedBatch)]
     pipeline.archive.put(accepted)
     for (account_id, environment), work in _by_population(messages).items():
-        account, program = pipeline.programs.current(account_id)
-        if environment is Environment.DEVELOPMENT:
-            program = compile_program(0, (), account.look_back_days)
-        group = _Group(pipeline, account, environment, program, now_ms)
+        group = _Group(pipeline, pipeline.programs.current(account_id), environment, now_ms)
         group.finish(work)
 
 
@@ -110,12 +104,10 @@ def _by_population(messages: Iterable[PipelineMessage]) -> dict[tuple[AccountId,
 class _Group:
     """The messages of one account and environment."""
 
-    def __init__(
-        self, pipeline: Pipeline, account: Account, environment: Environment, program: Program, now_ms: int
-    ) -> None:
-        self._pipeline, self._account, self._environment = pipeline, account, environment
-        self._program, self._now = program, now_ms
-        self._horizon = now_ms - account.look_back_days * DAY_MS
+    def __init__(self, pipeline: Pipeline, definitions: Definitions, environment: Environment, now_ms: int) -> None:
+        self._pipeline, self._definitions, self._environment = pipeline, definitions, environment
+        self._account, self._now = definitions.account, now_ms
+        self._horizon = now_ms - self._account.look_back_days * DAY_MS
 
     def finish(self, work: _Work) -> None:
         for _ in range(MAX_ROUNDS):
@@ -184,15 +176,19 @@ class _Group:
 
     def _evaluate(self, profile: Profile, delta: Delta) -> bool:
         """Bring memberships up to date; whether there is anything new to store."""
-        evaluation = evaluate(self._program, profile, delta, self._now)
-        is_same = (evaluation.agenda, evaluation.agenda_until) == (profile.agenda, profile.agenda_until)
-        if delta.is_empty and is_same and not evaluation.changes and profile.program_version == self._program.version:
-            return False
-        profile.memberships, profile.changes = evaluation.memberships, evaluation.changes
-        profile.agenda, profile.agenda_until = evaluation.agenda, evaluation.agenda_until
-        profile.program_version = self._program.version
-        prune(profile, self._horizon)
-        return True
+        if self._environment is Environment.DEVELOPMENT:  # its users are in no audience
+            is_news = not delta.is_empty
+        else:
+            self._keep_up_with(profile)
+            is_news = evaluate_profile(self._definitions, profile, delta, self._now)
+        if is_news:
+            prune(profile, self._horizon)
+        return is_news
+
+    def _keep_up_with(self, profile: Profile) -> None:
+        """Never evaluate with older definitions than somebody else did: memberships would flip back for a moment."""
+        if profile.program_version > self._definitions.program.version:
+            self._definitions = self._pipeline.programs.current(self._account.account_id)
 
     def _tell_identities(self, mpid: Mpid, turn: _Turn) -> None:
         """Identities that moved: rows drop their former holder, other profiles are told to let go."""

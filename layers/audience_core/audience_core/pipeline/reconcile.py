@@ -92,10 +92,11 @@ def _check_stretch(of: Reconciliation, account_id: AccountId, chance: random.Ran
     # Behind a point that few come after the stretch begins anew.
     profiles = profiles or of.profiles.stretch(*where, None, STRETCH)
     findings.profiles += len(profiles)
-    _, program = of.programs.current(account_id)
+    program = of.programs.current(account_id).program
     for profile in profiles:
         findings.memberships_repaired += _repaired(of, program, profile)
-    wanted = [(audience_id, profile.mpid) for profile in profiles for audience_id in profile.memberships]
+    # Sets that definitions no longer have may be in profiles, but have no lists.
+    wanted = [(each, profile.mpid) for profile in profiles for each in profile.memberships & program.trees.keys()]
     missing = set(wanted) - of.memberships.listed(account_id, wanted)
     findings.rows_repaired += _mend_rows(of, account_id, missing)
 
@@ -131,8 +132,8 @@ def from_scratch(program: Program, profile: Profile, now: int) -> Evaluation:
 
 
 def _in_turn(of: Reconciliation, account_ids: Iterable[AccountId], limit: int) -> list[tuple[AccountId, AudienceId]]:
-    """The audiences after those of the last run, and from the first again."""
-    everything = [(a, each.audience_id) for a in account_ids for each in of.audiences.list(a)]
+    """The live member sets of audiences, after those of the last run, and from the first again."""
+    everything = sorted((a, each.live_set) for a in account_ids for each in of.audiences.outlines(a))
     last = tuple(map(int, (of.marks.get(_MARK) or "0#0").split("#")))
     chosen = [*(each for each in everything if each > last), *(each for each in everything if each <= last)][:limit]
     if chosen:
@@ -193,7 +194,9 @@ def _version(profile: Profile | None) -> int:
 
 
 def _since(of: Reconciliation, account_id: AccountId, audience_id: AudienceId, mpid: Mpid) -> int:
-    entries = of.history.of_profile(account_id, audience_id, mpid, None, 1).items
+    tenure = of.programs.current(account_id).known.get(audience_id)
+    owner = tenure.audience_id if tenure else audience_id
+    entries = of.history.of_profile(account_id, owner, mpid, None, 1).items
     return entries[0].at if entries and entries[0].is_member else of.clock()
 
 

@@ -5,12 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from audience_core.domain.event import Environment
-from audience_core.domain.ids import AccountId
-from audience_core.domain.messages import Due, Reevaluation
+from audience_core.domain.messages import Due
 from audience_core.domain.profile import DUE_SHARDS, Profile
 from audience_core.domain.stores import MarkStore, ProfileStore, ReevaluationQueue
-from audience_core.pipeline.process import Pipeline, process
 
 # A run looks so far ahead that one run may fail to come. What is queued is hidden until it is due.
 LOOK_AHEAD_MS = 150_000
@@ -19,7 +16,7 @@ SOON_MS = LOOK_AHEAD_MS + 60_000
 # When next to nothing waits, profiles overdue for so long were lost: they are queued again, at most so often.
 LOST_AFTER_MS = 120_000
 SEARCH_EVERY_MS = 600_000
-_QUIET_MESSAGES = 100
+_QUIET_MESSAGES = 20
 _PAGE = 2000
 _MARK = "reevaluate_due"
 
@@ -105,19 +102,3 @@ def due_soon(old: Profile | None, new: Profile | None, now_ms: int) -> Iterator[
     """A profile that a write made fall due so soon that the runs may miss it."""
     if new is not None and new.due_at < now_ms + SOON_MS and (old is None or old.due_at != new.due_at):
         yield Due(new.account_id, new.mpid, new.due_at)
-
-
-def backfill_page(
-    pipeline: Pipeline, account_id: AccountId, bucket: int, cursor: str | None, limit: int, now_ms: int
-) -> tuple[int, str | None]:
-    """Evaluate a page of an account's profiles against its current definitions.
-
-    Returns:
-        How many profiles were looked at, and where the next page begins (None: the bucket is done).
-    """
-    _, program = pipeline.programs.current(account_id)
-    page = pipeline.profiles.page(account_id, Environment.PRODUCTION, bucket, cursor, limit)
-    outdated = [profile for profile in page.items if profile.program_version < program.version]
-    if outdated:
-        process(pipeline, [Reevaluation(account_id, profile.mpid) for profile in outdated], now_ms)
-    return len(page.items), page.next

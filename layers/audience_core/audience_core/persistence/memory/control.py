@@ -1,10 +1,17 @@
 """The stores of the control path in memory, keeping the promises of those in AWS."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from audience_core.domain.account import Account, Client, Input, Record, Workspace
-from audience_core.domain.audience import Audience, AudienceOutline, AudienceStatus, require_room
+from audience_core.domain.audience import (
+    Audience,
+    AudienceOutline,
+    AudienceStatus,
+    DefinitionVersion,
+    ProgramMark,
+    require_room,
+)
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, InputId, OutputId, WorkspaceId
 from audience_core.domain.output import Connection, Output
 from audience_core.domain.stores import Answer
@@ -34,6 +41,12 @@ class _Versioned[R: Record]:
         saved = resource.model_copy(update={"version": self._version(resource) + 1})
         self._stored[self._key(resource)] = saved
         return saved
+
+    def save_all(self, resources: Sequence[R]) -> tuple[R, ...]:
+        """All or none."""
+        for resource in resources:
+            self._require_unchanged(resource)
+        return tuple(self.save(resource) for resource in resources)
 
     def delete(self, resource: R) -> None:
         self._require_unchanged(resource)
@@ -124,7 +137,8 @@ class MemoryWorkspaceStore:
 class MemoryAudienceStore:
     def __init__(self) -> None:
         self._audiences = _Versioned[Audience]("audience", lambda a: (a.account_id, a.audience_id), lambda a: a.version)
-        self._programs: dict[AccountId, int] = {}
+        self._programs: dict[AccountId, ProgramMark] = {}
+        self._versions: dict[tuple[AccountId, AudienceId, int], DefinitionVersion] = {}
         self._last_ids: dict[AccountId, int] = {}
         self._spellings: dict[tuple[AccountId, str], str] = {}
         self._answers: dict[tuple[AccountId, str], tuple[Answer, datetime]] = {}
@@ -150,21 +164,59 @@ class MemoryAudienceStore:
         return tuple(dict.fromkeys(self._spellings.setdefault((account_id, fold(tag)), tag) for tag in tags))
 
     def publish(self, audience: Audience, active_cap: int | None = None) -> Audience:
-        others = [each for each in self.list(audience.account_id) if each.status is AudienceStatus.ACTIVE]
-        if audience.status is AudienceStatus.ACTIVE and audience.audience_id not in {o.audience_id for o in others}:
-            require_room(len(others), active_cap)
-        version = self.program_version(audience.account_id) + 1
-        saved = self._audiences.save(audience.model_copy(update={"program_version": version}))
-        self._programs[audience.account_id] = version
+        def change(version: int) -> Sequence[Audience]:
+            return [audience.model_copy(update={"program_version": version})]
+
+        return self.advance(audience.account_id, change, active_cap=active_cap)[0]
+
+    def advance(
+        self,
+        account_id: AccountId,
+        change: Callable[[int], Sequence[Audience]],
+        versions: Sequence[DefinitionVersion] = (),
+        active_cap: int | None = None,
+    ) -> tuple[Audience, ...]:
+        version = self.program_version(account_id) + 1
+        changed = change(version)
+        before = {each.audience_id for each in self.list(account_id) if each.status is AudienceStatus.ACTIVE}
+        if {each.audience_id for each in changed if each.status is AudienceStatus.ACTIVE} - before:
+            require_room(len(before), active_cap)
+        saved = self._audiences.save_all(changed)
+        self._versions |= {(each.account_id, each.audience_id, each.number): each for each in versions}
+        self._programs[account_id] = ProgramMark(version=version, published=version)
+        return saved
+
+    def take_over(self, mark: ProgramMark, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
+        account_id = audiences[0].account_id
+        if self.program(account_id) != mark:
+            raise StaleVersionError("the program has changed in between")
+        saved = self._audiences.save_all(audiences)
+        self._programs[account_id] = mark.model_copy(update={"version": mark.version + 1})
         return saved
 
     def delete(self, audience: Audience) -> None:
         self._audiences.delete(audience)
         if audience.status is AudienceStatus.ACTIVE:
-            self._programs[audience.account_id] = self.program_version(audience.account_id) + 1
+            version = self.program_version(audience.account_id) + 1
+            self._programs[audience.account_id] = ProgramMark(version=version, published=version)
+        owner = audience.account_id, audience.audience_id
+        self._versions = {key: each for key, each in self._versions.items() if key[:2] != owner}
+
+    def get_version(self, account_id: AccountId, audience_id: AudienceId, number: int) -> DefinitionVersion:
+        found = self._versions.get((account_id, audience_id, number))
+        if found is None:
+            raise NotFoundError(f"audience {audience_id} has no version {number}")
+        return found
+
+    def list_versions(self, account_id: AccountId, audience_id: AudienceId) -> tuple[DefinitionVersion, ...]:
+        owner = account_id, audience_id
+        return tuple(each for key, each in sorted(self._versions.items()) if key[:2] == owner)
+
+    def program(self, account_id: AccountId) -> ProgramMark:
+        return self._programs.get(account_id, ProgramMark())
 
     def program_version(self, account_id: AccountId) -> int:
-        return self._programs.get(account_id, 0)
+        return self.program(account_id).version
 
     def claim_answer(self, account_id: AccountId, key: str, fingerprint: str, now: datetime) -> Answer | None:
         known, expires_at = self._answers.get((account_id, key), (None, now))
@@ -240,8 +292,11 @@ class MemoryWorkflows:
     def __init__(self) -> None:
         self.started: list[str] = []
 
-    def start_backfill(self, account_id: AccountId, program_version: int) -> str:
-        return self._start(f"backfill-{account_id}-{program_version}")
+    def start_backfill(self, account_id: AccountId, program_version: int, token: int = 1) -> str:
+        return self._start(f"backfill-{account_id}-{program_version}" + (f"-again-{token}" if token > 1 else ""))
+
+    def is_backfill_under_way(self, account_id: AccountId, program_version: int) -> bool:
+        return f"backfill-{account_id}-{program_version}" in self.started
 
     def start_connection_fill(self, account_id: AccountId, connection_id: ConnectionId, version: int) -> str:
         return self._start(f"fill-{account_id}-{connection_id}-{version}")

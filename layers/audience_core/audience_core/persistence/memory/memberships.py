@@ -44,6 +44,18 @@ class MemoryMembershipStore:
         rest = [each for each in here if after is None or str(each.mpid) > str(after)]
         return sorted(rest, key=lambda each: str(each.mpid))[:limit]
 
+    def between(
+        self, account_id: AccountId, audience_id: AudienceId, bucket: int, after: Mpid | None, upto: Mpid | None
+    ) -> frozenset[Mpid]:
+        everybody = len(self._rows.get((account_id, audience_id), {}))
+        rows = self.bucket_members(account_id, audience_id, bucket, after, everybody)
+        return frozenset(each.mpid for each in rows if upto is None or str(each.mpid) <= str(upto))
+
+    def forget(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> None:
+        rows = self._rows.get((account_id, audience_id), {})
+        for mpid in [each for each in rows if bucket_of(each) == bucket]:
+            del rows[mpid]
+
     def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
         counted = self._steps.setdefault(((account_id, audience_id), bucket), [])
         last = int(counted[-1].sequence) if counted else -1

@@ -35,6 +35,23 @@ class MemoryProfileStore:
         self._stored[key] = (profile.version, profile.program_version, profile.due_at, *packed)
         return profile
 
+    def save_all(self, profiles: Sequence[Profile], now_ms: int) -> list[Mpid]:
+        stale = []
+        for profile in profiles:
+            try:
+                self.save(profile, now_ms)
+            except StaleVersionError:
+                stale.append(profile.mpid)
+        return stale
+
+    def outlines(
+        self, account_id: AccountId, environment: Environment, bucket: int, cursor: str | None, limit: int
+    ) -> Page[Profile]:
+        page = self.page(account_id, environment, bucket, cursor, limit)
+        for profile in page.items:
+            profile.timeline = {}
+        return page
+
     def delete(self, profile: Profile) -> None:
         key = (profile.account_id, profile.environment, profile.mpid)
         if key not in self._stored or self._stored[key][0] != profile.version:

@@ -1,0 +1,100 @@
+"""Jobs and definition versions as the API shows them."""
+
+from datetime import datetime
+
+from audience_core.api.views import View
+from audience_core.domain.audience import Audience, DefinitionVersion
+from audience_core.domain.definition import Definition
+from audience_core.domain.job import JobKind, JobState, JobStep
+from audience_core.management.jobs import Report
+
+
+class JobStepView(View):
+    """Args:
+    progress: from 0 to 1.
+    looked_at: how many profiles; `written`: how many of them had to be.
+    errors: what the latest attempts at its unfinished parts failed of.
+    """
+
+    step: JobStep
+    progress: float
+    looked_at: int
+    written: int
+    errors: tuple[str, ...]
+
+
+class JobView(View):
+    """Args:
+    state: dead: nobody has worked on it for minutes; restart it.
+    progress: from 0 to 1.
+    attempt: from 1; each restart begins another.
+    error: why it failed or was cancelled; null otherwise.
+    """
+
+    id: str
+    kind: JobKind
+    state: JobState
+    progress: float
+    attempt: int
+    steps: tuple[JobStepView, ...]
+    connection_id: str | None
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class VersionView(View):
+    """Args:
+    state: live, staged (takes over when its members are known), or former.
+    """
+
+    number: int
+    state: str
+    workspaces: tuple[str, ...]
+    inputs: tuple[str, ...]
+    definition: Definition
+    created_at: datetime
+
+
+def job_view(report: Report) -> JobView:
+    job = report.job
+    return JobView(
+        id=job.job_id,
+        kind=job.kind,
+        state=report.state,
+        progress=report.progress,
+        attempt=job.token,
+        steps=tuple(
+            JobStepView(
+                step=each.step,
+                progress=each.progress,
+                looked_at=each.looked_at,
+                written=each.written,
+                errors=each.errors,
+            )
+            for each in report.steps
+        ),
+        connection_id=job.connection_id,
+        error=job.error or None,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+    )
+
+
+def version_view(version: DefinitionVersion, audience: Audience) -> VersionView:
+    if version.number == audience.definition_version:
+        state = "live"
+    elif audience.staged and version.number == audience.staged.number:
+        state = "staged"
+    else:
+        state = "former"
+    return VersionView(
+        number=version.number,
+        state=state,
+        workspaces=version.workspaces,
+        inputs=version.inputs,
+        definition=version.definition,
+        created_at=version.created_at,
+    )

@@ -1,0 +1,97 @@
+"""Long work on an account, which anybody can watch, stop and start again."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from audience_core.domain.account import Record
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
+
+
+class JobKind(StrEnum):
+    BACKFILL = "backfill"
+    CONNECTION_FILL = "connection_fill"
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DEAD = "dead"
+
+
+class JobStep(StrEnum):
+    """The passes of a job, in order; a connection fill has the last one only."""
+
+    EVALUATE = "evaluate"
+    SETTLE = "settle"
+    PUBLISH = "publish"
+
+
+# Under way, and so not to be started again.
+UNDER_WAY = frozenset({JobState.QUEUED, JobState.RUNNING})
+
+
+class Job(Record):
+    """Args:
+    target: what it works on: the program version of a backfill, the version of the connection of a fill.
+    after: backfill: the latest program version of which an earlier backfill came to its end.
+    token: fences off workers of an earlier attempt; every attempt has a greater one.
+    run: name of the execution that holds the lease; "" while queued.
+    lease_until: when nobody has prolonged the lease by then (UTC ms), the job is dead.
+    error: why it failed or was cancelled.
+    version: of the stored item, for conditional writes.
+    """
+
+    account_id: AccountId
+    job_id: str
+    kind: JobKind
+    state: JobState
+    target: int
+    after: int = 0
+    connection_id: ConnectionId | None = None
+    token: int = 1
+    run: str = ""
+    lease_until: int
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    error: str = ""
+    version: int = 0
+
+    def state_at(self, now_ms: int) -> JobState:
+        """The state as an observer sees it: work whose lease has run out is dead."""
+        is_dead = self.state in UNDER_WAY and self.lease_until < now_ms
+        return JobState.DEAD if is_dead else self.state
+
+
+class Part(Record):
+    """A share of a job's work in one step, as far as it has got.
+
+    Args:
+        token: of the attempt at this part that may save it; whoever claims the part raises it.
+        share: of the step's work, from 0 to 1.
+    cursor: where to go on; None at the beginning.
+        looked_at: how many profiles; `written`: how many of them had to be.
+        last: the profile looked at last in the bucket; None before the first.
+    pending: settling: rows of member lists (set, profile) that did not agree with their profiles yet.
+        progress: from 0 to 1.
+        error: of its latest failed attempt; "" after a success.
+    """
+
+    account_id: AccountId
+    job_id: str
+    step: JobStep
+    name: str
+    token: int = 0
+    bucket: int
+    share: float = 1.0
+    cursor: str | None = None
+    looked_at: int = 0
+    written: int = 0
+    last: Mpid | None = None
+    pending: tuple[tuple[AudienceId, Mpid], ...] = ()
+    progress: float = 0.0
+    is_done: bool = False
+    error: str = ""

@@ -1,0 +1,173 @@
+"""Long work as its owner sees it: how far it has got, why it stopped, and how to stop or start it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from audience_core.domain.audience import AudienceOutline, AudienceStatus
+from audience_core.domain.ids import AccountId, AudienceId
+from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState, JobStep, Part
+from audience_core.domain.stores import AudienceStore, JobStore, Workflows
+from audience_core.errors import ConflictError, NotFoundError
+
+# How much of a backfill's time each pass takes, about.
+_WEIGHTS = {JobStep.EVALUATE: 0.6, JobStep.SETTLE: 0.2, JobStep.PUBLISH: 0.2}
+_QUEUED_FOR = timedelta(minutes=3)
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """Args:
+    errors: what the latest attempts at its unfinished parts failed of, each text once.
+    """
+
+    step: JobStep
+    progress: float
+    looked_at: int
+    written: int
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A job as of an instant; `progress` from 0 to 1."""
+
+    job: Job
+    state: JobState
+    progress: float
+    steps: tuple[StepReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobStores:
+    """What watching jobs needs of the outside world."""
+
+    jobs: JobStore
+    audiences: AudienceStore
+    workflows: Workflows
+
+
+def get(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
+    return _report(stores.jobs, _find(stores, account_id, job_id, now), now)
+
+
+def list_all(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[Report, ...]:
+    """The latest first; the backfill that was asked for last is among them even if it was never started."""
+    found = list(stores.jobs.list(account_id))
+    published = stores.audiences.program(account_id).published
+    if published and backfill_id(published) not in {job.job_id for job in found}:
+        found.insert(0, _find(stores, account_id, backfill_id(published), now))
+    return tuple(_report(stores.jobs, job, now) for job in found)
+
+
+def cancel(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
+    """Raise `ConflictError` when it has ended already."""
+    job = _find(stores, account_id, job_id, now)
+    if job.state_at(_ms(now)) not in UNDER_WAY:
+        raise ConflictError(f"the job is {job.state_at(_ms(now))}: there is nothing to cancel")
+    changes = {"state": JobState.CANCELLED, "ended_at": now, "error": "cancelled on request"}
+    return _report(stores.jobs, stores.jobs.save(job.model_copy(update=changes)), now)
+
+
+def restart(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
+    """Go on where it stopped.
+
+    Raises:
+        ConflictError: it is under way, has succeeded, or a later job does its work.
+    """
+    job = _find(stores, account_id, job_id, now)
+    state = job.state_at(_ms(now))
+    if state in UNDER_WAY or state is JobState.SUCCEEDED:
+        raise ConflictError(f"the job is {state}: there is nothing to restart")
+    published = stores.audiences.program(account_id).published
+    if job.kind is JobKind.BACKFILL and job.target != published:
+        raise ConflictError(f"{backfill_id(published)} does its work: restart that, should it have stopped")
+    changes = {
+        "state": JobState.QUEUED,
+        "token": job.token + 1,
+        "run": "",
+        "lease_until": _ms(now + _QUEUED_FOR),
+        "ended_at": None,
+        "error": "",
+    }
+    queued = stores.jobs.save(job.model_copy(update=changes))
+    _start(stores.workflows, queued)
+    return _report(stores.jobs, queued, now)
+
+
+def calculating(
+    stores: JobStores, account_id: AccountId, audiences: Iterable[AudienceOutline], now: datetime
+) -> dict[AudienceId, Report]:
+    """The job that brings members, for each audience that has not all yet, those of a staged definition included."""
+    backfilled = stores.jobs.backfilled(account_id)
+    waiting = [each.audience_id for each in audiences if _awaits(each) > backfilled]
+    if not waiting:
+        return {}
+    published = stores.audiences.program(account_id).published
+    return dict.fromkeys(waiting, get(stores, account_id, backfill_id(published), now))
+
+
+def _awaits(audience: AudienceOutline) -> int:
+    """The program version that must be backfilled for it to be complete."""
+    if audience.status is not AudienceStatus.ACTIVE:
+        return 0
+    return audience.staged.program_version if audience.staged else audience.program_version
+
+
+def backfill_id(program_version: int) -> str:
+    return f"backfill-{program_version}"
+
+
+def _start(workflows: Workflows, job: Job) -> None:
+    if job.kind is JobKind.BACKFILL:
+        workflows.start_backfill(job.account_id, job.target, job.token)
+    elif job.connection_id is not None:
+        workflows.start_connection_fill(job.account_id, job.connection_id, job.target)
+
+
+def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Job:
+    """The stored job; or the one that was asked for and has not stored itself yet, or never will."""
+    try:
+        return stores.jobs.get(account_id, job_id)
+    except NotFoundError:
+        published = stores.audiences.program(account_id).published
+        if not published or job_id != backfill_id(published):
+            raise
+    is_under_way = stores.workflows.is_backfill_under_way(account_id, published)
+    return Job(
+        account_id=account_id,
+        job_id=job_id,
+        kind=JobKind.BACKFILL,
+        state=JobState.QUEUED,
+        target=published,
+        after=stores.jobs.backfilled(account_id),
+        lease_until=_ms(now + _QUEUED_FOR) if is_under_way else 0,
+        created_at=now if is_under_way else datetime.fromtimestamp(0, UTC),
+    )
+
+
+def _report(jobs: JobStore, job: Job, now: datetime) -> Report:
+    parts = jobs.parts(job.account_id, job.job_id)
+    steps = tuple(_step(step, [part for part in parts if part.step is step]) for step in _steps(job))
+    state = job.state_at(_ms(now))
+    weight = sum(_WEIGHTS[each.step] for each in steps)
+    done = sum(_WEIGHTS[each.step] * each.progress for each in steps) / weight
+    return Report(job, state, 1.0 if state is JobState.SUCCEEDED else min(done, 1.0), steps)
+
+
+def _steps(job: Job) -> tuple[JobStep, ...]:
+    return tuple(JobStep) if job.kind is JobKind.BACKFILL else (JobStep.PUBLISH,)
+
+
+def _step(step: JobStep, parts: list[Part]) -> StepReport:
+    return StepReport(
+        step,
+        min(1.0, sum(part.share * part.progress for part in parts)),
+        sum(part.looked_at for part in parts),
+        sum(part.written for part in parts),
+        tuple(sorted({part.error for part in parts if part.error})),
+    )
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)

@@ -1,0 +1,200 @@
+"""Evaluates every profile of an account with its definitions, in parts that go on where they stopped.
+
+A backfill has three passes. The first evaluates; the second waits until member lists show it; then staged definitions
+take over in one transaction; the third writes the profiles for which that makes a difference, so that the profiles
+table's stream tells of exactly those. Live events meet the same definitions meanwhile: whoever evaluates a profile
+first, the other finds nothing to do.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from audience_core.domain.audience import Audience, FormerSet, ProgramMark
+from audience_core.domain.event import Environment
+from audience_core.domain.ids import AccountId
+from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState
+from audience_core.domain.profile import BUCKETS
+from audience_core.domain.stores import AudienceStore, JobStore, MembershipStore, RunFiles
+from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
+from audience_core.pipeline.process import Pipeline
+
+LEASE_MS = 180_000
+# Below this many profiles in a bucket its neighbours go into the same part.
+_SMALL_BUCKET, _NEIGHBOURS = 50, 16
+_FORMER_SETS = 50
+
+logger = logging.getLogger(__name__)
+
+
+class Go(StrEnum):
+    """What a run does next."""
+
+    ON = "on"
+    NOWHERE = "nowhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """What a backfill needs of the outside world."""
+
+    pipeline: Pipeline
+    audiences: AudienceStore
+    memberships: MembershipStore
+    jobs: JobStore
+    files: RunFiles
+
+
+class NotOursError(ConflictError):
+    """The job was cancelled, or another attempt has taken over: stop working on it."""
+
+
+def job_id_of(program_version: int) -> str:
+    return f"backfill-{program_version}"
+
+
+def require_ours(jobs: JobStore, account_id: AccountId, program_version: int, token: int, now_ms: int) -> Job:
+    """The running job of this attempt, with its lease prolonged; raise `NotOursError` when it is not that any more."""
+    job = jobs.get(account_id, job_id_of(program_version))
+    if job.token != token or not jobs.prolong(job, now_ms + LEASE_MS):
+        raise NotOursError(f"{job.job_id} is {job.state}, in attempt {job.token}")
+    return job
+
+
+# Its steps ------------------------------------------------------------------------------------------------------
+
+
+def plan(
+    stores: Backfill, account_id: AccountId, program_version: int, token: int, run: str, now: datetime
+) -> dict[str, Any]:
+    """Take the job's lease and write the list of its parts.
+
+    Returns:
+        `go`; and if that is on: where the list is, and the `token` by which this run's workers are known.
+    """
+    job = _lease(stores.jobs, account_id, program_version, token, run, now)
+    if job is None:
+        return {"go": Go.NOWHERE}
+    name = f"jobs/{account_id}/{job.job_id}/{job.token}.jsonl"
+    bucket = stores.files.put_lines(name, _parts(stores.pipeline, account_id))
+    return {"go": Go.ON, "bucket": bucket, "key": name, "token": job.token}
+
+
+def take_over(stores: Backfill, account_id: AccountId, program_version: int, token: int, now: datetime) -> Go:
+    """Make staged definitions live, all at once; whether there is anything to publish.
+
+    Between two attempts at it anything may happen: what it does depends only on what is stored.
+    """
+    job = require_ours(stores.jobs, account_id, program_version, token, _ms(now))
+    while True:
+        mark = stores.audiences.program(account_id)
+        staged = [each for each in stores.audiences.list(account_id) if each.staged]
+        if mark.published != job.target:
+            return Go.NOWHERE
+        if not staged:
+            return Go.ON if mark.version > mark.published else Go.NOWHERE
+        changed = [_live(stores.audiences, each, mark) for each in staged]
+        try:
+            stores.audiences.take_over(mark, changed)
+        except StaleVersionError:
+            continue
+        logger.info("staged definitions took over", extra={"account_id": account_id, "count": len(changed)})
+        return Go.ON
+
+
+def finish(stores: Backfill, account_id: AccountId, program_version: int, token: int, now: datetime) -> JobState:
+    """Succeeded; or cancelled, because a later change of the definitions has a backfill that does this one's work."""
+    require_ours(stores.jobs, account_id, program_version, token, _ms(now))
+    job = stores.jobs.get(account_id, job_id_of(program_version))
+    published = stores.audiences.program(account_id).published
+    if published != job.target:
+        error = f"definitions changed meanwhile: {job_id_of(published)} does its work, too"
+        return _end(stores.jobs, job, JobState.CANCELLED, error, now)
+    stores.jobs.set_backfilled(account_id, job.target)
+    return _end(stores.jobs, job, JobState.SUCCEEDED, "", now)
+
+
+def fail(jobs: JobStore, account_id: AccountId, job_id: str, run: str, error: str, now: datetime) -> None:
+    """Note why, unless the job has ended or belongs to another run."""
+    try:
+        job = jobs.get(account_id, job_id)
+    except NotFoundError:
+        return
+    if job.run in ("", run) and job.state in UNDER_WAY:
+        _end(jobs, job, JobState.FAILED, error or "the reason is in the log", now)
+
+
+def _lease(
+    jobs: JobStore, account_id: AccountId, program_version: int, token: int, run: str, now: datetime
+) -> Job | None:
+    """The job as this run's, or None when it is another's or has ended."""
+    try:
+        job = jobs.get(account_id, job_id_of(program_version))
+    except NotFoundError:
+        job = _new_job(jobs, account_id, program_version, now)
+    if job.token != token or job.state not in UNDER_WAY:
+        return None
+    if job.run not in ("", run) and job.lease_until >= _ms(now):
+        return None
+    # A run that takes over from a dead one must not be disturbed by it, should it only have slept.
+    fence = job.token if job.run in ("", run) else job.token + 1
+    changes = {
+        "state": JobState.RUNNING,
+        "run": run,
+        "token": fence,
+        "lease_until": _ms(now) + LEASE_MS,
+        "started_at": now,
+        "error": "",
+    }
+    return jobs.save(job.model_copy(update=changes))
+
+
+def _new_job(jobs: JobStore, account_id: AccountId, program_version: int, now: datetime) -> Job:
+    return Job(
+        account_id=account_id,
+        job_id=job_id_of(program_version),
+        kind=JobKind.BACKFILL,
+        state=JobState.QUEUED,
+        target=program_version,
+        after=jobs.backfilled(account_id),
+        lease_until=_ms(now) + LEASE_MS,
+        created_at=now,
+    )
+
+
+def _parts(pipeline: Pipeline, account_id: AccountId) -> list[dict[str, int]]:
+    """Ranges of buckets; mpids are random, so one bucket tells how full all are."""
+    few = pipeline.profiles.outlines(account_id, Environment.PRODUCTION, 0, None, _SMALL_BUCKET)
+    width = _NEIGHBOURS if len(few.items) < _SMALL_BUCKET else 1
+    return [{"first": first, "last": first + width - 1} for first in range(0, BUCKETS, width)]
+
+
+def _live(store: AudienceStore, audience: Audience, mark: ProgramMark) -> Audience:
+    staged = audience.staged
+    if staged is None:
+        raise ValueError("nothing is staged")
+    version = store.get_version(audience.account_id, audience.audience_id, staged.number)
+    takes_over = mark.version + 1
+    former = FormerSet(member_set=audience.live_set, live_from=audience.live_from, live_until=takes_over)
+    changes = {
+        "workspaces": version.workspaces,
+        "inputs": version.inputs,
+        "definition": version.definition,
+        "definition_version": staged.number,
+        "member_set": staged.member_set,
+        "program_version": staged.program_version,
+        "live_from": takes_over,
+        "former_sets": (*audience.former_sets, former)[-_FORMER_SETS:],
+        "staged": None,
+    }
+    return audience.model_copy(update=changes)
+
+
+def _end(jobs: JobStore, job: Job, state: JobState, error: str, now: datetime) -> JobState:
+    return jobs.save(job.model_copy(update={"state": state, "error": error, "ended_at": now})).state
+
+
+def _ms(now: datetime) -> int:
+    return int(now.timestamp() * 1000)

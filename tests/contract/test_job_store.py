@@ -1,0 +1,149 @@
+"""What every store of jobs promises."""
+
+from datetime import timedelta
+
+import pytest
+
+from audience_core.domain.ids import AudienceId, Mpid
+from audience_core.domain.job import Job, JobKind, JobState, JobStep, Part
+from audience_core.domain.stores import JobStore
+from audience_core.errors import NotFoundError, StaleVersionError
+from audience_core.persistence.jobs import DynamoJobStore
+from audience_core.persistence.memory.jobs import MemoryJobStore
+from tests.contract.conftest import CreateTable
+from tests.support.control import ACCOUNT, CONNECTION, NOW, OTHER_ACCOUNT
+
+LEASE = int(NOW.timestamp() * 1000)
+
+
+@pytest.fixture(params=["dynamo", "memory"])
+def store(request: pytest.FixtureRequest) -> JobStore:
+    if request.param == "memory":
+        return MemoryJobStore()
+    create_table: CreateTable = request.getfixturevalue("create_table")
+    return DynamoJobStore(create_table(f"jobs-{request.node.name}"), request.getfixturevalue("aws"))
+
+
+def a_job(**given: object) -> Job:
+    defaults = {
+        "account_id": ACCOUNT,
+        "job_id": "backfill-3",
+        "kind": JobKind.BACKFILL,
+        "state": JobState.RUNNING,
+        "target": 3,
+        "lease_until": LEASE,
+        "created_at": NOW,
+    }
+    return Job.model_validate(defaults | given)
+
+
+def a_part(**given: object) -> Part:
+    defaults = {
+        "account_id": ACCOUNT,
+        "job_id": "backfill-3",
+        "step": JobStep.EVALUATE,
+        "name": "08-15",
+        "bucket": 8,
+        "share": 0.125,
+    }
+    return Part.model_validate(defaults | given)
+
+
+def test_a_saved_job_is_found_in_its_account_alone(store: JobStore) -> None:
+    given = a_job(after=2, connection_id=CONNECTION, run="run-1", started_at=NOW, ended_at=NOW, error="no luck")
+
+    saved = store.save(given)
+
+    assert store.get(ACCOUNT, "backfill-3") == saved == given.model_copy(update={"version": 1})
+    with pytest.raises(NotFoundError):
+        store.get(OTHER_ACCOUNT, "backfill-3")
+
+
+def test_a_stale_save_conflicts(store: JobStore) -> None:
+    job = store.save(a_job())
+    store.save(job)
+
+    with pytest.raises(StaleVersionError):
+        store.save(job)
+
+
+def test_jobs_are_listed_the_latest_first(store: JobStore) -> None:
+    store.save(a_job(job_id="backfill-9"))
+    store.save(a_job(job_id="backfill-10", created_at=NOW + timedelta(seconds=1)))
+    store.save(a_job(account_id=OTHER_ACCOUNT))
+    store.claim(a_part())
+    store.set_backfilled(ACCOUNT, 3)
+
+    assert [job.job_id for job in store.list(ACCOUNT)] == ["backfill-10", "backfill-9"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_prolonged"),
+    [({}, True), ({"state": JobState.CANCELLED}, False), ({"token": 2}, False)],
+)
+def test_only_the_running_attempt_prolongs_its_lease(
+    store: JobStore, changes: dict[str, object], is_prolonged: bool
+) -> None:
+    job = store.save(a_job())
+    store.save(job.model_copy(update=changes))
+
+    assert store.prolong(job, LEASE + 5) is is_prolonged
+
+    assert store.get(ACCOUNT, "backfill-3").lease_until == LEASE + 5 * is_prolonged
+
+
+def test_a_lease_is_prolonged_beside_other_changes(store: JobStore) -> None:
+    job = store.save(a_job())
+
+    store.prolong(job, LEASE + 5)
+
+    store.save(job.model_copy(update={"state": JobState.CANCELLED}))
+
+
+def test_a_part_goes_on_where_it_was_saved(store: JobStore) -> None:
+    part = store.claim(a_part())
+    assert part == a_part(token=1)
+    further = part.model_copy(
+        update={
+            "bucket": 9,
+            "cursor": "here",
+            "last": Mpid(-5),
+            "looked_at": 7,
+            "written": 3,
+            "pending": ((AudienceId(2), Mpid(-(2**63))),),
+            "progress": 0.25,
+            "error": "once",
+        }
+    )
+
+    store.save_part(further)
+
+    assert store.parts(ACCOUNT, "backfill-3") == (further,)
+    assert store.claim(a_part()) == further.model_copy(update={"token": 2})
+
+
+def test_whoever_claims_a_part_fences_off_the_one_before(store: JobStore) -> None:
+    first = store.claim(a_part())
+    second = store.claim(a_part())
+
+    with pytest.raises(StaleVersionError):
+        store.save_part(first)
+
+    store.save_part(second.model_copy(update={"is_done": True}))
+
+
+def test_parts_belong_to_a_step_of_a_job(store: JobStore) -> None:
+    for given in ({}, {"step": JobStep.SETTLE}, {"name": "00-07"}, {"job_id": "backfill-4"}):
+        store.claim(a_part(**given))
+
+    found = [(part.step, part.name) for part in store.parts(ACCOUNT, "backfill-3")]
+
+    assert found == [("evaluate", "00-07"), ("evaluate", "08-15"), ("settle", "08-15")]
+
+
+def test_what_is_backfilled_never_goes_back(store: JobStore) -> None:
+    assert store.backfilled(ACCOUNT) == 0
+    for version in (3, 5, 4):
+        store.set_backfilled(ACCOUNT, version)
+
+    assert (store.backfilled(ACCOUNT), store.backfilled(OTHER_ACCOUNT)) == (5, 0)

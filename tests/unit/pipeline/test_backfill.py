@@ -1,0 +1,347 @@
+"""What a backfill promises: whatever happens meanwhile, in the end members are right and each change was told once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from audience_core.domain import definition as d
+from audience_core.domain.audience import Audience, AudienceStatus
+from audience_core.domain.ids import Mpid
+from audience_core.domain.job import JobState
+from audience_core.domain.messages import Reevaluation
+from audience_core.errors import ConflictError, StaleVersionError
+from audience_core.evaluation.compiler import compile_program
+from audience_core.evaluation.relevance import population
+from audience_core.evaluation.view import View
+from audience_core.management import edits
+from audience_core.pipeline import backfill_parts
+from audience_core.pipeline.backfill import NotOursError
+from tests.support.backfills import Town
+from tests.support.population import (
+    ACCOUNT,
+    DAY,
+    HOUR,
+    a_batch,
+    an_audience,
+    at_least,
+    custom_event,
+    fewer_than,
+    tier_is,
+)
+
+CUSTOMERS = [f"c-{number}" for number in range(6)]
+
+
+class Story:
+    """A town whose people act, and whose marketers change their minds."""
+
+    def __init__(self) -> None:
+        self.town, self.sent = Town(), 0
+
+    def act(self, customer: str, name: str = "view", **body: Any) -> None:
+        self.sent += 1
+        event = custom_event(name, self.town.now, f"m-{self.sent}")
+        self.town.take([a_batch(self.sent, customer, self.town.now, events=[event], **body)])
+
+    def activate(self, root: d.Criterion) -> Audience:
+        store = self.town.audiences
+        return store.publish(an_audience(store.next_id(ACCOUNT), root))
+
+    def edit(self, audience: Audience, root: d.Criterion) -> Audience:
+        stored = self.town.audiences.get(ACCOUNT, audience.audience_id)
+        meaning = edits.meaning_of(stored).model_copy(update={"definition": d.Definition(root=root)})
+        return edits.stage(self.town.audiences, stored, meaning, self.town.clock())
+
+    def deactivate(self, audience: Audience) -> None:
+        stored = self.town.audiences.get(ACCOUNT, audience.audience_id)
+        change, left = edits.deactivated(
+            self.town.audiences, stored.model_copy(update={"status": AudienceStatus.DRAFT})
+        )
+        self.town.audiences.advance(ACCOUNT, change, [left])
+
+    def restart(self) -> int:
+        """As the jobs resource does: another attempt, with a token of its own."""
+        (job, *_) = self.town.jobs.list(ACCOUNT)
+        changes = {"token": job.token + 1, "state": JobState.QUEUED, "run": ""}
+        return self.town.jobs.save(job.model_copy(update=changes)).token
+
+    def members(self, audience: Audience) -> set[Mpid]:
+        """By evaluating the live definitions afresh."""
+        active = [a for a in self.town.audiences.list(ACCOUNT) if a.status is AudienceStatus.ACTIVE]
+        program, key = compile_program(1, active, 30), audience.audience_id
+        if key not in program.trees:
+            return set()
+        return {
+            profile.mpid
+            for profile in self.town.everybody()
+            if key in population(program, profile) and program.holds(key, View(profile), self.town.now)
+        }
+
+    def told(self, audience: Audience) -> set[Mpid]:
+        """Whom the published changes leave in the audience; each must turn what the one before said."""
+        found: set[Mpid] = set()
+        for audience_id, mpid, joins, _ in self.town.published:
+            if audience_id == audience.audience_id:
+                assert joins is (mpid not in found), "told twice"
+                (found.add if joins else found.discard)(mpid)
+        return found
+
+    def reasons(self, audience: Audience) -> list[tuple[bool, str]]:
+        return [(joins, why) for who, _, joins, why in self.town.published if who == audience.audience_id]
+
+
+@pytest.fixture
+def story(monkeypatch: pytest.MonkeyPatch) -> Story:
+    monkeypatch.setattr(backfill_parts, "PAGE", 2)
+    told = Story()
+    for customer in CUSTOMERS[:3]:
+        told.act(customer, "view")
+    for customer in CUSTOMERS[2:]:
+        told.act(customer, "buy")
+    return told
+
+
+def test_an_audience_activated_later_gets_the_users_of_before(story: Story) -> None:
+    viewers = story.activate(at_least(1, "view"))
+
+    assert story.town.finish() is JobState.SUCCEEDED
+
+    assert story.town.listed(viewers) == story.told(viewers) == story.members(viewers)
+    assert len(story.members(viewers)) == 3
+
+
+def test_an_edited_audience_keeps_its_old_members_until_all_new_ones_are_known(story: Story) -> None:
+    audience = story.activate(at_least(1, "view"))
+    story.town.finish()
+    old = story.members(audience)
+    story.edit(audience, at_least(1, "buy"))
+
+    for step in story.town.run("run-2"):
+        story.town.read_stream()
+        if step == "take over":
+            assert story.town.listed(audience) == story.told(audience) == old
+
+    story.town.settle()
+    new = story.members(audience)
+    assert len(new) == 4
+    assert story.town.listed(audience) == story.told(audience) == new
+
+
+def test_the_change_over_shows_all_new_members_at_once(story: Story) -> None:
+    audience = story.activate(at_least(1, "view"))
+    story.town.finish()
+    story.edit(audience, at_least(1, "buy"))
+
+    seen = []
+    for _ in story.town.run("run-2"):
+        story.town.read_stream()
+        seen.append(frozenset(story.town.listed(audience)))
+
+    assert len(set(seen)) == 2
+
+
+def test_only_true_joins_and_leaves_are_published_and_bear_the_reason_of_an_edit(story: Story) -> None:
+    audience = story.activate(at_least(1, "view"))
+    story.town.finish()
+    before = len(story.reasons(audience))
+
+    story.edit(audience, at_least(1, "buy"))
+    story.town.finish("run-2")
+
+    assert sorted(story.reasons(audience)[before:]) == [(False, "edit")] * 2 + [(True, "edit")] * 3
+
+
+def test_another_edit_supersedes_one_that_is_staged(story: Story) -> None:
+    audience = story.activate(at_least(1, "view"))
+    story.town.finish()
+    story.edit(audience, fewer_than(1, "view"))
+    steps = story.town.run("run-2")
+    for _ in range(10):
+        next(steps)
+        story.town.read_stream()
+    story.edit(audience, at_least(1, "buy"))
+
+    for _ in steps:
+        story.town.read_stream()
+    assert story.town.jobs.list(ACCOUNT)[0].state is JobState.CANCELLED
+    assert story.town.finish("run-3") is JobState.SUCCEEDED
+
+    assert story.town.audiences.get(ACCOUNT, audience.audience_id).definition_version == 3
+    assert story.town.listed(audience) == story.told(audience) == story.members(audience)
+
+
+def test_audiences_that_read_an_edited_one_change_with_it_and_at_once(story: Story) -> None:
+    part = story.activate(at_least(1, "view"))
+    whole = story.activate(d.Not(criterion=d.AudienceMembershipCriterion(audience_id=part.audience_id)))
+    story.town.finish()
+
+    story.edit(part, at_least(1, "buy"))
+    for _ in story.town.run("run-2"):
+        story.town.read_stream()
+        assert not story.town.listed(part) & story.town.listed(whole)
+    story.town.settle()
+
+    for each in (part, whole):
+        assert story.town.listed(each) == story.told(each) == story.members(each)
+    assert story.town.audiences.get(ACCOUNT, whole.audience_id).definition_version == 1
+
+
+def test_a_profile_that_nothing_changes_is_not_written(story: Story) -> None:
+    story.activate(tier_is("gold"))
+    story.town.finish()
+    writes = story.town.profiles.saves
+
+    story.activate(tier_is("tin"))
+    story.town.finish("run-2")
+
+    assert story.town.profiles.saves == writes
+
+
+def test_time_keeps_its_exact_instants_across_new_definitions(story: Story) -> None:
+    viewers = story.activate(at_least(1, "view", days=1))
+    story.town.finish()
+    story.activate(tier_is("gold"))
+    story.town.now += DAY + HOUR
+
+    story.town.finish("run-2")
+
+    leaves = [change for profile in story.town.everybody() for change in profile.changes if not change.is_member]
+    assert {(each.audience_id, each.at, str(each.reason)) for each in leaves} == {
+        (viewers.audience_id, story.town.now - HOUR + 1, "time")
+    }
+
+
+def test_a_run_started_twice_works_once(story: Story) -> None:
+    story.activate(at_least(1, "view"))
+    first = story.town.run("run-1")
+    next(first)
+
+    assert list(story.town.run("run-2")) == []
+
+
+def test_a_run_whose_lease_ran_out_is_taken_over_and_fenced_off(story: Story) -> None:
+    viewers = story.activate(at_least(1, "view"))
+    asleep = story.town.run("run-1")
+    next(asleep)
+    story.town.now += HOUR
+
+    assert story.town.finish("run-2") is JobState.SUCCEEDED
+
+    with pytest.raises(NotOursError):
+        list(asleep)
+    assert story.town.listed(viewers) == story.members(viewers)
+
+
+def test_a_cancelled_run_stops_at_the_next_page(story: Story) -> None:
+    story.activate(at_least(1, "view"))
+    steps = story.town.run()
+    next(steps)
+    (job,) = story.town.jobs.list(ACCOUNT)
+    story.town.jobs.save(job.model_copy(update={"state": JobState.CANCELLED}))
+
+    with pytest.raises(NotOursError):
+        list(steps)
+
+
+def test_an_audience_that_is_activated_again_begins_with_nobody(story: Story) -> None:
+    audience = story.activate(at_least(1, "view"))
+    story.town.finish()
+    story.deactivate(audience)
+    story.town.finish("run-2")
+    assert story.town.listed(audience) == story.told(audience) == set()
+
+    draft = story.town.audiences.get(ACCOUNT, audience.audience_id)
+    again = {"status": AudienceStatus.ACTIVE, "definition": d.Definition(root=at_least(1, "buy"))}
+    story.town.audiences.publish(draft.model_copy(update=again))
+    story.town.finish("run-3")
+
+    assert len(story.members(audience)) == 4
+    assert story.town.listed(audience) == story.told(audience) == story.members(audience)
+
+
+ROOTS = (at_least(1, "view"), at_least(2, "view", days=2), fewer_than(1, "buy", days=1), at_least(1, "buy"))
+
+
+class Interleaving(RuleBasedStateMachine):
+    """Live events, edits, crashes and time, in any order, while a backfill goes on step by step."""
+
+    @initialize()
+    def begin(self) -> None:
+        backfill_parts.PAGE = 2
+        self.story = Story()
+        for customer in CUSTOMERS[:4]:
+            self.story.act(customer)
+        self.audiences = [self.story.activate(ROOTS[0]), self.story.activate(ROOTS[2])]
+        nests = d.AudienceMembershipCriterion(audience_id=self.audiences[0].audience_id)
+        self.audiences.append(self.story.activate(d.Not(criterion=nests)))
+        self.steps: Iterator[str] = iter(())
+        self.runs = 0
+
+    @rule(customer=st.sampled_from(CUSTOMERS), name=st.sampled_from(["view", "buy"]))
+    def act(self, customer: str, name: str) -> None:
+        self.story.act(customer, name)
+
+    @rule(hours=st.integers(1, 30))
+    def wait(self, hours: int) -> None:
+        self.story.town.now += hours * HOUR
+
+    @rule(records=st.integers(1, 5))
+    def read_stream(self, records: int) -> None:
+        self.story.town.read_stream(records)
+
+    @rule(which=st.integers(0, 1), root=st.sampled_from(ROOTS))
+    def edit(self, which: int, root: d.Criterion) -> None:
+        if self.story.town.audiences.get(ACCOUNT, self.audiences[which].audience_id).status is AudienceStatus.ACTIVE:
+            self.story.edit(self.audiences[which], root)
+
+    @rule()
+    def deactivate_or_activate(self) -> None:
+        audience = self.story.town.audiences.get(ACCOUNT, self.audiences[1].audience_id)
+        if audience.status is AudienceStatus.ACTIVE:
+            self.story.deactivate(audience)
+        else:
+            self.story.town.audiences.publish(audience.model_copy(update={"status": AudienceStatus.ACTIVE}))
+
+    @rule()
+    def start(self) -> None:
+        """Whatever ran is forgotten in the middle: its worker was killed."""
+        self.runs += 1
+        self.steps = self.story.town.run(f"run-{self.runs}")
+
+    @rule(steps=st.integers(1, 40), records=st.integers(0, 5))
+    def go_on(self, steps: int, records: int) -> None:
+        for _ in range(steps):
+            self.story.town.read_stream(records)
+            try:
+                if next(self.steps, None) is None:
+                    return
+            except (ConflictError, StaleVersionError):
+                return
+
+    @invariant()
+    def nobody_is_told_twice(self) -> None:
+        for audience in getattr(self, "audiences", ()):
+            self.story.told(audience)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "story"):
+            return
+        town = self.story.town
+        town.settle()
+        town.now += 10 * HOUR  # all leases have run out
+        assert town.finish("the last run") is JobState.SUCCEEDED
+        due = [Reevaluation(ACCOUNT, each.mpid) for each in town.everybody() if each.due_at <= town.now]
+        town.take(due)
+        town.settle()
+        for audience in self.audiences:
+            members = self.story.members(audience)
+            assert self.story.told(audience) == members
+            assert town.listed(audience) == members
+
+
+TestInterleaving = Interleaving.TestCase
+TestInterleaving.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
