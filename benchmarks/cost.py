@@ -36,6 +36,7 @@ from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
 from audience_core.pipeline.ingest import RequestKind, accept_batches
+from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.process import Pipeline, process
 from audience_core.pipeline.programs import Programs
 from benchmarks import workload
@@ -91,6 +92,7 @@ class Product:
             SqsWakeUpQueue(wake_ups, REGION),
             identities,
             profiles,
+            MemberSets(audience_store),
         )
         self.account = an_account(account_id=ACCOUNT, look_back_days=LOOK_BACK_DAYS, batches_per_second=10_000)
         self._fill(audiences)

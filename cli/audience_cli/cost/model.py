@@ -96,10 +96,11 @@ class _Run:
 
     def gb_seconds(self, stage: str) -> float:
         """The processor's time, and waiting for each request that events of one group do not share."""
-        calls, memory = self._run["counts"]["calls"], _MEMORY_GB[stage]
+        calls: Mapping[str, int] = self._run["counts"]["calls"]
+        memory = _MEMORY_GB[stage]
         group = 1 if stage == "ingest" else self.group
         waits: float = calls.get(f"{stage} own", 0) + calls.get(f"{stage} shared", 0) / group
-        seconds = waits * self._workload.latency_ms / 1000
+        seconds: float = waits * self._workload.latency_ms / 1000
         seconds += self._run["cpu_ms"][stage] / 1000 * _WHOLE_PROCESSOR_GB / memory
         return seconds * self._per_event * memory
 
