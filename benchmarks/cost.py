@@ -110,6 +110,8 @@ class Product:
             name = ConnectionId(f"c-{audience.audience_id:012d}")
             connection = a_connection(account_id=ACCOUNT, connection_id=name, audience_id=audience.audience_id)
             self.fan_out.outputs.save_connection(connection)
+        # A process reads definitions once; what is counted are processes that have.
+        self.fan_out.sets.at(ACCOUNT, self.fan_out.audiences.program_version(ACCOUNT))
 
     def take(self, event: Event, user: int) -> Next:
         """An event, from its request to what is derived from it."""
