@@ -16,7 +16,7 @@ SOON_MS = LOOK_AHEAD_MS + 60_000
 # When next to nothing waits, profiles overdue for so long were lost: they are queued again, at most so often.
 LOST_AFTER_MS = 120_000
 SEARCH_EVERY_MS = 600_000
-_QUIET_MESSAGES = 100
+_QUIET_MESSAGES = 20
 _PAGE = 2000
 _MARK = "reevaluate_due"
 
