@@ -40,6 +40,8 @@ from local.stack import Stack, ensure_stack
 
 ACCOUNT, WORKSPACE, INPUT = AccountId(1), WorkspaceId("w-1"), InputId("i-1")
 DAY = 86_400_000
+# Of the profile that is written after all others.
+_LAST = AccountId(2)
 TIERS = ("gold", "silver", "bronze", "tin", "none")
 _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -126,13 +128,14 @@ class Account1:
         self.machine, self.states = physical["BackfillAudience"], stack.client("stepfunctions")
 
     def seed(self, count: int, now: int) -> None:
-        self.accounts.create(Account(account_id=ACCOUNT, name="Benchmark"))
+        for account_id in (ACCOUNT, _LAST):
+            self.accounts.create(Account(account_id=account_id, name="Benchmark"))
         for some in batched(profiles(count, now), 100, strict=False):
             self.profiles.save_all(some, now)
         # When the last of them has come through the stream, so have all before it.
-        last = Profile(AccountId(2), Environment.PRODUCTION, Mpid(1), memberships=frozenset({AudienceId(1)}))
+        last = Profile(_LAST, Environment.PRODUCTION, Mpid(1), memberships=frozenset({AudienceId(1)}))
         self.profiles.save(last, now)
-        while not self.memberships.members(AccountId(2), AudienceId(1), None, 1).items:
+        while not self.memberships.members(_LAST, AudienceId(1), None, 1).items:
             time.sleep(0.5)
 
     def fill(self, count: int) -> float:
