@@ -130,9 +130,10 @@ def _lease(
         job = jobs.get(account_id, job_id_of(program_version))
     except NotFoundError:
         job = _new_job(jobs, account_id, program_version, now)
-    if job.token != token or job.state not in UNDER_WAY:
+    if job.state not in UNDER_WAY:
         return None
-    if job.run not in ("", run) and job.lease_until >= _ms(now):
+    is_free = job.token == token and job.run in ("", run)
+    if not is_free and job.state_at(_ms(now)) is not JobState.DEAD:
         return None
     # A run that takes over from a dead one must not be disturbed by it, should it only have slept.
     fence = job.token if job.run in ("", run) else job.token + 1

@@ -19,8 +19,8 @@ from audience_core.pipeline.process import process
 from audience_core.pipeline.programs import Definitions
 
 PAGE, SETTLE_PAGE = 400, 2000
-# More rows than these are not waited for at once.
-MAX_PENDING = 1000
+# When more rows than these are waited for, nothing else is compared.
+MAX_PENDING = 100
 
 _ENVIRONMENT = Environment.PRODUCTION
 
@@ -96,8 +96,10 @@ def _settle_page(stores: Backfill, definitions: Definitions, job: Job, part: Par
     Lists follow profiles through a stream, a moment later. A row that agreed once has come through.
     """
     sets = {each for each, since in definitions.since.items() if since > job.after}
-    if _is_at_end(part, order):
-        return part.model_copy(update={"pending": _still_pending(stores, part, sets)})
+    pending = _still_pending(stores, part, sets)
+    part = part.model_copy(update={"pending": pending})
+    if _is_at_end(part, order) or len(pending) >= MAX_PENDING:
+        return part
     page = stores.pipeline.profiles.outlines(*_place(part), SETTLE_PAGE)
     upto = page.items[-1].mpid if page.next and page.items else None
     wanted = {(each, profile.mpid) for profile in page.items for each in profile.memberships & sets}
@@ -106,10 +108,11 @@ def _settle_page(stores: Backfill, definitions: Definitions, job: Job, part: Par
         for each in sets
         for mpid in stores.memberships.between(part.account_id, each, part.bucket, part.last, upto)
     }
-    pending = (*part.pending, *sorted(wanted ^ found))
-    if len(pending) > MAX_PENDING:
-        return part  # so many that the page is better compared again, later
-    return _after(part, page, 0).model_copy(update={"pending": pending})
+    differing = sorted(wanted ^ found)
+    if len(differing) > MAX_PENDING:
+        # Lists are far behind. A few rows tell when it is worth while to compare the page again.
+        return part.model_copy(update={"pending": (*pending, *differing[-MAX_PENDING:])})
+    return _after(part, page, 0).model_copy(update={"pending": (*pending, *differing)})
 
 
 def _publish_page(stores: Backfill, definitions: Definitions, job: Job, part: Part, order: Order, now_ms: int) -> Part:

@@ -26,9 +26,16 @@ def begin(
         NotOursError: the job has ended, or another run holds it.
     """
     job = _find(jobs, account_id, connection_id, version, now)
-    if job.state_at(_ms(now)) not in UNDER_WAY or job.run not in ("", run):
-        raise NotOursError(f"{job.job_id} is {job.state_at(_ms(now))}")
-    changes = {"state": JobState.RUNNING, "run": run, "started_at": now, "lease_until": _ms(now) + LEASE_MS}
+    is_others = job.run not in ("", run)
+    if job.state not in UNDER_WAY or (is_others and job.state_at(_ms(now)) is not JobState.DEAD):
+        raise NotOursError(f"{job.job_id} is {job.state}")
+    changes = {
+        "state": JobState.RUNNING,
+        "run": run,
+        "token": job.token + is_others,
+        "started_at": now,
+        "lease_until": _ms(now) + LEASE_MS,
+    }
     return jobs.save(job.model_copy(update=changes)).token
 
 
