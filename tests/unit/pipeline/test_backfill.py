@@ -217,17 +217,18 @@ def test_time_keeps_its_exact_instants_across_new_definitions(story: Story) -> N
     }
 
 
-def test_what_time_will_change_is_written_though_nothing_has_changed_yet(story: Story) -> None:
-    story.activate(tier_is("gold"))
+def test_what_time_will_change_is_written_however_late_it_changes(story: Story) -> None:
+    """More changes lie ahead than an agenda holds, and the new audience's comes after them all."""
+    for hours in range(1, 71):
+        window = w.WithinLast(duration=w.Duration(amount=hours, unit=w.Unit.HOURS))
+        story.activate(at_least(1, "view").model_copy(update={"window": window}))
     story.town.finish()
-    month, day = (w.Duration(amount=amount, unit=w.Unit.DAYS) for amount in (30, 1))
-    last_seen = d.LastSeenCriterion(window=w.BetweenAgo(older=month, newer=day))
-    audience = story.activate(last_seen)
+    story.activate(fewer_than(1, "view", days=20))
 
     story.town.finish("run-2")
 
-    assert story.members(audience) == set()
-    assert {profile.due_at for profile in story.town.everybody()} == {story.town.now + DAY}
+    viewers = [profile for profile in story.town.everybody() if profile.agenda]
+    assert {profile.program_version for profile in viewers} == {story.town.audiences.program_version(ACCOUNT)}
 
 
 def test_nobody_evaluates_with_older_definitions_than_somebody_else_did(story: Story) -> None:
@@ -240,7 +241,8 @@ def test_nobody_evaluates_with_older_definitions_than_somebody_else_did(story: S
     story.town.settle()
 
     assert story.town.listed(audience) == story.told(audience) == story.members(audience)
-    assert len(story.told(audience)) == 4
+    (viewer,) = (p.mpid for p in story.town.everybody() if any(i.value == CUSTOMERS[0] for i in p.identities))
+    assert [joins for _, mpid, joins, _ in story.town.published if mpid == viewer] == [True, False]
 
 
 class Overtaken:
