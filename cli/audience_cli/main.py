@@ -3,6 +3,7 @@
 import typer
 
 from audience_cli.commands.audiences import activate, create, history, list_audiences, members, show
+from audience_cli.commands.cost import cost
 from audience_cli.commands.definition import app as definition
 from audience_cli.commands.environment import env
 from audience_cli.commands.explain import explain
@@ -30,5 +31,6 @@ app.command("history")(history)
 app.command("explain")(explain)
 app.command("import")(import_files)
 app.command("redrive")(redrive)
+app.command("cost")(cost)
 app.add_typer(definition, name="definition")
 app.add_typer(scenario, name="scenario")

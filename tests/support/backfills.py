@@ -125,7 +125,7 @@ class Town:
         for _ in self.run(run, token):
             self.read_stream()
         self.settle()
-        return self.jobs.list(ACCOUNT)[0].state
+        return self.jobs.get(ACCOUNT, backfill.job_id_of(self.audiences.program(ACCOUNT).published)).state
 
     def settle(self) -> None:
         while self.profiles.stream:

@@ -180,7 +180,8 @@ class _Drawer:
         }
 
     def _attributes(self, value: Any) -> dict[str, Any]:
-        return {name: value() for name in self._random.sample(ATTRIBUTES, self._random.choice((0, 1, 1, 2, 3)))}
+        names = self._random.sample(ATTRIBUTES, self._random.choice((0, 1, 1, 2, 3)))
+        return {name: self._time() if name == "when" and self._random.random() < 0.7 else value() for name in names}
 
     def _value(self) -> Any:
         if self._random.random() < 0.3:
@@ -198,6 +199,8 @@ class _Drawer:
                 return random.choice((None, True, False, *TYPED_TEXTS))
             case 5:
                 return random.choice(NUMBERS)
-            case 6:
-                return self._instant()
-        return datetime.fromtimestamp(self._instant() / 1000, UTC).isoformat()
+        return self._time()
+
+    def _time(self) -> Any:
+        at = self._instant()
+        return at if self._random.random() < 0.5 else datetime.fromtimestamp(at / 1000, UTC).isoformat()

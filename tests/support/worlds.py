@@ -134,6 +134,8 @@ named = st.one_of(
 selectors = st.builds(
     _selector, named, st.lists(conditions, max_size=2), st.one_of(st.just([]), st.lists(conditions, max_size=2))
 )
+recent_times = st.builds(v.Condition, attribute=st.just("when"), test=st.builds(v.DateTest, window=moving_windows))
+dated_selectors = st.builds(_selector, named, st.tuples(recent_times).map(list), st.just([]))
 plain_selectors = st.builds(_selector, named, st.just([]), st.just([]))
 frequencies: st.SearchStrategy[Any] = st.one_of(
     st.builds(d.Compare, operator=st.sampled_from(v.NumberOperator), value=st.integers(0, 4)),
@@ -193,7 +195,12 @@ profile_leaves: st.SearchStrategy[Any] = st.one_of(
     st.builds(d.InstallAttributionCriterion, field=st.sampled_from(["publisher", "campaign"]), test=tests),
 )
 # Few events pass two conditions, and few dates are near: without the plain ones little would happen as time passes.
-leaves = st.one_of(event_leaves(plain_selectors, moving_windows), event_leaves(selectors, windows), profile_leaves)
+leaves = st.one_of(
+    event_leaves(plain_selectors, moving_windows),
+    event_leaves(st.one_of(plain_selectors, dated_selectors), moving_windows),
+    event_leaves(selectors, windows),
+    profile_leaves,
+)
 NESTED = 1
 
 

@@ -1,0 +1,58 @@
+"""The figures behind `audiences cost`: units as DynamoDB counts them, and counts that are those of today's code."""
+
+import json
+
+import pytest
+from moto import mock_aws
+
+from benchmarks import cost
+from benchmarks.metering import Index, index_units, item_bytes, read_units, write_units
+
+DUE = Index(("due_shard", "due_at"), is_whole=False)
+
+
+def an_item(size: int = 0, **due: str) -> dict[str, dict[str, object]]:
+    names = {"due_shard": "S", "due_at": "N"}
+    item: dict[str, dict[str, object]] = {"pk": {"S": "a"}, "sk": {"S": "b"}, "state": {"B": bytes(size)}}
+    return item | {name: {names[name]: value} for name, value in due.items()}
+
+
+def test_sizes_count_names_and_values() -> None:
+    assert item_bytes({"pk": {"S": "ß"}, "n": {"N": "-12345"}, "m": {"M": {"x": {"N": "7"}}}}) == 4 + 5 + 8
+
+
+@pytest.mark.parametrize(("size", "writes", "reads"), [(0, 1, 1), (1000, 1, 1), (1020, 2, 1), (4100, 5, 2)])
+def test_units_are_begun_kilobytes(size: int, writes: int, reads: int) -> None:
+    assert write_units(None, an_item(size)) == writes
+    assert read_units(item_bytes(an_item(size))) == reads
+
+
+def test_the_larger_of_old_and_new_is_billed() -> None:
+    assert write_units(an_item(3000), an_item()) == 3
+
+
+def test_an_index_is_billed_only_when_what_it_holds_changes() -> None:
+    first, later = an_item(due_shard="01", due_at="5"), an_item(due_shard="01", due_at="9")
+
+    assert index_units(DUE, first, first | {"state": {"B": bytes(900)}}) == 0
+    assert index_units(DUE, None, first) == index_units(DUE, first, an_item()) == 1
+    assert index_units(DUE, first, later) == 2
+    assert index_units(DUE, None, an_item()) == 0
+
+
+def test_the_figures_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Units and requests of the smaller portfolio, played again; random profile ids move a few of them."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    kept = json.loads(cost.MEASURED.read_text())
+    stored = next(run for run in kept["runs"] if run["audiences"] == min(cost.AUDIENCES))
+
+    with mock_aws():
+        found = cost.measure(stored["audiences"], kept["users"])
+
+    for figure in ("events", "wakes", "changes"):
+        assert found[figure] == pytest.approx(stored[figure], rel=0.02), figure
+    flat = {(name, what): many for name, told in stored["counts"].items() for what, many in told.items()}
+    for (name, what), many in flat.items():
+        assert found["counts"][name][what] == pytest.approx(many, rel=0.05, abs=3), (name, what)
