@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from audience_core.domain import definition as d
+from audience_core.domain import value_tests as v
 from audience_core.domain import windows as w
 from audience_core.domain.event import Environment, Event, by_time
 from audience_core.domain.ids import NEVER, AccountId, AudienceId, Mpid
@@ -132,3 +133,17 @@ def test_a_sequence_as_long_as_its_window_holds_for_a_millisecond() -> None:
     turns = [program.next_change(AudienceId(1), view, at) for at in (NOW, NOW + DAY, NOW + DAY + 1)]
 
     assert turns == [(False, NOW + DAY), (True, NOW + DAY + 1), (False, NEVER)]
+
+
+def test_a_missing_attribute_passes_beside_a_condition_that_moves() -> None:
+    recently = v.DateTest(window=w.WithinLast(duration=w.Duration(amount=1, unit=w.Unit.DAYS)))
+    where = (
+        v.Condition(attribute="when", test=recently),
+        v.Condition(attribute="color", test=v.PresenceTest(operator=v.PresenceOperator.NOT_EXISTS)),
+    )
+    selector = d.EventSelector(kind=d.EventKind.CUSTOM, name="view", where=where)
+    window = w.WithinLast(duration=w.Duration(amount=9, unit=w.Unit.DAYS))
+    program = a_program(d.EventCriterion(event=selector, window=window))
+    profile = a_profile(replace(event("view", NOW), attributes={"when": NOW}))
+
+    assert program.next_change(AudienceId(1), View(profile), NOW) == (True, NOW + DAY + 1)
