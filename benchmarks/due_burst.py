@@ -265,7 +265,9 @@ def measure(shop: Shop, options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profiles", type=int, default=100_000)
-    parser.add_argument("--lead", type=int, default=600, help="seconds from the first profile written to the instant")
+    parser.add_argument(
+        "--lead", type=int, default=600, help="seconds from the first profile to the instant: 210 and writing"
+    )
     parser.add_argument("--before", type=float, default=60, help="seconds of live events before the instant")
     parser.add_argument("--every", type=float, default=0.5, help="seconds between live events")
     parser.add_argument("--patience", type=float, default=900, help="seconds after which it gives up")

@@ -104,3 +104,13 @@ def test_a_range_of_the_future_shows_no_more_than_has_happened(criterion: Any) -
 
     expected = oracle.is_member(audience, {audience.audience_id: audience}, profile, now, 30)
     assert bool(found.mpids(AudienceId(1))) is expected
+
+
+def test_what_was_bought_after_the_window_is_bought() -> None:
+    profile = the_user()
+    del profile.timeline[d.EventKind.COMMERCE, "add_to_cart"][0]
+    audience, now = an_audience(CRITERIA["patient cart"](w.BetweenAgo(older=HOURS[4], newer=HOURS[1]))), PURCHASE
+
+    found = evaluate(shard_of([profile]), [audience], now, look_back(now, LOOK_BACK_DAYS))
+
+    assert not found.mpids(AudienceId(1))

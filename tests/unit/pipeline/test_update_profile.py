@@ -3,18 +3,20 @@
 import pytest
 
 from audience_core.domain.account import LoginStrategy
-from audience_core.domain.event import Environment, EventBatch, Source
+from audience_core.domain.definition import EventKind
+from audience_core.domain.event import Environment, Event, EventBatch, Source
 from audience_core.domain.ids import AccountId, InputId, Mpid, WorkspaceId
 from audience_core.domain.profile import Delta, Profile, RegisterKey, RegisterKind
-from audience_core.pipeline.update_profile import update
+from audience_core.pipeline.update_profile import prune, update
 
+NO_STRATEGY = LoginStrategy(login=(), unique=(), immutable=())
 COLOR = RegisterKey(WorkspaceId("w-b"), RegisterKind.ATTRIBUTE, "color")
 
 
 def told(profile: Profile, workspace: str, received_at: int, color: str) -> Delta:
     source = Source(AccountId(1), WorkspaceId(workspace), InputId("i-1"))
     batch = EventBatch(source, Environment.PRODUCTION, "", received_at, 1, 1, attributes={"color": color})
-    return update(profile, batch, (), LoginStrategy(login=(), unique=(), immutable=()), 0)
+    return update(profile, batch, (), NO_STRATEGY, 0)
 
 
 def a_profile() -> Profile:
@@ -39,3 +41,27 @@ def test_a_value_told_again_without_rivals_changes_no_audience() -> None:
     delta = told(profile, "w-b", 3, "red")
 
     assert (delta.registers, delta.has_newer_times) == (set(), True)
+
+
+def viewed(at: int) -> Event:
+    return Event(EventKind.CUSTOM, "view", at, b"event id", WorkspaceId("w-a"), InputId("i-1"))
+
+
+@pytest.mark.parametrize(("at", "kept"), [(999, 0), (1000, 1), (1001, 1)])
+def test_what_happened_at_the_horizon_is_taken_and_kept(at: int, kept: int) -> None:
+    profile = a_profile()
+    source = Source(AccountId(1), WorkspaceId("w-a"), InputId("i-1"))
+    batch = EventBatch(source, Environment.PRODUCTION, "", 2000, 1, 1, events=(viewed(at),))
+
+    delta = update(profile, batch, (), NO_STRATEGY, 1000)
+
+    assert len(delta.events) == kept
+
+
+def test_only_what_happened_before_the_horizon_is_forgotten() -> None:
+    profile = a_profile()
+    profile.timeline = {(EventKind.CUSTOM, "view"): [viewed(999), viewed(1000)], (EventKind.CUSTOM, "buy"): [viewed(9)]}
+
+    prune(profile, 1000)
+
+    assert profile.timeline == {(EventKind.CUSTOM, "view"): [viewed(1000)]}
