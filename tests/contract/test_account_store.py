@@ -3,8 +3,8 @@
 import pytest
 
 from audience_core.domain.account import Client, LoginStrategy, Role
+from audience_core.domain.control_stores import AccountStore
 from audience_core.domain.ids import AccountId
-from audience_core.domain.stores import AccountStore
 from audience_core.errors import ConflictError, NotFoundError
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.memory.control import MemoryAccountStore

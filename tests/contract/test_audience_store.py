@@ -12,9 +12,9 @@ from audience_core.domain.audience import (
     ProgramMark,
     Staged,
 )
+from audience_core.domain.control_stores import Answer, AudienceStore
 from audience_core.domain.definition import Definition, UserAttributeCriterion
 from audience_core.domain.ids import AccountId, AudienceId
-from audience_core.domain.stores import Answer, AudienceStore
 from audience_core.domain.value_tests import StringInTest
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
 from audience_core.persistence.audiences import CounterItem, DynamoAudienceStore

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from audience_core.domain.control_stores import JobStore
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.job import Job, JobKind, JobState, JobStep, Part
-from audience_core.domain.stores import JobStore
 from audience_core.errors import NotFoundError, StaleVersionError
 from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.memory.jobs import MemoryJobStore

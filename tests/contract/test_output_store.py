@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from audience_core.domain.control_stores import OutputStore
 from audience_core.domain.ids import AudienceId, ConnectionId, OutputId
 from audience_core.domain.output import Fault, FaultKind, SubscriptionState
-from audience_core.domain.stores import OutputStore
 from audience_core.errors import NotFoundError, StaleVersionError
 from audience_core.persistence.memory.control import MemoryOutputStore
 from audience_core.persistence.outputs import DynamoOutputStore

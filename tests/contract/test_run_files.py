@@ -5,7 +5,7 @@ import json
 import boto3
 import pytest
 
-from audience_core.domain.stores import RunFiles
+from audience_core.domain.control_stores import RunFiles
 from audience_core.errors import UnavailableError
 from audience_core.persistence.memory.jobs import MemoryRunFiles
 from audience_core.persistence.run_files import S3RunFiles

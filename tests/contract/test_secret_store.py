@@ -2,7 +2,7 @@
 
 import pytest
 
-from audience_core.domain.stores import SecretStore
+from audience_core.domain.control_stores import SecretStore
 from audience_core.errors import NotFoundError
 from audience_core.persistence.memory.control import MemorySecretStore
 from audience_core.persistence.secrets import SecretsManagerStore

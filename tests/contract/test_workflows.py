@@ -6,8 +6,8 @@ import uuid
 import boto3
 import pytest
 
+from audience_core.domain.control_stores import Workflows
 from audience_core.domain.ids import ConnectionId
-from audience_core.domain.stores import Workflows
 from audience_core.persistence.memory.control import MemoryWorkflows
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from tests.support.control import ACCOUNT

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from audience_core.domain.control_stores import WorkspaceStore
 from audience_core.domain.ids import AccountId, InputId, WorkspaceId
-from audience_core.domain.stores import WorkspaceStore
 from audience_core.errors import NotFoundError, StaleVersionError
 from audience_core.persistence.memory.control import MemoryWorkspaceStore
 from audience_core.persistence.workspaces import DynamoWorkspaceStore

@@ -6,28 +6,30 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Self
 
-from audience_core.domain.stores import (
+from audience_core.domain.control_stores import (
     AccountStore,
-    Archive,
     AudienceStore,
+    JobStore,
+    OutputStore,
+    RunFiles,
+    SecretStore,
+    Workflows,
+    WorkspaceStore,
+)
+from audience_core.domain.stores import (
+    Archive,
     CountSummaries,
     EventQueue,
     HistoryStore,
     IdentityStore,
-    JobStore,
     LedgerStore,
     MarkStore,
     MembershipStore,
-    OutputStore,
     ProfileStore,
     RateStore,
     ReevaluationQueue,
     RequestStore,
-    RunFiles,
-    SecretStore,
     WakeUpQueue,
-    Workflows,
-    WorkspaceStore,
 )
 from audience_core.outputs.http import HttpSend, Send
 from audience_core.persistence.accounts import DynamoAccountStore

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
+from audience_core.domain.control_stores import Answer, AnswerStore
 from audience_core.domain.ids import AccountId
-from audience_core.domain.stores import Answer, AnswerStore
 from audience_core.errors import ConflictError, InvalidInputError
 
 

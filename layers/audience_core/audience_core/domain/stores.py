@@ -1,12 +1,10 @@
-"""What the use cases need from the outside world; `persistence` implements it, `persistence.memory` for tests."""
+"""What the data path needs from the outside world; `persistence` implements it, `persistence.memory` for tests."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
-from audience_core.domain.account import Account, Client, ClientCredentials, Input, Workspace
-from audience_core.domain.audience import Audience, AudienceCounts, AudienceOutline, DefinitionVersion, ProgramMark
+from audience_core.domain.audience import AudienceCounts
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import (
     AccountId,
@@ -14,13 +12,10 @@ from audience_core.domain.ids import (
     ConnectionId,
     InputId,
     Mpid,
-    OutputId,
-    WorkspaceId,
 )
-from audience_core.domain.job import Job, Part
 from audience_core.domain.membership import HistoryEntry, Membership
 from audience_core.domain.messages import AcceptedBatch, Due, PipelineMessage, WakeUp
-from audience_core.domain.output import Connection, LedgerRow, Output, Target
+from audience_core.domain.output import LedgerRow, Target
 from audience_core.domain.profile import Profile
 
 
@@ -30,227 +25,6 @@ class Page[T]:
 
     items: tuple[T, ...]
     next: str | None = None
-
-
-# Control path ---------------------------------------------------------------------------------------------------
-
-
-class AccountStore(Protocol):
-    def get(self, account_id: AccountId) -> Account:
-        """Raise `NotFoundError` when absent."""
-
-    def create(self, account: Account) -> Account:
-        """Raise `ConflictError` when the id is taken."""
-
-    def all(self) -> Iterator[Account]:
-        """Every account, in no particular order; for scheduled work only."""
-
-    def save_client(self, client: Client) -> None: ...
-
-    def client(self, client_id: str) -> Client:
-        """The one look-up that is not keyed by account: it is what tells the account. Raise `NotFoundError`."""
-
-
-class IdentityProvider(Protocol):
-    """Issues the OAuth2 clients whose tokens the API accepts."""
-
-    def create_client(self, name: str) -> ClientCredentials: ...
-
-
-class WorkspaceStore(Protocol):
-    def get(self, account_id: AccountId, workspace_id: WorkspaceId) -> Workspace: ...
-
-    def list(self, account_id: AccountId) -> tuple[Workspace, ...]:
-        """All workspaces of the account, by creation; at most 50 exist."""
-
-    def save(self, workspace: Workspace) -> Workspace:
-        """Store and return the next version; raise `StaleVersionError` when `version` is stale."""
-
-    def delete(self, workspace: Workspace) -> None: ...
-
-    def get_input(self, account_id: AccountId, workspace_id: WorkspaceId, input_id: InputId) -> Input: ...
-
-    def list_inputs(self, account_id: AccountId, workspace_id: WorkspaceId | None = None) -> tuple[Input, ...]: ...
-
-    def save_input(self, an_input: Input) -> Input:
-        """As `save`; also makes `input_by_key` find it by its key, and no longer by a key it had before."""
-
-    def delete_input(self, an_input: Input) -> None: ...
-
-    def input_by_key(self, key: str) -> Input:
-        """The input that owns an ingest key. Raise `NotFoundError`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a create answered, kept for 24 hours for repeats of it under the same Idempotency-Key.
-
-    Args:
-        fingerprint: of the request; a repeat must be the same request.
-        body: JSON of the created resource; empty while the request is still under way.
-    """
-
-    fingerprint: str
-    body: str = ""
-
-
-class AnswerStore(Protocol):
-    def claim_answer(self, account_id: AccountId, key: str, fingerprint: str, now: datetime) -> Answer | None:
-        """None when the key is now the caller's; else the first request's answer, without a body while it runs.
-
-        A claim that was neither saved nor released within a minute may be claimed again.
-        """
-
-    def save_answer(self, account_id: AccountId, key: str, answer: Answer, now: datetime) -> None: ...
-
-    def release_answer(self, account_id: AccountId, key: str) -> None: ...
-
-
-class AudienceStore(AnswerStore, Protocol):
-    def get(self, account_id: AccountId, audience_id: AudienceId) -> Audience: ...
-
-    def list(self, account_id: AccountId) -> tuple[Audience, ...]:
-        """All audiences of the account, by id."""
-
-    def outlines(self, account_id: AccountId) -> tuple[AudienceOutline, ...]:
-        """As `list`, without reading definitions."""
-
-    def spell(self, account_id: AccountId, tags: Iterable[str]) -> tuple[str, ...]:
-        """The account's spelling of each different tag: the first that was ever asked for, ignoring case."""
-
-    def next_id(self, account_id: AccountId) -> AudienceId: ...
-
-    def save(self, audience: Audience) -> Audience:
-        """Store and return the next version; raise `StaleVersionError` when `version` is stale."""
-
-    def publish(self, audience: Audience, active_cap: int | None = None) -> Audience:
-        """`save`, and in the same transaction advance the account's program version, which the audience gets.
-
-        Raise `ConflictError` when this would activate one more than `active_cap`, whoever else activates meanwhile.
-        """
-
-    def advance(
-        self,
-        account_id: AccountId,
-        change: Callable[[int], Sequence[Audience]],
-        versions: Sequence[DefinitionVersion] = (),
-        active_cap: int | None = None,
-    ) -> tuple[Audience, ...]:
-        """Save audiences and definition versions, and advance the program, all in one transaction.
-
-        Args:
-            change: gives the audiences for the program version that the transaction makes; may be called repeatedly.
-
-        Raises:
-            StaleVersionError: one of the audiences was changed in between.
-            ConflictError: this would activate more than `active_cap`, whoever else activates meanwhile.
-        """
-
-    def take_over(self, mark: ProgramMark, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
-        """Save audiences of one account and advance the program version, but not `published`, in one transaction.
-
-        Raises:
-            StaleVersionError: the program no longer stands at `mark`, or an audience was changed in between.
-        """
-
-    def delete(self, audience: Audience) -> None:
-        """Delete it with its definition versions, and advance the program version when it was active."""
-
-    def get_version(self, account_id: AccountId, audience_id: AudienceId, number: int) -> DefinitionVersion: ...
-
-    def list_versions(self, account_id: AccountId, audience_id: AudienceId) -> tuple[DefinitionVersion, ...]:
-        """By number; the definitions that were live or staged at one time."""
-
-    def program(self, account_id: AccountId) -> ProgramMark:
-        """Strongly consistent; zeros for an account that never activated an audience."""
-
-    def program_version(self, account_id: AccountId) -> int:
-        """`program` without when a backfill was asked for last."""
-
-
-class OutputStore(Protocol):
-    def get(self, account_id: AccountId, output_id: OutputId) -> Output: ...
-
-    def list(self, account_id: AccountId) -> tuple[Output, ...]: ...
-
-    def save(self, output: Output) -> Output: ...
-
-    def delete(self, output: Output) -> None: ...
-
-    def get_connection(self, account_id: AccountId, connection_id: ConnectionId) -> Connection: ...
-
-    def list_connections(self, account_id: AccountId, audience_id: AudienceId | None = None) -> tuple[Connection, ...]:
-        """Connections of the account, or of one audience of it; strongly consistent."""
-
-    def connections_of(self, account_id: AccountId, audience_ids: Collection[AudienceId]) -> tuple[Connection, ...]:
-        """Connections of some audiences of the account, without bringing all others; strongly consistent."""
-
-    def save_connection(self, connection: Connection) -> Connection: ...
-
-    def delete_connection(self, connection: Connection) -> None: ...
-
-
-class SecretStore(Protocol):
-    def put(self, account_id: AccountId, name: str, values: Mapping[str, str]) -> str:
-        """Store confidential settings; return the reference under which `get` finds them."""
-
-    def get(self, reference: str) -> dict[str, str]: ...
-
-    def delete(self, reference: str) -> None: ...
-
-
-class Workflows(Protocol):
-    """The state machines that the control path starts."""
-
-    def start_backfill(self, account_id: AccountId, program_version: int, token: int = 1) -> str:
-        """Evaluate all profiles of the account against the program; the run's name. Starting twice starts one.
-
-        Args:
-            token: of the job's attempt; another one has a run of its own.
-        """
-
-    def is_backfill_under_way(self, account_id: AccountId, program_version: int) -> bool:
-        """Whether the run of its first attempt was started and has not ended."""
-
-    def start_connection_fill(
-        self, account_id: AccountId, connection_id: ConnectionId, version: int, token: int = 1
-    ) -> str:
-        """Bring a connection's subscription and ledger in line with its status; the run's name."""
-
-
-class JobStore(Protocol):
-    def get(self, account_id: AccountId, job_id: str) -> Job: ...
-
-    def list(self, account_id: AccountId) -> tuple[Job, ...]:
-        """Jobs of the account, the latest first."""
-
-    def save(self, job: Job) -> Job:
-        """Store and return the next version; raise `StaleVersionError` when `version` is stale."""
-
-    def prolong(self, job: Job, lease_until: int) -> bool:
-        """Prolong the lease of a running job (UTC ms), unless it has ended or another attempt has begun: then False."""
-
-    def claim(self, part: Part) -> Part:
-        """The stored part, or this one when there is none, with a token by which all earlier claims are fenced off."""
-
-    def save_part(self, part: Part) -> None:
-        """Raise `StaleVersionError` when somebody has claimed the part since."""
-
-    def parts(self, account_id: AccountId, job_id: str) -> tuple[Part, ...]:
-        """By step and name."""
-
-    def backfilled(self, account_id: AccountId) -> int:
-        """The latest program version with which every profile was evaluated; 0 if none."""
-
-    def set_backfilled(self, account_id: AccountId, program_version: int) -> None:
-        """Never goes back."""
-
-
-class RunFiles(Protocol):
-    """Files by which the steps of a run hand work to each other."""
-
-    def put_lines(self, name: str, lines: Sequence[Mapping[str, Any]]) -> str:
-        """Write a JSON object a line; the name of the bucket that holds the file."""
 
 
 # Ingest ---------------------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from audience_core.domain.account import Account, Client, ClientCredentials, Role
+from audience_core.domain.control_stores import AccountStore, IdentityProvider
 from audience_core.domain.ids import AccountId
-from audience_core.domain.stores import AccountStore, IdentityProvider
 
 
 def create_account(

@@ -8,9 +8,9 @@ from pydantic import ConfigDict, Field
 
 from audience_core.domain.account import MAX_NAME_LENGTH, Record, ResourceName
 from audience_core.domain.audience import Audience, AudienceStatus, Tags
+from audience_core.domain.control_stores import AccountStore, AudienceStore, OutputStore, Workflows, WorkspaceStore
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
-from audience_core.domain.stores import AccountStore, AudienceStore, OutputStore, Workflows, WorkspaceStore
 from audience_core.errors import ConflictError, InvalidInputError
 from audience_core.management import definitions, edits
 from audience_core.management.problems import Problem

@@ -8,10 +8,11 @@ from pydantic import ConfigDict, Field
 
 from audience_core.domain.account import Record
 from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.control_stores import AudienceStore, OutputStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, Output, SubscriptionState
-from audience_core.domain.stores import AudienceStore, OutputStore, WakeUpQueue, Workflows
+from audience_core.domain.stores import WakeUpQueue
 from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
 from audience_core.management.versions import require_version
 from audience_core.outputs.registry import connection_settings, kind_named

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from audience_core.domain.account import Record
 from audience_core.domain.audience import Audience, AudienceStatus
+from audience_core.domain.control_stores import AccountStore, AudienceStore, WorkspaceStore
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.profile import Profile
-from audience_core.domain.stores import AccountStore, AudienceStore, ProfileStore, WorkspaceStore
+from audience_core.domain.stores import ProfileStore
 from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.program import Program
 from audience_core.evaluation.relevance import population

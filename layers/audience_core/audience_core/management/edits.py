@@ -5,9 +5,9 @@ from datetime import datetime
 
 from audience_core.domain.account import Record
 from audience_core.domain.audience import Audience, AudienceStatus, DefinitionVersion, FormerSet, Staged
+from audience_core.domain.control_stores import AudienceStore
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
-from audience_core.domain.stores import AudienceStore
 from audience_core.errors import ConflictError
 from audience_core.management import definitions
 

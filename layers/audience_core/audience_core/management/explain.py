@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 from audience_core.domain.account import Account
 from audience_core.domain.audience import Audience, AudienceStatus
+from audience_core.domain.control_stores import AccountStore, AudienceStore
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.identities import CUSTOMER_ID
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.profile import Profile
-from audience_core.domain.stores import AccountStore, AudienceStore, IdentityStore, ProfileStore
+from audience_core.domain.stores import IdentityStore, ProfileStore
 from audience_core.errors import InvalidInputError, NotFoundError
 from audience_core.evaluation import explain as explaining
 from audience_core.evaluation.explanation import Explanation

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from audience_core.domain.audience import AudienceOutline, AudienceStatus
+from audience_core.domain.control_stores import AudienceStore, JobStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState, JobStep, Part
-from audience_core.domain.stores import AudienceStore, JobStore, Workflows
 from audience_core.errors import ConflictError, NotFoundError
 
 # How much of a backfill's time each pass takes, about.

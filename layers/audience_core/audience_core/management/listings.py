@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from audience_core.domain.audience import Audience, AudienceCounts, AudienceKind, AudienceOutline, AudienceStatus
+from audience_core.domain.control_stores import AccountStore, AudienceStore, OutputStore
 from audience_core.domain.ids import AccountId, AudienceId, WorkspaceId
 from audience_core.domain.output import Connection
-from audience_core.domain.stores import AccountStore, AudienceStore, CountSummaries, MembershipStore, OutputStore, Page
+from audience_core.domain.stores import CountSummaries, MembershipStore, Page
 from audience_core.evaluation.text import fold
 from audience_core.management.ordering import Sort
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
+from audience_core.domain.control_stores import AccountStore, AudienceStore
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import HistoryEntry, Membership, PastMembership
 from audience_core.domain.profile import BUCKETS
-from audience_core.domain.stores import AccountStore, AudienceStore, HistoryStore, MembershipStore, Page
+from audience_core.domain.stores import HistoryStore, MembershipStore, Page
 from audience_core.errors import InvalidInputError
 
 # So many profiles with a past are looked at for one page, members at the instant or not.

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from audience_core.domain.account import Record, ResourceName
+from audience_core.domain.control_stores import OutputStore, SecretStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, OutputId
 from audience_core.domain.output import Fault, FaultKind, Output
-from audience_core.domain.stores import OutputStore, SecretStore, Workflows
 from audience_core.errors import (
     ConflictError,
     InvalidInputError,

@@ -8,11 +8,12 @@ from pydantic import ConfigDict, Field
 
 from audience_core.domain.account import Record
 from audience_core.domain.audience import Audience
+from audience_core.domain.control_stores import AccountStore, AudienceStore, OutputStore, WorkspaceStore
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
 from audience_core.domain.output import Output
 from audience_core.domain.profile import Profile
-from audience_core.domain.stores import AccountStore, AudienceStore, OutputStore, ProfileStore, WorkspaceStore
+from audience_core.domain.stores import ProfileStore
 from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.lint import Finding, lint
 from audience_core.evaluation.relevance import population

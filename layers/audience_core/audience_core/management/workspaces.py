@@ -6,8 +6,8 @@ from datetime import datetime
 
 from audience_core.domain.account import Input, InputKind, Workspace
 from audience_core.domain.audience import Audience
+from audience_core.domain.control_stores import AudienceStore, WorkspaceStore
 from audience_core.domain.ids import AccountId, InputId, WorkspaceId
-from audience_core.domain.stores import AudienceStore, WorkspaceStore
 from audience_core.errors import ConflictError
 from audience_core.management.versions import require_version
 

@@ -7,8 +7,8 @@ from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribu
 from pynamodb.exceptions import DoesNotExist, PutError
 from pynamodb.models import Model
 
+from audience_core.domain.control_stores import Answer
 from audience_core.domain.ids import AccountId
-from audience_core.domain.stores import Answer
 from audience_core.persistence.tables import bind
 from audience_core.persistence.versions import is_condition_failure
 

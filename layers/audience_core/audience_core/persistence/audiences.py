@@ -20,9 +20,9 @@ from audience_core.domain.audience import (
     ProgramMark,
     require_room,
 )
+from audience_core.domain.control_stores import Answer
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId
-from audience_core.domain.stores import Answer
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
 from audience_core.persistence.answers import Answers
 from audience_core.persistence.tables import bind, connection

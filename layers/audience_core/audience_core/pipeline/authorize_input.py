@@ -6,7 +6,7 @@ from hashlib import sha256
 from hmac import compare_digest
 
 from audience_core.domain.account import Input
-from audience_core.domain.stores import WorkspaceStore
+from audience_core.domain.control_stores import WorkspaceStore
 from audience_core.errors import NotFoundError, UnauthenticatedError
 
 # Compared with when there is no such key, so that an answer takes as long as for a wrong secret.

@@ -13,11 +13,12 @@ from enum import StrEnum
 from typing import Any
 
 from audience_core.domain.audience import Audience, FormerSet, ProgramMark
+from audience_core.domain.control_stores import AudienceStore, JobStore, RunFiles
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId
 from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState
 from audience_core.domain.profile import BUCKETS
-from audience_core.domain.stores import AudienceStore, JobStore, MembershipStore, RunFiles
+from audience_core.domain.stores import MembershipStore
 from audience_core.errors import NotFoundError, NotOursError, StaleVersionError
 from audience_core.pipeline.process import Pipeline
 

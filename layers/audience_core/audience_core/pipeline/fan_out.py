@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from audience_core.domain.control_stores import AccountStore, AudienceStore, OutputStore
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership, MembershipChange, Reason
@@ -16,14 +17,11 @@ from audience_core.domain.messages import Due, WakeUp
 from audience_core.domain.output import Connection, ConnectionStatus, Target, delivery_bucket_of
 from audience_core.domain.profile import Profile, bucket_of
 from audience_core.domain.stores import (
-    AccountStore,
-    AudienceStore,
     CountStep,
     HistoryStore,
     IdentityStore,
     LedgerStore,
     MembershipStore,
-    OutputStore,
     ProfileStore,
     ReevaluationQueue,
     WakeUpQueue,

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
+from audience_core.domain.control_stores import AudienceStore, OutputStore
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, ConnectionId, Mpid
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, Target, delivery_bucket_of
 from audience_core.domain.profile import Profile
-from audience_core.domain.stores import AudienceStore, LedgerStore, OutputStore, ProfileStore, WakeUpQueue
+from audience_core.domain.stores import LedgerStore, ProfileStore, WakeUpQueue
 from audience_core.outputs.projection import Acceptance, project
 from audience_core.outputs.registry import acceptance_of
 from audience_core.pipeline.member_sets import MemberSets

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
+from audience_core.domain.control_stores import JobStore
 from audience_core.domain.ids import AccountId, ConnectionId
 from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState, JobStep, Part
-from audience_core.domain.stores import JobStore
 from audience_core.errors import NotFoundError, NotOursError
 
 LEASE_MS = 300_000

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from audience_core.domain.control_stores import AccountStore
 from audience_core.domain.ids import AccountId, Mpid
 from audience_core.domain.membership import HistoryEntry, MembershipChange, Reason
 from audience_core.domain.profile import Profile
-from audience_core.domain.stores import AccountStore, HistoryStore
+from audience_core.domain.stores import HistoryStore
 
 
 def record(

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from audience_core.domain.audience import Audience, AudienceStatus
+from audience_core.domain.control_stores import AudienceStore
 from audience_core.domain.definition import AllOf, AnyOf, AudienceMembershipCriterion, Criterion, Definition, Not
 from audience_core.domain.ids import NEVER, AccountId, AudienceId
 from audience_core.domain.membership import MembershipChange
 from audience_core.domain.profile import Profile
-from audience_core.domain.stores import AudienceStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from audience_core.domain.control_stores import AudienceStore, OutputStore, SecretStore
 from audience_core.domain.ids import AccountId, ConnectionId
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output, SubscriptionState
-from audience_core.domain.stores import AudienceStore, LedgerStore, OutputStore, SecretStore, WakeUpQueue
+from audience_core.domain.stores import LedgerStore, WakeUpQueue
 from audience_core.errors import InvalidInputError, NotFoundError, StaleVersionError, TerminalDeliveryError
 from audience_core.outputs.connector import Connector, Subscription
 from audience_core.outputs.http import Send

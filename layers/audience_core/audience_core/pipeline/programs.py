@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from audience_core.domain.account import Account
 from audience_core.domain.audience import Audience, AudienceStatus, ProgramMark
+from audience_core.domain.control_stores import AccountStore, AudienceStore
 from audience_core.domain.ids import AccountId, AudienceId
-from audience_core.domain.stores import AccountStore, AudienceStore
 from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.program import Program
 from audience_core.pipeline.member_sets import Tenures, as_member_set, current_sets, tenures

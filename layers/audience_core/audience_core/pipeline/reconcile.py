@@ -8,19 +8,12 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from audience_core.domain.control_stores import AccountStore, AudienceStore
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import NEVER, AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership, MembershipChange, Reason
 from audience_core.domain.profile import BUCKETS, Delta, Profile
-from audience_core.domain.stores import (
-    AccountStore,
-    AudienceStore,
-    HistoryStore,
-    MarkStore,
-    MembershipStore,
-    ProfileStore,
-    Tally,
-)
+from audience_core.domain.stores import HistoryStore, MarkStore, MembershipStore, ProfileStore, Tally
 from audience_core.errors import StaleVersionError
 from audience_core.evaluation.incremental import Evaluation, evaluate
 from audience_core.evaluation.program import Program

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from audience_core.domain.account import Account
+from audience_core.domain.control_stores import AccountStore
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import DAY_MS, Mpid
 from audience_core.domain.profile import BUCKETS, Profile
-from audience_core.domain.stores import AccountStore, IdentityStore, MarkStore, ProfileStore
+from audience_core.domain.stores import IdentityStore, MarkStore, ProfileStore
 from audience_core.errors import StaleVersionError
 
 _STRETCH = 200

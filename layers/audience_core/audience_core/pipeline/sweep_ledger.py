@@ -1,7 +1,8 @@
 """The safety net of delivery: wakes lanes whose rows have waited for longer than any wake-up takes."""
 
+from audience_core.domain.control_stores import OutputStore
 from audience_core.domain.ids import AccountId, ConnectionId
-from audience_core.domain.stores import LedgerStore, OutputStore, WakeUpQueue
+from audience_core.domain.stores import LedgerStore, WakeUpQueue
 from audience_core.pipeline.partner_link import forwarding_connection
 
 OLDER_THAN_MS = 60_000

@@ -12,9 +12,9 @@ from audience_core.domain.audience import (
     ProgramMark,
     require_room,
 )
+from audience_core.domain.control_stores import Answer
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, InputId, OutputId, WorkspaceId
 from audience_core.domain.output import Connection, Output
-from audience_core.domain.stores import Answer
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
 from audience_core.evaluation.text import fold
 
