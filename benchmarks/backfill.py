@@ -133,7 +133,7 @@ class Account1:
         for some in batched(profiles(count, now), 100, strict=False):
             self.profiles.save_all(some, now)
         # When the last of them has come through the stream, so have all before it.
-        last = Profile(_LAST, Environment.PRODUCTION, Mpid(1), memberships=frozenset({AudienceId(1)}))
+        last = Profile(_LAST, Environment.PRODUCTION, Mpid(1), memberships={AudienceId(1)})
         self.profiles.save(last, now)
         while not self.memberships.members(_LAST, AudienceId(1), None, 1).items:
             time.sleep(0.5)

@@ -52,7 +52,7 @@ def item(
     profile = Profile(account, Environment.PRODUCTION, mpid, 1, program_version=1)
     profile.identities = {Identity("customer_id", f"seeded-{mpid}"): viewed_at}
     profile.seen = {workspace: Seen(viewed_at, viewed_at)}
-    profile.memberships, profile.agenda = frozenset({audience}), ((leaves_at, audience),)
+    profile.memberships, profile.agenda = {audience}, ((leaves_at, audience),)
     return {
         "pk": {"S": f"{account}#p#{bucket_of(mpid):02d}"},
         "sk": {"S": str(mpid)},

@@ -75,10 +75,7 @@ def _timed(program: Program, profile: Profile, delta: Delta, now: int) -> float:
 
 
 def _apply(program: Program, profile: Profile, delta: Delta, now: int) -> None:
-    evaluation = evaluate(program, profile, delta, now)
-    profile.memberships, profile.changes = evaluation.memberships, evaluation.changes
-    profile.agenda, profile.agenda_until = evaluation.agenda, evaluation.agenda_until
-    profile.program_version = program.version
+    evaluate(program, profile, delta, now).keep(profile, program)
 
 
 def _store(profile: Profile, measured: Measured) -> None:

@@ -48,7 +48,7 @@ def test_pages_of_a_bucket_ascend_by_the_text_of_the_mpid(store: ProfileStore) -
 
 def test_outlines_are_pages_without_timelines(store: ProfileStore) -> None:
     event = Event(EventKind.CUSTOM, "Play", NOW, b"12345678", WORKSPACE, INPUT, {}, ())
-    profile = Profile(ACCOUNT, Environment.PRODUCTION, Mpid(5), memberships=frozenset({AudienceId(3)}))
+    profile = Profile(ACCOUNT, Environment.PRODUCTION, Mpid(5), memberships={AudienceId(3)})
     profile.timeline[EventKind.CUSTOM, "Play"] = [event]
     store.save(profile, NOW)
 
@@ -67,7 +67,7 @@ def test_many_are_saved_but_for_those_that_somebody_else_wrote(store: ProfileSto
     for mpid in mpids[3], mpids[101]:
         store.save(store.load(ACCOUNT, Environment.PRODUCTION, [mpid])[mpid], NOW)
     for profile in read.values():
-        profile.memberships = frozenset({AudienceId(9)})
+        profile.memberships = {AudienceId(9)}
 
     stale = store.save_all([read[mpid] for mpid in mpids], NOW)
 

@@ -44,7 +44,7 @@ def a_profile(mpid: Mpid = NELL, account: AccountId = ACCOUNT, environment: Envi
         RegisterKey(APP, RegisterKind.LOCATION, ""): Register({"city": "Bonn", "latitude": 50.7}, NOW),
     }
     profile.seen = {APP: Seen(NOW - 1000, NOW), WEB: Seen(NOW - 10, NOW - 10)}
-    profile.memberships = frozenset({AudienceId(3), AudienceId(2**31 - 1)})
+    profile.memberships = {AudienceId(3), AudienceId(2**31 - 1)}
     profile.agenda = ((NOW + 5, AudienceId(3)), (NOW + 9, AudienceId(4)))
     profile.agenda_until = NOW + 10
     profile.program_version = 12
@@ -107,7 +107,7 @@ def test_sealed_parts_stay_as_they_are_and_the_item_stays_small(create_table: Cr
 def test_a_stale_save_changes_nothing(store: ProfileStore) -> None:
     store.save(a_profile(), NOW)
     first, second = (store.load(ACCOUNT, PRODUCTION, [NELL])[NELL] for _ in range(2))
-    first.memberships = frozenset()
+    first.memberships = set()
     store.save(first, NOW)
 
     with pytest.raises(StaleVersionError):
@@ -116,7 +116,7 @@ def test_a_stale_save_changes_nothing(store: ProfileStore) -> None:
         store.save(a_profile(), NOW)
 
     found = store.load(ACCOUNT, PRODUCTION, [NELL])[NELL]
-    assert (found.version, found.memberships) == (NOW // 1000 + 1, frozenset())
+    assert (found.version, found.memberships) == (NOW // 1000 + 1, set())
 
 
 def test_accounts_and_environments_share_nothing(store: ProfileStore) -> None:

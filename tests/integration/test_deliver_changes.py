@@ -202,7 +202,7 @@ def test_a_connection_is_announced_filled_and_delivered(stack: Stack, partner: F
     stack.change(subscription=SubscriptionState.NONE)
     identities = {Identity("email", "ann@example.com"): 1}
     stack.stores.profiles.save(
-        Profile(ACCOUNT, Environment.PRODUCTION, ANN, identities=identities, memberships=frozenset({AUDIENCE})), 1
+        Profile(ACCOUNT, Environment.PRODUCTION, ANN, identities=identities, memberships={AUDIENCE}), 1
     )
 
     begun = update_subscription.lambda_handler(sample("update_subscription"), CONTEXT)

@@ -156,7 +156,7 @@ def a_record(old: dict[str, Any] | None, new: dict[str, Any] | None, sequence: i
 
 
 def a_member(version: int = 0, **given: Any) -> Profile:
-    profile = Profile(ACCOUNT, Environment.PRODUCTION, ANN, version, memberships=frozenset({AUDIENCE}))
+    profile = Profile(ACCOUNT, Environment.PRODUCTION, ANN, version, memberships={AUDIENCE})
     profile.identities = {Identity("email", "ann@example.com"): NOW}
     profile.changes = (MembershipChange(AUDIENCE, True, NOW - 5, Reason.EVENT),)
     for name, value in given.items():
@@ -165,7 +165,7 @@ def a_member(version: int = 0, **given: Any) -> Profile:
 
 
 def a_left(version: int) -> Profile:
-    return a_member(version, memberships=frozenset(), changes=(MembershipChange(AUDIENCE, False, NOW, Reason.TIME),))
+    return a_member(version, memberships=set(), changes=(MembershipChange(AUDIENCE, False, NOW, Reason.TIME),))
 
 
 def test_joins_and_leaves_reach_members_counts_ledger_and_queue(stack: Stack) -> None:

@@ -64,7 +64,7 @@ def stack(aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
 
 def test_a_night_mends_profile_list_and_size_and_the_next_finds_nothing(stack: Stack) -> None:
     viewer = stack.view(reconciling._now_ms() - 1000)
-    viewer.memberships = frozenset()
+    viewer.memberships = set()
     stack.profiles.save(viewer, 0)
     stack.stores.memberships.apply(ACCOUNT, [Membership(VIEWERS, viewer.mpid, 5)], [])
 

@@ -93,7 +93,7 @@ def examples() -> list[Example]:
 
 def incremental(portfolio: Portfolio, profile: Profile, now: int, look_back_days: int) -> bool:
     program = compile_program(1, portfolio.values(), look_back_days)
-    return AUDIENCE in evaluate(program, profile, Delta(), now).memberships
+    return AUDIENCE in evaluate(program, profile, Delta(), now).flipped
 
 
 def naive(portfolio: Portfolio, profile: Profile, now: int, look_back_days: int) -> bool:

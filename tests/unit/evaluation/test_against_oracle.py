@@ -51,7 +51,7 @@ steps_of_time = st.lists(st.tuples(events, st.integers(0, 3 * DAY)), max_size=6)
 def test_membership_is_what_the_rules_say(portfolio: Portfolio, profile: Profile) -> None:
     evaluation = evaluate(program_of(portfolio), profile, Delta(), NOW)
 
-    assert evaluation.memberships == members(portfolio, profile, NOW)
+    assert evaluation.flipped == members(portfolio, profile, NOW)
 
 
 @slow_to_draw
@@ -128,15 +128,12 @@ def test_an_empty_program_has_no_members(pause: int) -> None:
 
     evaluation = evaluate(program_of({}), profile, Delta(), NOW + pause)
 
-    assert (evaluation.memberships, evaluation.agenda, evaluation.agenda_until) == (frozenset(), (), NEVER)
+    assert (evaluation.flipped, evaluation.agenda, evaluation.agenda_until) == (frozenset(), (), NEVER)
 
 
 def store(profile: Profile, program: Program, delta: Delta, now: int) -> None:
     """Evaluate, and keep the result as the pipeline does."""
-    evaluation = evaluate(program, profile, delta, now)
-    profile.memberships, profile.changes = evaluation.memberships, evaluation.changes
-    profile.agenda, profile.agenda_until = evaluation.agenda, evaluation.agenda_until
-    profile.program_version = program.version
+    evaluate(program, profile, delta, now).keep(profile, program)
 
 
 def with_event(profile: Profile, event: Event) -> Delta:

@@ -75,7 +75,7 @@ def test_members_are_those_of_the_rules_and_of_the_incremental_evaluator(
     found = columnar(shard_of(population), portfolio, now, look_back(now, LOOK_BACK_DAYS))
 
     program = compile_program(1, portfolio.values(), LOOK_BACK_DAYS)
-    of_profiles = {each.mpid: evaluate_one(program, each, Delta(), now).memberships for each in population}
+    of_profiles = {each.mpid: evaluate_one(program, each, Delta(), now).flipped for each in population}
     incremental = {a: {mpid for mpid, members in of_profiles.items() if a in members} for a in portfolio}
     assert found == incremental
     assert found == by_the_rules(population, portfolio, now, LOOK_BACK_DAYS)

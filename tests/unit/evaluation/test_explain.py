@@ -41,7 +41,7 @@ def test_it_says_what_membership_is(portfolio: Portfolio, profile: Profile) -> N
     evaluation = evaluate(compile_program(1, portfolio.values(), LOOK_BACK_DAYS), profile, Delta(), NOW)
 
     for audience, explanation in explanations(portfolio, profile, NOW):
-        assert explanation.is_member is (audience.audience_id in evaluation.memberships)
+        assert explanation.is_member is (audience.audience_id in evaluation.flipped)
 
 
 @slow_to_draw

@@ -62,9 +62,7 @@ def event(name: str, at: int) -> Event:
 
 
 def keep(profile: Profile, program: Program, delta: Delta, now: int) -> None:
-    done = evaluate(program, profile, delta, now)
-    profile.memberships, profile.changes = done.memberships, done.changes
-    profile.agenda, profile.agenda_until, profile.program_version = done.agenda, done.agenda_until, program.version
+    evaluate(program, profile, delta, now).keep(profile, program)
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=lambda window: window.type)
@@ -86,7 +84,7 @@ def test_a_late_event_counts_in_its_very_last_millisecond() -> None:
 
     keep(profile, program, told(profile, event("view", NOW - DAY)), NOW)
 
-    assert (profile.memberships, profile.due_at) == (frozenset({AudienceId(1)}), NOW + 1)
+    assert (profile.memberships, profile.due_at) == ({AudienceId(1)}, NOW + 1)
 
 
 def test_what_turns_in_the_millisecond_in_which_another_ceases_holds_on() -> None:
@@ -121,7 +119,7 @@ def test_what_turns_at_the_instant_at_which_the_agenda_ends_is_among_what_follow
 
     keep(profile, program, Delta(), profile.due_at)
 
-    assert (profile.memberships, profile.due_at) == (frozenset(), NEVER)
+    assert (profile.memberships, profile.due_at) == (set(), NEVER)
 
 
 def test_a_sequence_as_long_as_its_window_holds_for_a_millisecond() -> None:

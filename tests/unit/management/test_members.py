@@ -46,7 +46,7 @@ class World:
         is_member = not (old and old.memberships)
         # Two apart: the removal of a profile counts as its next version.
         new = Profile(ACCOUNT, Environment.PRODUCTION, mpid, 2 * next(self.versions))
-        new.memberships = frozenset({AUDIENCE} if is_member else ())
+        new.memberships = {AUDIENCE} if is_member else set()
         new.changes = (MembershipChange(AUDIENCE, is_member, at, reason),)
         self.profiles[mpid] = new
         self.fan_out(ProfileChange(old, new, str(len(self.written)), at))
@@ -105,7 +105,7 @@ def test_who_joined_before_the_history_is_a_member_of_unknown_date_once_it_left(
     world.memberships.apply(ACCOUNT, [Membership(AUDIENCE, MPIDS[0], START - 5)], [])
     assert list(world.members_at(START)) == [PastMembership(AUDIENCE, MPIDS[0], START - 5)]
 
-    world.profiles[MPIDS[0]] = Profile(ACCOUNT, Environment.PRODUCTION, MPIDS[0], 3, memberships=frozenset({AUDIENCE}))
+    world.profiles[MPIDS[0]] = Profile(ACCOUNT, Environment.PRODUCTION, MPIDS[0], 3, memberships={AUDIENCE})
     world.turn(MPIDS[0], START + 10)
 
     assert list(world.members_at(START)) == [PastMembership(AUDIENCE, MPIDS[0], None)]

@@ -21,7 +21,7 @@ class Accepts:
 
 def a_profile(*identities: Identity, audiences: frozenset[AudienceId] = frozenset({HIKERS})) -> Profile:
     return Profile(
-        AccountId(7), Environment.PRODUCTION, Mpid(1), identities=dict.fromkeys(identities, 5), memberships=audiences
+        AccountId(7), Environment.PRODUCTION, Mpid(1), identities=dict.fromkeys(identities, 5), memberships=set(audiences)
     )
 
 

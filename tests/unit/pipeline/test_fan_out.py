@@ -103,7 +103,7 @@ def a_profile(
     **given: Any,
 ) -> Profile:
     profile = Profile(ACCOUNT, Environment.PRODUCTION, mpid, version)
-    profile.memberships = frozenset(AudienceId(each) for each in audiences)
+    profile.memberships = {AudienceId(each) for each in audiences}
     profile.identities = dict.fromkeys(identities, 1)
     for name, value in given.items():
         setattr(profile, name, value)

@@ -20,7 +20,7 @@ def a_profile(world: World, mpid: int, who: str = "ann", audiences: frozenset[Au
         Environment.PRODUCTION,
         Mpid(mpid),
         identities={Identity("email", f"{who}@example.com"): T},
-        memberships=audiences,
+        memberships=set(audiences),
     )
     return world.profiles.save(profile, T)
 
@@ -100,7 +100,7 @@ def test_a_profile_that_leaves_while_it_is_read_gets_no_lasting_row() -> None:
     def page_then_leave(*arguments):
         page = read(*arguments)
         for profile in world.profiles.load(ACCOUNT, Environment.PRODUCTION, [p.mpid for p in page.items]).values():
-            profile.memberships = frozenset()
+            profile.memberships = set()
             world.profiles.save(profile, T)
             world.ledger.desire(ACCOUNT, CONNECTION, profile.mpid, None, profile.version, T)
         return page

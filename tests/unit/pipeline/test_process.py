@@ -87,7 +87,7 @@ def test_development_data_is_kept_apart_and_joins_no_audience() -> None:
 
     assert population.everybody() == []
     (profile,) = population.everybody(Environment.DEVELOPMENT)
-    assert (profile.memberships, profile.agenda) == (frozenset(), ())
+    assert (profile.memberships, profile.agenda) == (set(), ())
 
 
 def test_history_is_archived_and_changes_no_audience() -> None:

@@ -122,7 +122,7 @@ class Profile:
     timeline: dict[TrackKey, Track] = field(default_factory=dict)
     sealed: tuple[ChunkRef, ...] = ()
     sealed_ids: frozenset[bytes] = frozenset()
-    memberships: frozenset[AudienceId] = frozenset()
+    memberships: set[AudienceId] = field(default_factory=set)
     agenda: tuple[tuple[int, AudienceId], ...] = ()
     agenda_until: int = NEVER
     program_version: int = 0

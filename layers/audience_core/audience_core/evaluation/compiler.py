@@ -129,9 +129,9 @@ class _Compiler:
     def _tree(self, audience: Audience) -> Tree:
         node = self._node(audience.definition.root, _scope(audience))
         if isinstance(node, bool):
-            return Tree(node, 0, node)
+            return Tree(node, 0, is_blank=node)
         blank = logic.combination(node)(Moment(self._leaves, blank_view(), 0))
-        return Tree(node, needs_of(node), blank > 0)
+        return Tree(node, needs_of(node), is_blank=blank > 0)
 
     def _uses(self) -> dict[Read, list[LeafUse]]:
         blank, uses = Moment(self._leaves, blank_view(), 0), defaultdict[Read, list[LeafUse]](list)

@@ -1,5 +1,6 @@
 """Keeps a profile's memberships right: after a change only what it can affect, and as time passes only what is due."""
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import repeat
@@ -15,21 +16,28 @@ from audience_core.evaluation.view import View
 
 type Agenda = tuple[tuple[int, AudienceId], ...]
 
-_by_instant = attrgetter("at", "audience_id")
+_by_audience, _by_instant = attrgetter("audience_id"), attrgetter("at")
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a profile's memberships are at an instant, when they next change, and what changed since its last one.
+    """What changed in a profile's memberships since its last evaluation, and when they next change.
 
     Args:
+        flipped: audiences that it is, by now, in if it was not, and the other way round.
         changes: ascending by instant; a time-driven one bears the instant at which the answer turned.
     """
 
-    memberships: frozenset[AudienceId]
+    flipped: AbstractSet[AudienceId]
     agenda: Agenda
     agenda_until: int
     changes: tuple[MembershipChange, ...]
+
+    def keep(self, profile: Profile, program: Program) -> None:
+        """Put it into the profile that was evaluated."""
+        profile.memberships ^= self.flipped
+        profile.agenda, profile.agenda_until, profile.changes = self.agenda, self.agenda_until, self.changes
+        profile.program_version = program.version
 
 
 def evaluate(program: Program, profile: Profile, delta: Delta, now: int) -> Evaluation:
@@ -68,16 +76,21 @@ class _Turn:
         # Audiences that were asked anew, and what they have ahead: it replaces what the agenda says of them.
         self._asked: set[AudienceId] = set()
         self._planned: list[tuple[int, AudienceId]] = []
+        # In runs, each ascending by audience; those of time, at instants of their own, apart.
         self._changes: list[MembershipChange] = []
+        self._timed: list[MembershipChange] = []
 
     def start_over(self, reason: Reason) -> None:
         """A profile that was never evaluated, or not with these definitions: nothing stored can be relied on."""
         self._agenda, self._until = (), NEVER
         known, blank = relevance.stirred(self._program, self.view, self._now), self._program.blank_members
         self.settle(known, reason)
-        members = (self._population & blank) - known.keys()
-        self._flip_all(members - self._members, True, reason)
-        self._flip_all(self._members - (known.keys() & self._population) - members, False, Reason.EDIT)
+        members = (self._population & blank).difference(known)
+        if not self._members:
+            self._flip(members, reason)
+        else:
+            self._flip(members - self._members, reason)
+            self._flip(self._members - self._population.intersection(known) - members, Reason.EDIT)
 
     def settle_with(self, touched: Folded, reason: Reason) -> None:
         """Other definitions than at the last evaluation: what the change touched has its reason, the rest theirs."""
@@ -94,6 +107,7 @@ class _Turn:
         self._asked.update(audiences)
         program, view, moment = self._program, self.view, self._program.at(self.view, self._now)
         members, population, until, plan = self._members, self._population, self._until, self._planned.append
+        flipped = []
         for audience, folded in audiences.items():
             if audience not in population:
                 continue
@@ -101,9 +115,10 @@ class _Turn:
             if answer & 1 and folded:
                 answer = program.settled(folded, answer, view)
             if (answer > 0) is not (audience in members):
-                self._flip(audience, answer > 0, self._now, reason)
+                flipped.append(audience)
             if (at := abs(answer) >> 1) < until:
                 plan((at, audience))
+        self._flip(flipped, reason)
 
     def catch_up(self) -> None:
         """Let time pass for all other audiences that are due, change by change, up to now."""
@@ -148,24 +163,29 @@ class _Turn:
 
     def _set(self, audience: AudienceId, is_member: bool, at: int, reason: Reason) -> None:
         if is_member is ((audience in self._members) is (audience in self._flipped)):
-            self._flip(audience, is_member, at, reason)
+            self._flipped ^= {audience}
+            self._timed.append(MembershipChange(audience, is_member, at, reason))
 
-    def _flip_all(self, audiences: AbstractSet[AudienceId], is_member: bool, reason: Reason) -> None:
-        """As `_flip`, now, for audiences that were not looked at yet: a new user joins hundreds at once."""
-        self._flipped |= audiences
-        self._changes += map(MembershipChange, audiences, repeat(is_member), repeat(self._now), repeat(reason))
-
-    def _flip(self, audience: AudienceId, is_member: bool, at: int, reason: Reason) -> None:
-        self._flipped ^= {audience}
-        self._changes.append(MembershipChange(audience, is_member, at, reason))
+    def _flip(self, audiences: Iterable[AudienceId], reason: Reason) -> None:
+        """Now, for audiences that are still as stored: a new user joins hundreds at once."""
+        members, ordered = self._members, sorted(audiences)
+        self._flipped.update(ordered)
+        joined = [audience not in members for audience in ordered]
+        values = zip(ordered, joined, repeat(self._now), repeat(reason), strict=False)
+        # At half the price of calling the class.
+        self._changes += map(tuple.__new__, repeat(MembershipChange), values)
 
     def result(self) -> Evaluation:
         ordered = sorted(self._ahead()) if self._planned else self._ahead() if self._asked else self._agenda
         size = self._program.agenda_size
         until = min(self._until, ordered[size][0]) if len(ordered) > size else self._until
         return Evaluation(
-            self._members ^ self._flipped if self._flipped else self._members,
+            self._flipped,
             tuple(ordered[:size]),
             until,
-            tuple(sorted(self._changes, key=_by_instant)),
+            tuple(self._ordered_changes()),
         )
+
+    def _ordered_changes(self) -> list[MembershipChange]:
+        ordered = sorted(self._timed + self._changes, key=_by_audience)
+        return sorted(ordered, key=_by_instant) if self._timed else ordered

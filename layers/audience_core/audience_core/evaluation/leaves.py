@@ -85,10 +85,11 @@ def range_leaf[T](
     is_bounded = span.first > -NEVER or span.last < NEVER
 
     def leaf(view: View, now: int) -> int:
-        instants = view.instants(series)
-        if not instants:
+        events = view.events(series)
+        if not events:
             return blank
-        prepared, first, end, at = view.once(key, lambda: prepare(view.events(series))), 0, len(instants), now
+        prepared, instants = view.once(key, lambda: prepare(events)), view.instants(series)
+        first, end, at = 0, len(instants), now
         if is_bounded:
             first, end = bisect_left(instants, span.first), bisect_right(instants, span.last)
         value = None

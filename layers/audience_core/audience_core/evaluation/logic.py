@@ -93,45 +93,72 @@ def combination(node: Node) -> Combination:
 
 
 def _conjunction(parts: Sequence[Node]) -> Combination:
-    lasting, recent, others = _sorted(parts)
+    lasting, moving = _divided(parts)
+    rest = _all_of(moving)
 
     def conjunction(moment: Moment) -> int:
         # What time cannot change first: when it decides, it decides for good.
         for key, sign in lasting:
             if moment[key] * sign < 0:
                 return -FOREVER
-        answers = moment.recent(recent) if recent else []
+        return rest(moment)
+
+    return conjunction if lasting else rest
+
+
+def _all_of(parts: Sequence[Node]) -> Combination:
+    if len(parts) < 2:
+        return combination(parts[0]) if parts else lambda _: FOREVER
+    recent, others = _worked_out(parts)
+
+    def all_of(moment: Moment) -> int:
+        answers = moment.recent(recent)
         for other in others:
             answers.append(other(moment))
-        least = min(answers, default=FOREVER)
+        least = min(answers)
         return least if least > 0 or least == -FOREVER else -_first_turn([-answer for answer in answers])
 
-    return conjunction
+    return all_of
 
 
 def _disjunction(parts: Sequence[Node]) -> Combination:
-    lasting, recent, others = _sorted(parts)
+    lasting, moving = _divided(parts)
+    rest = _any_of(moving)
 
     def disjunction(moment: Moment) -> int:
         for key, sign in lasting:
             if moment[key] * sign > 0:
                 return FOREVER
-        answers = moment.recent(recent) if recent else []
+        return rest(moment)
+
+    return disjunction if lasting else rest
+
+
+def _any_of(parts: Sequence[Node]) -> Combination:
+    if len(parts) < 2:
+        return combination(parts[0]) if parts else lambda _: -FOREVER
+    recent, others = _worked_out(parts)
+
+    def any_of(moment: Moment) -> int:
+        answers = moment.recent(recent)
         for other in others:
             answers.append(other(moment))
-        greatest = max(answers, default=-FOREVER)
+        greatest = max(answers)
         return greatest if greatest < 0 or greatest == FOREVER else _first_turn(answers)
 
-    return disjunction
+    return any_of
 
 
-def _sorted(parts: Sequence[Node]) -> tuple[list[tuple[int, int]], list[Recent], list[Combination]]:
-    criteria = [part for part in parts if isinstance(part, Criterion)]
-    lasting = [(each.key, each.sign) for each in criteria if not each.is_moving]
-    recent = [each.recent for each in criteria if each.recent is not None]
-    others: list[Node] = [each for each in criteria if each.is_moving and each.recent is None]
-    others += [part for part in parts if isinstance(part, Group)]
-    return lasting, recent, [combination(each) for each in others]
+def _divided(parts: Sequence[Node]) -> tuple[list[tuple[int, int]], list[Node]]:
+    """Key and sign of the criteria that time cannot turn, and the other parts."""
+    lasting = [(each.key, each.sign) for each in parts if isinstance(each, Criterion) and not each.is_moving]
+    return lasting, [each for each in parts if isinstance(each, Group) or each.is_moving]
+
+
+def _worked_out(parts: Sequence[Node]) -> tuple[list[Recent], list[Combination]]:
+    recent = [each.recent for each in parts if isinstance(each, Criterion) and each.recent is not None]
+    others = [each for each in parts if isinstance(each, Group) or each.recent is None]
+    return recent, [combination(each) for each in others]
 
 
 def _first_turn(answers: Sequence[int]) -> int:

@@ -1,7 +1,7 @@
 """An account's active definitions as one function of a profile and an instant."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from audience_core.domain.definition import EventKind
 from audience_core.domain.ids import AudienceId, WorkspaceId
@@ -59,35 +59,26 @@ class Reader:
     others: frozenset[AudienceId]
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """An audience's definition, for any profile.
+class Tree(dict[int, Combination | None]):
+    """An audience's definition, for any profile: mask of sources -> what is left of it for a profile without others.
+
+    None: nothing is, so it is for all time what it is for a blank user. Worked out when first asked for.
 
     Args:
-        needs: a mask of the sources of events that tell how it is folded; `is_blank`: its truth for a blank user.
+        needs: a mask of the sources of events that tell how it is folded; it is asked for no others.
+        is_blank: its truth for a blank user.
     """
 
-    node: Node | bool
-    needs: int
-    is_blank: bool
-    _folded: dict[int, Combination | None] = field(default_factory=dict, compare=False, repr=False)
+    __slots__ = ("_node", "is_blank", "needs")
 
-    def folded(self, sources: int) -> Combination | None:
-        """The definition for a profile with events of these sources only.
+    def __init__(self, node: Node | bool, needs: int, *, is_blank: bool) -> None:
+        self._node, self.needs, self.is_blank = node, needs, is_blank
 
-        None: nothing else makes a difference, so it is for all time what it is for a blank user.
-        """
-        have = sources & self.needs
-        try:
-            return self._folded[have]
-        except KeyError:
-            return self._fold(have)
-
-    def _fold(self, have: int) -> Combination | None:
-        node = self.node if isinstance(self.node, bool) else fold(self.node, have)
+    def __missing__(self, have: int) -> Combination | None:
+        node = self._node if isinstance(self._node, bool) else fold(self._node, have)
         made = None if isinstance(node, bool) else combination(node)
-        if len(self._folded) < _MAX_FOLDED:
-            self._folded[have] = made
+        if len(self) < _MAX_FOLDED:
+            self[have] = made
         return made
 
 
@@ -145,13 +136,13 @@ class Program:
     def holds(self, audience_id: AudienceId, view: View, now: int) -> bool:
         """The definition's truth at `now`."""
         tree = self.trees[audience_id]
-        folded = tree.folded(self.sources(view))
+        folded = tree[self.sources(view) & tree.needs]
         return tree.is_blank if folded is None else folded(self.at(view, now)) > 0
 
     def next_change(self, audience_id: AudienceId, view: View, now: int) -> tuple[bool, int]:
         """The definition's truth at `now` and the exact instant at which it next changes if nothing happens."""
         tree = self.trees[audience_id]
-        folded = tree.folded(self.sources(view))
+        folded = tree[self.sources(view) & tree.needs]
         if folded is None:
             return tree.is_blank, until_of(FOREVER)
         answer = self.settled(folded, folded(self.at(view, now)), view)

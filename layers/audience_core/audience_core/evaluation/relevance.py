@@ -13,7 +13,7 @@ from audience_core.evaluation.view import View
 
 _NONE: frozenset[AudienceId] = frozenset()
 
-# Audiences, and what a profile leaves of their definitions (`Tree.folded`).
+# Audiences, and what a profile leaves of their definitions (`Tree`).
 type Folded = dict[AudienceId, Combination | None]
 
 
@@ -62,13 +62,17 @@ def _concerned(reader: Reader, event: Event, instants: Sequence[int], now: int) 
 
 def _folded(program: Program, view: View, audiences: AbstractSet[AudienceId]) -> Folded:
     trees, sources = program.trees, program.sources(view)
-    return {audience: trees[audience].folded(sources) for audience in audiences}
+    return {audience: (tree := trees[audience])[sources & tree.needs] for audience in audiences}
 
 
 def _open(program: Program, view: View, audiences: AbstractSet[AudienceId]) -> Folded:
     """Those that are not, for want of events, for all time what they are for a blank user."""
     trees, sources = program.trees, program.sources(view)
-    return {audience: folded for audience in audiences if (folded := trees[audience].folded(sources)) is not None}
+    return {
+        audience: folded
+        for audience in audiences
+        if (folded := (tree := trees[audience])[sources & tree.needs]) is not None
+    }
 
 
 def population(program: Program, profile: Profile) -> frozenset[AudienceId]:

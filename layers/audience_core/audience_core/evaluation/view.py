@@ -55,7 +55,9 @@ class View:
         """The `at` of each event of the series, ascending."""
         found = self.known_instants.get(series.index)
         if found is None:
-            found = self.known_instants[series.index] = series.instants(self.profile)
+            events = self._events.get(series.index)
+            found = series.instants(self.profile) if events is None else [event.at for event in events]
+            self.known_instants[series.index] = found
         return found
 
     def register(self, workspaces: Collection[WorkspaceId], kind: RegisterKind, name: str) -> AttributeValue | object:

@@ -84,7 +84,7 @@ def unpack_state(data: bytes, profile: Profile) -> None:
     }
     profile.seen = {WorkspaceId(workspaces[p]): Seen(anchor + first, anchor + last) for p, first, last in seen}
     profile.sealed = tuple(ChunkRef(name, anchor + first, anchor + last, n) for name, first, last, n in sealed)
-    profile.memberships = frozenset(AudienceId(each) for each in accumulate(members))
+    profile.memberships = {AudienceId(each) for each in accumulate(members)}
     profile.agenda = tuple(
         (anchor + at, AudienceId(who)) for at, who in zip(accumulate(agenda[0]), agenda[1], strict=True)
     )

@@ -23,15 +23,14 @@ def evaluate_profile(definitions: Definitions, profile: Profile, delta: Delta, n
     had_version = profile.program_version
     adoption = _adopt(definitions, profile, delta, now)
     evaluation = evaluate(definitions.program, profile, delta, now)
-    after = evaluation.memberships, evaluation.agenda, evaluation.agenda_until
+    after = profile.memberships ^ evaluation.flipped, evaluation.agenda, evaluation.agenda_until
     if delta.is_empty and before == after and _says_the_same(definitions, profile, had_version, adoption):
         profile.memberships, profile.agenda, profile.agenda_until = before
         profile.program_version = had_version
         return False
+    evaluation.keep(profile, definitions.program)
     changes = sorted((*adoption.changes, *evaluation.changes), key=lambda change: (change.at, change.audience_id))
-    profile.memberships, profile.changes = evaluation.memberships, tuple(changes)
-    profile.agenda, profile.agenda_until = evaluation.agenda, evaluation.agenda_until
-    profile.program_version = definitions.program.version
+    profile.changes = tuple(changes)
     return True
 
 
@@ -66,7 +65,7 @@ def _adopt(definitions: Definitions, profile: Profile, delta: Delta, now: int) -
     if not profile.program_version or profile.program_version == program.version or profile.agenda_until <= now:
         return _Adoption()
     fresh = {each for each, since in definitions.since.items() if since > profile.program_version}
-    profile.memberships &= program.trees.keys()
+    profile.memberships = profile.memberships & program.trees.keys()
     agenda = {each: at for at, each in profile.agenda if each in program.trees and each not in fresh}
     profile.program_version = program.version
     changes, is_final = _ask(program, profile, fresh, agenda, delta, now)
@@ -89,5 +88,5 @@ def _ask(
         if at < profile.agenda_until:
             agenda[each] = at
         is_final = is_final and at == NEVER
-    profile.memberships = frozenset(members)
+    profile.memberships = members
     return tuple(changes), is_final

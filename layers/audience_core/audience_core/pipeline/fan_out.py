@@ -58,10 +58,10 @@ class ProfileChange:
             raise ValueError("a change of nothing")
         return found
 
-    def joined(self) -> frozenset[AudienceId]:
+    def joined(self) -> set[AudienceId]:
         return _memberships(self.new) - _memberships(self.old)
 
-    def left(self) -> frozenset[AudienceId]:
+    def left(self) -> set[AudienceId]:
         return _memberships(self.old) - _memberships(self.new)
 
 
@@ -133,7 +133,7 @@ def _of_unnamed_sets(change: ProfileChange, known: Tenures) -> ProfileChange:
         if profile is None:
             return None
         unnamed = {each for each in profile.memberships if each in known and known[each].audience_id != each}
-        return replace(profile, memberships=frozenset(unnamed))
+        return replace(profile, memberships=unnamed)
 
     return replace(change, old=restricted(change.old), new=restricted(change.new))
 
@@ -142,8 +142,8 @@ def _newest_program(change: ProfileChange) -> int:
     return max(profile.program_version for profile in (change.old, change.new) if profile)
 
 
-def _memberships(profile: Profile | None) -> frozenset[AudienceId]:
-    return profile.memberships if profile else frozenset()
+def _memberships(profile: Profile | None) -> set[AudienceId]:
+    return profile.memberships if profile else set()
 
 
 def _update_members(store: MembershipStore, account_id: AccountId, changes: Iterable[ProfileChange]) -> None:

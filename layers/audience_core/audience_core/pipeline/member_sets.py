@@ -72,9 +72,9 @@ def live(profile: Profile, known: Tenures) -> Profile:
     return replace(profile, memberships=live_audiences(profile.memberships, version, known), changes=tuple(changes))
 
 
-def live_audiences(member_sets: Iterable[AudienceId], program_version: int, known: Tenures) -> frozenset[AudienceId]:
+def live_audiences(member_sets: Iterable[AudienceId], program_version: int, known: Tenures) -> set[AudienceId]:
     owners = (_owner(each, program_version, known) for each in member_sets)
-    return frozenset(owner for owner in owners if owner is not None)
+    return {owner for owner in owners if owner is not None}
 
 
 def _owner(member_set: AudienceId, program_version: int, known: Tenures) -> AudienceId | None:

@@ -104,11 +104,11 @@ def _repaired(of: Reconciliation, program: Program, profile: Profile) -> bool:
         return False  # it is still to be visited by the backfill of what was published
     now = of.clock()
     fresh = from_scratch(program, profile, now)
-    if evaluate(program, profile, Delta(), now).memberships == fresh.memberships:
+    if profile.memberships ^ evaluate(program, profile, Delta(), now).flipped == fresh.flipped:
         return False
-    changed = sorted(profile.memberships ^ fresh.memberships)
-    profile.changes = tuple(MembershipChange(a, a in fresh.memberships, now, Reason.BACKFILL) for a in changed)
-    profile.memberships = fresh.memberships
+    changed = sorted(profile.memberships ^ fresh.flipped)
+    profile.changes = tuple(MembershipChange(a, a in fresh.flipped, now, Reason.BACKFILL) for a in changed)
+    profile.memberships = set(fresh.flipped)
     profile.agenda, profile.agenda_until = fresh.agenda, fresh.agenda_until
     try:
         of.profiles.save(profile, now)
@@ -119,8 +119,8 @@ def _repaired(of: Reconciliation, program: Program, profile: Profile) -> bool:
 
 
 def from_scratch(program: Program, profile: Profile, now: int) -> Evaluation:
-    """Memberships of a profile by what it holds, whatever was known of them before."""
-    blank = replace(profile, memberships=frozenset(), agenda=(), agenda_until=NEVER, program_version=-1)
+    """What a profile is a member of by what it holds, whatever was known of it before: all of that is flipped."""
+    blank = replace(profile, memberships=set(), agenda=(), agenda_until=NEVER, program_version=-1)
     return evaluate(program, blank, Delta(), now)
 
 
