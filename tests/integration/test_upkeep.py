@@ -72,7 +72,7 @@ def test_a_night_mends_profile_list_and_size_and_the_next_finds_nothing(stack: S
 
     repairs = [(n["memberships_repaired"], n["rows_repaired"], n["counts_repaired"]) for n in nights]
     assert repairs == [(1, 0, 1), (0, 0, 0)]
-    assert [profile.memberships for profile in stack.everybody()] == [frozenset({VIEWERS})]
+    assert [profile.memberships for profile in stack.everybody()] == [{VIEWERS}]
     assert stack.stores.memberships.counts(ACCOUNT, VIEWERS, 0).size == 1
 
 

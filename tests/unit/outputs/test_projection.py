@@ -21,7 +21,11 @@ class Accepts:
 
 def a_profile(*identities: Identity, audiences: frozenset[AudienceId] = frozenset({HIKERS})) -> Profile:
     return Profile(
-        AccountId(7), Environment.PRODUCTION, Mpid(1), identities=dict.fromkeys(identities, 5), memberships=set(audiences)
+        AccountId(7),
+        Environment.PRODUCTION,
+        Mpid(1),
+        identities=dict.fromkeys(identities, 5),
+        memberships=set(audiences),
     )
 
 

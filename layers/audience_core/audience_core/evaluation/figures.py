@@ -88,7 +88,9 @@ def numbers(values: Sequence[Scalar]) -> list[int]:
 
 
 def _sums(rows: list[list[Scalar]]) -> RangeFigure:
-    totals = list(accumulate([sum(numbers(row)) for row in rows], initial=0))
+    # Most events have one value, or none.
+    sums = ((micros_of(row[0]) or 0) if len(row) == 1 else sum(numbers(row)) for row in rows)
+    totals = list(accumulate(sums, initial=0))
     return lambda low, high: totals[high] - totals[low]
 
 

@@ -33,6 +33,8 @@ type Figure = int | Fraction
 type Intervals = tuple[tuple[int, int], ...]
 
 ALWAYS: Intervals = ((-NEVER, NEVER),)
+# So many texts are kept per test.
+_MAX_KNOWN_TEXTS = 1024
 
 _NEGATED_TEXT = {
     StringOperator.NOT_EQUALS: StringOperator.EQUALS,
@@ -86,6 +88,24 @@ def intersection(a: Intervals, b: Intervals) -> Intervals:
         for b_start, b_end in b
         if max(a_start, b_start) <= min(a_end, b_end)
     )
+
+
+def recalling(test: Test) -> Predicate:
+    """As `predicate`; texts that many users or events have are tested once."""
+    passes = predicate(test)
+    known: dict[str, bool] = {}
+
+    def recalled(value: AttributeValue) -> bool:
+        if type(value) is not str:
+            return passes(value)
+        answer = known.get(value)
+        if answer is None:
+            answer = passes(value)
+            if len(known) < _MAX_KNOWN_TEXTS:
+                known[value] = answer
+        return answer
+
+    return recalled
 
 
 def predicate(test: Test) -> Predicate:  # noqa: C901  (one arm per kind of test)

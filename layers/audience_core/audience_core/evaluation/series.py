@@ -16,14 +16,11 @@ from audience_core.evaluation.predicates import (
     intersection,
     intervals,
     is_moving,
-    predicate,
+    recalling,
     union,
 )
 
 type Attributes = Mapping[str, Scalar]
-
-# Texts that many events have are tested once; so many of them are kept per condition.
-_MAX_KNOWN_TEXTS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +87,8 @@ def _product_filter(
 
 
 def compile_condition(condition: Condition) -> Callable[[Attributes], bool]:
-    name, passes, when_missing = condition.attribute, predicate(condition.test), holds_when_missing(condition.test)
-    known: dict[str, bool] = {}
-
-    def holds(attributes: Attributes) -> bool:
-        if name not in attributes:
-            return when_missing
-        value = attributes[name]
-        if type(value) is not str:
-            return passes(value)
-        answer = known.get(value)
-        if answer is None:
-            answer = passes(value)
-            if len(known) < _MAX_KNOWN_TEXTS:
-                known[value] = answer
-        return answer
-
-    return holds
+    name, passes, when_missing = condition.attribute, recalling(condition.test), holds_when_missing(condition.test)
+    return lambda attributes: passes(attributes[name]) if name in attributes else when_missing
 
 
 def compile_product_match(conditions: tuple[Condition, ...]) -> Callable[[Attributes], bool]:

@@ -20,9 +20,9 @@ from audience_core.domain.ids import NEVER, WorkspaceId
 from audience_core.domain.profile import RegisterKind, Seen
 from audience_core.domain.value_tests import Test
 from audience_core.domain.windows import Window
-from audience_core.evaluation.answers import exact
+from audience_core.evaluation.answers import FOREVER, exact
 from audience_core.evaluation.leaves import inside_at
-from audience_core.evaluation.predicates import holds_when_missing, intervals, is_moving
+from audience_core.evaluation.predicates import holds_when_missing, intervals, is_moving, recalling
 from audience_core.evaluation.series import Scope
 from audience_core.evaluation.values import MISSING
 from audience_core.evaluation.view import Leaf, View
@@ -31,38 +31,30 @@ from audience_core.evaluation.windows import instants_inside, span_of
 type Sighting = Callable[[Collection[Seen]], int]
 
 _EARTH_RADIUS_KM = 6371.0088
-_MAX_KNOWN_TEXTS = 1024
 
 
 def value_leaf(test: Test, read: Callable[[View], AttributeValue | object]) -> Leaf:
     """A test of one value of the profile."""
-    when, when_missing = intervals(test), exact(holds_when_missing(test), NEVER)
+    when_missing = exact(holds_when_missing(test), NEVER)
+    if not is_moving(test):
+        passes = recalling(test)
 
-    def leaf(view: View, now: int) -> int:
+        def lasting(view: View, _now: int) -> int:
+            value = read(view)
+            if value is MISSING:
+                return when_missing
+            return FOREVER if passes(value) else -FOREVER  # type: ignore[arg-type]  # not MISSING
+
+        return lasting
+    when = intervals(test)
+
+    def moving(view: View, now: int) -> int:
         value = read(view)
         if value is MISSING:
             return when_missing
         return exact(*inside_at(when(value), now))  # type: ignore[arg-type]  # not MISSING
 
-    return leaf if is_moving(test) else _known_by_text(leaf, read)
-
-
-def _known_by_text(leaf: Leaf, read: Callable[[View], AttributeValue | object]) -> Leaf:
-    """A leaf whose answer depends on nothing but the value: for a text that many users have it is worked out once."""
-    known: dict[str, int] = {}
-
-    def recalled(view: View, now: int) -> int:
-        value = read(view)
-        if type(value) is not str:
-            return leaf(view, now)
-        answer = known.get(value)
-        if answer is None:
-            answer = leaf(view, now)
-            if len(known) < _MAX_KNOWN_TEXTS:
-                known[value] = answer
-        return answer
-
-    return recalled
+    return moving
 
 
 def attribute_leaf(criterion: UserAttributeCriterion, scope: Scope) -> Leaf:
