@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import permutations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from audience_core.domain.event import EventBatch
@@ -20,6 +20,7 @@ contents = st.sets(words, min_size=1, max_size=4).filter(
 schedules = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 11)), max_size=40)
 
 
+@example([{"customer_id=a"}], [{"customer_id=a", "email=e"}, {"customer_id=a"}], [(1, 2)], False)
 @given(st.lists(contents, max_size=3), st.lists(contents, min_size=2, max_size=2), schedules, st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_two_batches_at_once_end_as_one_after_the_other(

@@ -35,7 +35,7 @@ def next_version(version: int, now_ms: int) -> int:
     The first one is the time in seconds, so that the next profile of a removed one's mpid goes on beyond its versions:
     whoever still knows of those would take smaller ones for old news.
     """
-    return version + 1 if version else now_ms // 1000
+    return version + 1 if version else max(1, now_ms // 1000)  # 0 says that there is none yet
 
 
 class RegisterKind(StrEnum):
