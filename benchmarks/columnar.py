@@ -84,7 +84,9 @@ def compile_modules(pythons: Mapping[str, str]) -> None:
 def _environment() -> dict[str, str]:
     path = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "audience_core")])
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPATH": path, "PYTHONPYCACHEPREFIX": str(BYTECODE)}
+    # Without plugins, as the functions of the template.
+    own = {"PYTHONPATH": path, "PYTHONPYCACHEPREFIX": str(BYTECODE), "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+    return kept | own
 
 
 def compare(

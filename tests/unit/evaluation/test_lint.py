@@ -16,7 +16,7 @@ from audience_core.domain.profile import Profile, Register, RegisterKey, Registe
 from audience_core.evaluation.constants import constant
 from audience_core.evaluation.lint import Finding, FindingCode, lint
 from audience_core.evaluation.paths import criteria
-from audience_core.evaluation.series import Scope
+from audience_core.evaluation.scope import Scope
 from audience_core.evaluation.vocabulary import Vocabulary
 from tests.support import oracle
 from tests.support.population import an_audience, at_least, tier_is

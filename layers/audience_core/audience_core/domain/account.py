@@ -59,7 +59,7 @@ class Account(Record):
     batches_per_second: int = 270
     profile_retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
     history_retention_days: Annotated[int, Field(ge=1, le=3650)] = 90
-    strategy: LoginStrategy = LoginStrategy()
+    strategy: LoginStrategy = Field(default_factory=LoginStrategy)
 
     @property
     def retention_days(self) -> int:

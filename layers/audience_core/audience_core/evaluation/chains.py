@@ -7,8 +7,8 @@ from audience_core.domain.definition import CartAbandonmentCriterion, SequenceCr
 from audience_core.domain.event import Event
 from audience_core.domain.ids import NEVER
 from audience_core.evaluation.answers import bound, exact
-from audience_core.evaluation.leaves import active, active_intervals, inside_at, next_turn
-from audience_core.evaluation.predicates import Intervals, union
+from audience_core.evaluation.leaves import active, active_intervals, next_turn
+from audience_core.evaluation.predicates import Intervals, inside_at, union
 from audience_core.evaluation.series import Series
 from audience_core.evaluation.view import Leaf, View
 from audience_core.evaluation.windows import Span, event_span, instants_inside, milliseconds

@@ -36,7 +36,8 @@ from audience_core.evaluation.logic import Node, group, needs_of
 from audience_core.evaluation.moment import Moment
 from audience_core.evaluation.predicates import is_moving
 from audience_core.evaluation.program import SEEN, LeafUse, Program, Read, Reader, Tree
-from audience_core.evaluation.series import Scope, Series, compile_series
+from audience_core.evaluation.scope import PRODUCTS, Scope
+from audience_core.evaluation.series import Series, compile_series
 from audience_core.evaluation.view import Leaf, Source, blank_view
 from audience_core.evaluation.windows import span_of
 
@@ -267,7 +268,7 @@ class _Compiler:
 
 def _attribute(criterion: Criterion) -> str | None:
     """The one attribute of events that it reads; products have attributes of their own."""
-    if isinstance(criterion, AggregateCriterion) and not criterion.attribute.startswith(figures.PRODUCTS):
+    if isinstance(criterion, AggregateCriterion) and not criterion.attribute.startswith(PRODUCTS):
         return criterion.attribute
     return None
 

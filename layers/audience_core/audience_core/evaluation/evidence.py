@@ -34,9 +34,10 @@ from audience_core.domain.profile import RegisterKind
 from audience_core.evaluation import traits
 from audience_core.evaluation.chains import abandoned, chains
 from audience_core.evaluation.explanation import DecidingEvent, Saw, moment
-from audience_core.evaluation.figures import PRODUCTS, range_figure, reader
+from audience_core.evaluation.figures import range_figure, reader
 from audience_core.evaluation.leaves import active, active_intervals
-from audience_core.evaluation.series import Scope, compile_series
+from audience_core.evaluation.scope import PRODUCTS, Scope
+from audience_core.evaluation.series import compile_series
 from audience_core.evaluation.values import MICROS, MISSING
 from audience_core.evaluation.view import View
 from audience_core.evaluation.windows import Span, event_span, milliseconds

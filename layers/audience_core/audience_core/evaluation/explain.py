@@ -17,7 +17,7 @@ from audience_core.evaluation.explanation import ExplainedNode, Explanation, cha
 from audience_core.evaluation.paths import ROOT, criteria, parts
 from audience_core.evaluation.phrases import listed
 from audience_core.evaluation.relevance import population
-from audience_core.evaluation.series import Scope
+from audience_core.evaluation.scope import Scope
 from audience_core.evaluation.view import View
 from audience_core.evaluation.wording import sentence
 

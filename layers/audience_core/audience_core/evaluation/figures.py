@@ -8,20 +8,14 @@ from typing import assert_never
 from audience_core.domain.definition import AggregateCriterion, AggregateFunction
 from audience_core.domain.event import Event, Scalar
 from audience_core.domain.ids import NEVER
-from audience_core.evaluation.leaves import (
-    inside_at,
-    moving_leaf,
-    moving_value_leaf,
-    range_leaf,
-)
-from audience_core.evaluation.predicates import Figure, figure_test, intervals
+from audience_core.evaluation.leaves import moving_leaf, moving_value_leaf, range_leaf
+from audience_core.evaluation.predicates import Figure, figure_test, inside_at, intervals
+from audience_core.evaluation.scope import PRODUCTS
 from audience_core.evaluation.series import Series
 from audience_core.evaluation.text import fold
 from audience_core.evaluation.values import MICROS, micros_of, text_of
 from audience_core.evaluation.view import Leaf
 from audience_core.evaluation.windows import Span, event_span
-
-PRODUCTS = "products."
 
 type Read = Callable[[Event], list[Scalar]]
 # The figure, in millionths, of the events [low, high) of a series; None when there is no value to speak of.

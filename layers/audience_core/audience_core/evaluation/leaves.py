@@ -21,7 +21,7 @@ from audience_core.domain.value_tests import NumberOperator
 from audience_core.domain.windows import WithinLast
 from audience_core.evaluation.answers import bound, exact
 from audience_core.evaluation.moment import Recent, at_least
-from audience_core.evaluation.predicates import Intervals, frequency_test, intersection
+from audience_core.evaluation.predicates import Intervals, frequency_test, inside_at, intersection
 from audience_core.evaluation.series import Series
 from audience_core.evaluation.view import Leaf, View
 from audience_core.evaluation.windows import Span, event_span, instants_inside, span_of
@@ -143,16 +143,6 @@ def next_turn(timed: Sequence[tuple[Event, Intervals]], now: int) -> int:
     """The next instant after `now` at which some event starts or ceases to count."""
     turns = (turn for _, counted in timed for start, end in counted for turn in (start, end + 1) if turn > now)
     return min(turns, default=NEVER)
-
-
-def inside_at(parts: Intervals, now: int) -> tuple[bool, int]:
-    """Whether `now` lies in one of the disjoint, ascending intervals, and the next instant at which that changes."""
-    for start, end in parts:
-        if now < start:
-            return False, start
-        if now <= end:
-            return True, min(end + 1, NEVER)
-    return False, NEVER
 
 
 def occurrence_leaf(criterion: OccurrenceCriterion, series: Series, look_back_ms: int) -> Leaf:

@@ -90,6 +90,16 @@ def intersection(a: Intervals, b: Intervals) -> Intervals:
     )
 
 
+def inside_at(parts: Intervals, now: int) -> tuple[bool, int]:
+    """Whether `now` lies in one of the disjoint, ascending intervals, and the next instant at which that changes."""
+    for start, end in parts:
+        if now < start:
+            return False, start
+        if now <= end:
+            return True, min(end + 1, NEVER)
+    return False, NEVER
+
+
 def recalling(test: Test) -> Predicate:
     """As `predicate`; texts that many users or events have are tested once."""
     passes = predicate(test)

@@ -6,7 +6,6 @@ from heapq import merge
 
 from audience_core.domain.definition import WORKSPACE_KINDS, EventKind, EventSelector
 from audience_core.domain.event import Event, Scalar, by_time
-from audience_core.domain.ids import InputId, WorkspaceId
 from audience_core.domain.profile import Profile
 from audience_core.domain.value_tests import Condition
 from audience_core.evaluation.predicates import (
@@ -19,16 +18,9 @@ from audience_core.evaluation.predicates import (
     recalling,
     union,
 )
+from audience_core.evaluation.scope import Scope
 
 type Attributes = Mapping[str, Scalar]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Whose data an audience reads: events of its inputs, everything else of its workspaces."""
-
-    workspaces: frozenset[WorkspaceId]
-    inputs: frozenset[InputId]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Criteria over what a profile is rather than did: attributes, identities, devices, place, consent, sightings."""
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 
@@ -21,16 +20,14 @@ from audience_core.domain.profile import RegisterKind, Seen
 from audience_core.domain.value_tests import Test
 from audience_core.domain.windows import Window
 from audience_core.evaluation.answers import FOREVER, exact
-from audience_core.evaluation.leaves import inside_at
-from audience_core.evaluation.predicates import holds_when_missing, intervals, is_moving, recalling
-from audience_core.evaluation.series import Scope
+from audience_core.evaluation.distance import distance_km
+from audience_core.evaluation.predicates import holds_when_missing, inside_at, intervals, is_moving, recalling
+from audience_core.evaluation.scope import Scope
 from audience_core.evaluation.values import MISSING
 from audience_core.evaluation.view import Leaf, View
 from audience_core.evaluation.windows import instants_inside, span_of
 
 type Sighting = Callable[[Collection[Seen]], int]
-
-_EARTH_RADIUS_KM = 6371.0088
 
 
 def value_leaf(test: Test, read: Callable[[View], AttributeValue | object]) -> Leaf:
@@ -118,14 +115,6 @@ def distance_to_place(view: View, criterion: LocationWithinCriterion) -> float |
     if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
         return None
     return distance_km(criterion.latitude, criterion.longitude, latitude, longitude)
-
-
-def distance_km(latitude_1: float, longitude_1: float, latitude_2: float, longitude_2: float) -> float:
-    """Great-circle distance of two points given in degrees, on a sphere of the earth's mean radius (haversine)."""
-    phi_1, phi_2 = math.radians(latitude_1), math.radians(latitude_2)
-    half_phi, half_lambda = (phi_2 - phi_1) / 2, math.radians(longitude_2 - longitude_1) / 2
-    chord = math.sin(half_phi) ** 2 + math.cos(phi_1) * math.cos(phi_2) * math.sin(half_lambda) ** 2
-    return 2 * _EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(chord)))
 
 
 def consent_leaf(criterion: ConsentCriterion, scope: Scope) -> Leaf:

@@ -29,9 +29,9 @@ from audience_core.domain.value_tests import (
     NumberTest,
     Test,
 )
-from audience_core.evaluation.figures import PRODUCTS
 from audience_core.evaluation.paths import criteria
-from audience_core.evaluation.series import Scope, compile_series
+from audience_core.evaluation.scope import PRODUCTS, Scope
+from audience_core.evaluation.series import compile_series
 from audience_core.evaluation.values import instant_of, micros_of, truth_of
 
 # Where a name is looked up: ("user", level), ("device",), ("event" or "product", kind, event name or "").

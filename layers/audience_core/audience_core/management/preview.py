@@ -17,7 +17,7 @@ from audience_core.domain.stores import ProfileStore
 from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.lint import Finding, lint
 from audience_core.evaluation.relevance import population
-from audience_core.evaluation.series import Scope
+from audience_core.evaluation.scope import Scope
 from audience_core.evaluation.values import to_ms
 from audience_core.evaluation.view import View
 from audience_core.evaluation.vocabulary import Vocabulary

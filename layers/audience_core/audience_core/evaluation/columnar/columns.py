@@ -11,8 +11,14 @@ from audience_core.domain.event import AttributeValue
 from audience_core.domain.value_tests import NumberBetweenTest, NumberInTest, NumberTest, Test
 from audience_core.evaluation.columnar.arrays import Bools, Integers
 from audience_core.evaluation.columnar.thresholds import figure_mask
-from audience_core.evaluation.leaves import inside_at
-from audience_core.evaluation.predicates import Predicate, holds_when_missing, intervals, is_moving, predicate
+from audience_core.evaluation.predicates import (
+    Predicate,
+    holds_when_missing,
+    inside_at,
+    intervals,
+    is_moving,
+    predicate,
+)
 from audience_core.evaluation.text import fold
 from audience_core.evaluation.values import MICROS, MISSING, micros_of, text_of
 

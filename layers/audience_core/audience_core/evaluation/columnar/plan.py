@@ -31,7 +31,7 @@ from audience_core.evaluation.columnar.chains import Instants, abandonment_bits,
 from audience_core.evaluation.columnar.shard import EventRange, during
 from audience_core.evaluation.columnar.tracks import Needs, Selection, Series, needs_of
 from audience_core.evaluation.columnar.traits import Trait, TraitCriterion
-from audience_core.evaluation.series import Scope
+from audience_core.evaluation.scope import Scope
 from audience_core.evaluation.windows import milliseconds
 
 # (kind, name; None: any name).

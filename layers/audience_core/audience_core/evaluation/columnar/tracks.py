@@ -12,9 +12,8 @@ from audience_core.domain.value_tests import Condition
 from audience_core.evaluation.columnar.arrays import Bools, Integers, Runs, runs_of
 from audience_core.evaluation.columnar.columns import Codes, Column, is_present, joined, labelled, passing, take
 from audience_core.evaluation.columnar.shard import EventRange, Group, Key, Shard
-from audience_core.evaluation.figures import PRODUCTS
 from audience_core.evaluation.predicates import holds_when_missing
-from audience_core.evaluation.series import Scope
+from audience_core.evaluation.scope import PRODUCTS, Scope
 
 _NO_ROWS = np.zeros(0, np.int32)
 _NOBODY = Group(0, {"user": _NO_ROWS, "at": np.zeros(0, np.int64), "tie": _NO_ROWS, "event": _NO_ROWS})

@@ -35,9 +35,9 @@ from audience_core.evaluation.columnar.shard import (
     Shard,
     moving_range,
 )
+from audience_core.evaluation.distance import distance_km
 from audience_core.evaluation.predicates import holds_when_missing
-from audience_core.evaluation.series import Scope
-from audience_core.evaluation.traits import distance_km
+from audience_core.evaluation.scope import Scope
 from audience_core.evaluation.windows import span_of
 
 type TraitCriterion = (
