@@ -142,7 +142,7 @@ class Account1:
         """Seconds from the start of the execution to its end."""
         wanted = audiences(count)
         self.audiences.advance(
-            ACCOUNT, lambda version: [each.model_copy(update={"program_version": version}) for each in wanted]
+            ACCOUNT, lambda version: ([each.model_copy(update={"program_version": version}) for each in wanted], ())
         )
         started = time.monotonic()
         run = self.workflows.start_backfill(ACCOUNT, 1)

@@ -60,10 +60,7 @@ class Story:
 
     def deactivate(self, audience: Audience) -> None:
         stored = self.town.audiences.get(ACCOUNT, audience.audience_id)
-        change, left = edits.deactivated(
-            self.town.audiences, stored.model_copy(update={"status": AudienceStatus.DRAFT})
-        )
-        self.town.audiences.advance(ACCOUNT, change, [left])
+        edits.deactivate(self.town.audiences, stored.model_copy(update={"status": AudienceStatus.DRAFT}))
 
     def restart(self) -> int:
         """As the jobs resource does: another attempt, with a token of its own."""
