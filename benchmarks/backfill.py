@@ -124,7 +124,7 @@ class Account1:
         self.profiles = DynamoProfileStore(physical["ProfilesTable"], physical["ChunksTable"], REGION)
         self.memberships = DynamoMembershipStore(physical["MembershipsTable"], physical["CountsTable"], REGION)
         self.jobs = DynamoJobStore(physical["JobsTable"], REGION)
-        self.workflows = StepFunctionsWorkflows(physical["BackfillAudience"], "", REGION)
+        self.workflows = StepFunctionsWorkflows({"backfill": physical["BackfillAudience"]}, REGION)
         self.machine, self.states = physical["BackfillAudience"], stack.client("stepfunctions")
 
     def seed(self, count: int, now: int) -> None:

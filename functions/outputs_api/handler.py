@@ -18,6 +18,7 @@ from audience_core import wiring
 from audience_core.api import edge
 from audience_core.api.etag import etag, optional_version, required_version
 from audience_core.api.idempotency import once
+from audience_core.api.job_views import JobView, job_view
 from audience_core.api.principal import principal_of
 from audience_core.api.problem import CONTENT_TYPE
 from audience_core.api.views import (
@@ -35,7 +36,8 @@ from audience_core.api.views import (
     output_view,
 )
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
-from audience_core.management import connections, outputs
+from audience_core.management import bulk_connect, connections, jobs, outputs
+from audience_core.management.bulk_connect import BulkConnection
 from audience_core.management.connections import ConnectionEdit, NewConnection
 from audience_core.management.outputs import NewOutput, OutputEdit
 from audience_core.outputs.registry import CONNECTORS
@@ -108,6 +110,28 @@ def test_output(output_id: str) -> OutputTestView:
     stores, now = wiring.stores(), edge.now()
     fault = outputs.check(stores.outputs, stores.secrets, wiring.send(), _account_id(), OutputId(output_id), now)
     return output_test_view(fault)
+
+
+@app.post(
+    "/v1/outputs/<output_id>/connect-audiences",
+    status_code=202,
+    summary="Connect many audiences to an output",
+    tags=["outputs"],
+)
+def connect_audiences(
+    output_id: str, body: BulkConnection, idempotency_key: IdempotencyKey = None
+) -> Response[JobView]:
+    """A job that gives each audience a result of its own; what is made is never taken back."""
+    stores, account_id, now = wiring.stores(), _account_id(), edge.now()
+    of = stores.jobs, stores.outputs, stores.workflows
+    view = once(
+        stores.audiences,
+        edge.create_of(app.current_event.raw_event, account_id),
+        now,
+        JobView,
+        lambda: job_view(jobs.queued(bulk_connect.start(*of, account_id, OutputId(output_id), body, now))),
+    )
+    return Response(HTTPStatus.ACCEPTED, "application/json", view, {"Location": f"/v1/jobs/{view.id}"})
 
 
 @app.post(

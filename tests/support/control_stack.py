@@ -88,8 +88,8 @@ def emptied(stack: SimpleNamespace) -> SimpleNamespace:
         with table.batch_writer() as batch:
             for item in table.scan()["Items"]:
                 batch.delete_item({"pk": item["pk"], "sk": item["sk"]})
-    backfill, fill = _state_machine("backfill"), _state_machine("fill")
-    stack.machines, stack.workflows = (backfill, fill), StepFunctionsWorkflows(backfill, fill, REGION)
+    machines = {name: _state_machine(name) for name in ("backfill", "fill_connection", "connect_audiences")}
+    stack.machines, stack.workflows = machines.values(), StepFunctionsWorkflows(machines, REGION)
     stack.memberships, stack.wake_ups = FixedMemberships(), WakeUpLog()
     for account_id in (ACCOUNT, OTHER_ACCOUNT):
         stack.accounts.create(an_account(account_id=account_id, active_audience_cap=3))

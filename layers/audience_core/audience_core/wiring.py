@@ -114,7 +114,12 @@ def stores() -> Stores:
         outputs=DynamoOutputStore(of["OUTPUTS_TABLE"], region),
         secrets=SecretsManagerStore(region),
         workflows=StepFunctionsWorkflows(
-            of["BACKFILL_STATE_MACHINE_ARN"], of["FILL_CONNECTION_STATE_MACHINE_ARN"], region
+            {
+                "backfill": of["BACKFILL_STATE_MACHINE_ARN"],
+                "fill_connection": of["FILL_CONNECTION_STATE_MACHINE_ARN"],
+                "connect_audiences": of["CONNECT_AUDIENCES_STATE_MACHINE_ARN"],
+            },
+            region,
         ),
         requests=DynamoRequestStore(of["REQUESTS_TABLE"], region),
         rates=DynamoRateStore(of["REQUESTS_TABLE"], region),

@@ -206,6 +206,9 @@ class Workflows(Protocol):
     ) -> str:
         """Bring a connection's subscription and ledger in line with its status; the run's name."""
 
+    def start_connecting(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        """Connect the audiences that a job names; the run's name."""
+
 
 class JobStore(Protocol):
     def get(self, account_id: AccountId, job_id: str) -> Job: ...

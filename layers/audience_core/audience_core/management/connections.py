@@ -50,8 +50,13 @@ def create(
     audience_id: AudienceId,
     new: NewConnection,
     now: datetime,
+    connection_id: ConnectionId | None = None,
 ) -> Connection:
-    """Connect an active audience to an output that it is not connected to yet; raise `ConflictError` otherwise."""
+    """Connect an active audience to an output that it is not connected to yet; raise `ConflictError` otherwise.
+
+    Args:
+        connection_id: that it gets; a random one by default.
+    """
     audience = audiences.get(account_id, audience_id)
     output = _output(store, account_id, new.output_id)
     if audience.status is not AudienceStatus.ACTIVE:
@@ -62,7 +67,7 @@ def create(
             raise ConflictError(f"the audience is connected to this output: {each.connection_id} is {each.status}")
     connection = Connection(
         account_id=account_id,
-        connection_id=ConnectionId(f"c-{secrets.token_hex(6)}"),
+        connection_id=connection_id or ConnectionId(f"c-{secrets.token_hex(6)}"),
         audience_id=audience_id,
         output_id=output.output_id,
         settings=connection_settings(kind_named(output.connector), new.settings),

@@ -305,6 +305,9 @@ class MemoryWorkflows:
     ) -> str:
         return self._start(f"fill-{account_id}-{connection_id}-{version}" + (f"-again-{token}" if token > 1 else ""))
 
+    def start_connecting(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        return self._start(f"{account_id}-{job_id}-{token}")
+
     def _start(self, name: str) -> str:
         if name not in self.started:
             self.started.append(name)
