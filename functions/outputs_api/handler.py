@@ -15,11 +15,12 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
-from audience_core.api import edge
+from audience_core.api import cursor, edge
 from audience_core.api.etag import etag, optional_version, required_version
 from audience_core.api.idempotency import once
 from audience_core.api.principal import principal_of
 from audience_core.api.problem import CONTENT_TYPE
+from audience_core.api.reconciliation_view import ReconciliationView, reconciliation_view
 from audience_core.api.views import (
     ConnectionView,
     ConnectorView,
@@ -39,6 +40,10 @@ from audience_core.management import connections, outputs
 from audience_core.management.connections import ConnectionEdit, NewConnection
 from audience_core.management.outputs import NewOutput, OutputEdit
 from audience_core.outputs.registry import CONNECTORS
+from audience_core.pipeline.convergence import compare
+
+# A page of a comparison is answered well within the 30 s of an HTTP request.
+COMPARE_MS = 15_000
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -173,6 +178,28 @@ def resume_connection(connection_id: str) -> Response[ConnectionView]:
     )
 
 
+@app.get(
+    "/v1/connections/<connection_id>/reconciliation",
+    summary="Compare a partner with its audience",
+    tags=["connections"],
+)
+def reconcile_connection(
+    connection_id: str,
+    limit: Annotated[int, Query(ge=0, le=1000, description="Undelivered members to a page; 0 to count alone")] = 100,
+    after: Annotated[str | None, Query(alias="next", description="From the page before")] = None,
+) -> ReconciliationView:
+    """What the partner should have and what it acknowledged, by digest; every member not delivered, with the reason.
+
+    A page ends at `limit` members or after some seconds; the figures are those of all pages up to it.
+    """
+    stores, account_id, now_ms = wiring.stores(), _account_id(), edge.milliseconds(edge.now())
+    listing = f"reconciliation {account_id} {connection_id}"
+    position = cursor.decode(listing, after)
+    connection = stores.outputs.get_connection(account_id, ConnectionId(connection_id))
+    found = compare(stores, account_id, connection.connection_id, position, limit, _now_ms, now_ms + COMPARE_MS)
+    return reconciliation_view(connection, found, cursor.encode(listing, found.next))
+
+
 def explain(error: Exception) -> Response[str]:
     field_errors = error.errors() if isinstance(error, RequestValidationError | RequestUnsupportedContentType) else ()
     problem = edge.explanation(error, field_errors, app.current_event.raw_event)
@@ -185,6 +212,10 @@ app.exception_handler(Exception)(explain)
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return edge.refusal(event) or app.resolve(event, context)
+
+
+def _now_ms() -> int:
+    return edge.milliseconds(edge.now())
 
 
 def _account_id() -> AccountId:

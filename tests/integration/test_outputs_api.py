@@ -8,12 +8,15 @@ import pytest
 from audience_core import wiring
 from audience_core.domain.account import Role
 from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.ids import Mpid
+from audience_core.domain.membership import Membership
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, Fault, FaultKind, SubscriptionState
 from audience_core.outputs.http import HttpRequest, HttpResponse
 from functions.outputs_api import handler
-from tests.support.control import ACCOUNT, NOW, OTHER_ACCOUNT, an_audience
+from tests.support.control import ACCOUNT, AUDIENCE, NOW, OTHER_ACCOUNT, an_audience
 from tests.support.control_stack import control_stack, emptied, runs
+from tests.support.delivery import T, email
 from tests.support.http_api import Caller, a_context, a_sample
 
 ANY = {"If-Match": "*"}
@@ -219,6 +222,43 @@ def test_resuming_what_the_partner_never_heard_of_tells_it_again(call: Caller, s
     assert f"fill-{ACCOUNT}-{resumed.body['id']}-{resumed.body['version']}" in runs(stack)
 
 
+def test_a_partner_is_compared_with_its_audience(call: Caller, stack: SimpleNamespace) -> None:
+    path = connected(call)
+    connection_id = path.rsplit("/", 1)[1]
+    stack.memberships.rows[ACCOUNT, AUDIENCE] = [Membership(AUDIENCE, Mpid(n), 1) for n in (8, 16, 24)]
+    for mpid in (Mpid(8), Mpid(16), Mpid(24)):
+        stack.ledger.desire(ACCOUNT, connection_id, mpid, email(f"user-{mpid}"), 1, T)
+    first, second, third = stack.ledger.dirty(ACCOUNT, connection_id, 0, 10)
+    stack.ledger.acknowledge([first])
+    stack.ledger.reject(second, "unsubscribed", None)
+
+    page = call("GET", f"{path}/reconciliation", limit=1).body
+    rest = call("GET", f"{path}/reconciliation", limit=1, next=page["next"]).body
+    last = call("GET", f"{path}/reconciliation", limit=1, next=rest["next"]).body
+    counted = call("GET", f"{path}/reconciliation", limit=0).body
+
+    assert (page["is_complete"], page["is_converged"], len(page["items"])) == (False, None, 1)
+    assert {each["mpid"]: each["reason"] for each in page["items"] + rest["items"] + last["items"]} == {
+        str(second.mpid): "rejected",
+        str(third.mpid): "waiting",
+    }
+    assert [each["detail"] for each in page["items"] + rest["items"]] == ["unsubscribed", None]
+    assert (last["is_complete"], last["is_converged"], last["next"]) == (True, False, None)
+    assert counted["items"] == []
+    assert counted["total"] == last["total"]
+    assert {name: counted["total"][name] for name in ("members", "delivered", "waiting", "rejected")} == {
+        "members": 3, "delivered": 1, "waiting": 1, "rejected": 1,
+    }  # fmt: skip
+    assert "example.com" not in str((page, rest, last))
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "W10", ""])
+def test_a_comparison_is_not_continued_from_nowhere(call: Caller, cursor: str) -> None:
+    refused = call("GET", f"{connected(call)}/reconciliation", next=cursor)
+
+    assert (refused.status, refused.pointers) == (422, ["/query/next"])
+
+
 def test_a_connected_output_is_not_deleted(call: Caller) -> None:
     path = connected(call)
     output_id = call("GET", path).body["output_id"]
@@ -246,6 +286,7 @@ def test_another_account_finds_nothing(call: Caller, stranger: Caller) -> None:
         stranger("PATCH", connection, {"status": "inactive"}, ANY),
         stranger("DELETE", connection),
         stranger("POST", f"{connection}/resume"),
+        stranger("GET", f"{connection}/reconciliation"),
         stranger("GET", "/v1/audiences/1/connections"),
         stranger("POST", "/v1/audiences/1/connections", {"output_id": output.rsplit("/", 1)[1]}),
     ]

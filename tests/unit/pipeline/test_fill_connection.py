@@ -69,7 +69,7 @@ def test_filling_twice_changes_nothing() -> None:
     world = World()
     a_profile(world, 8)
     fill(world)
-    world.ledger.acknowledge(world.ledger.dirty(ACCOUNT, CONNECTION, 0, 1)[0])
+    world.ledger.acknowledge(world.ledger.dirty(ACCOUNT, CONNECTION, 0, 1))
     world.wake_ups.take()
 
     fill(world)

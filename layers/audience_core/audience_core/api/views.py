@@ -329,10 +329,10 @@ def output_secret_view(output: Output, generated: Mapping[str, str]) -> OutputSe
 
 
 def output_test_view(fault: Fault | None) -> OutputTestView:
-    return OutputTestView(ok=fault is None, fault=_fault_view(fault))
+    return OutputTestView(ok=fault is None, fault=fault_view(fault))
 
 
-def _fault_view(fault: Fault | None) -> FaultView | None:
+def fault_view(fault: Fault | None) -> FaultView | None:
     return None if fault is None else FaultView(kind=fault.kind, message=fault.message, at=fault.at)
 
 
@@ -343,7 +343,7 @@ def connection_view(connection: Connection) -> ConnectionView:
         output_id=connection.output_id,
         settings=connection.settings,
         status=connection.status,
-        fault=_fault_view(connection.fault),
+        fault=fault_view(connection.fault),
         created_at=connection.created_at,
         active_since=connection.active_since,
         version=connection.version,

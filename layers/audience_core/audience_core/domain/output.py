@@ -109,6 +109,8 @@ class LedgerRow:
         dirty_since: UTC ms, None when clean.
         attempted: what sends of unknown outcome may have told the partner since; None when there were none, empty
             when they only said to forget the member.
+        rejected: why the partner will not take `desired`; it is not asked again until something else is desired.
+        doubts: how often somebody found that the partner may have lost what it acknowledged.
     """
 
     account_id: AccountId
@@ -119,6 +121,8 @@ class LedgerRow:
     acknowledged: Target | None
     dirty_since: int | None
     attempted: Target | None = None
+    rejected: str | None = None
+    doubts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

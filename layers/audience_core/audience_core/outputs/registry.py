@@ -25,6 +25,8 @@ class ConnectorKind:
         connection_settings: of one audience -> output pair.
         open: the connector for validated output settings, secrets included.
         generated: confidential settings made up for those who give none.
+        is_keyed_by_identity: whether the partner knows members by their identities alone, so that one that two members
+            share is removed only with the last of them; otherwise removals name the member.
     """
 
     kind: str
@@ -36,6 +38,7 @@ class ConnectorKind:
     connection_settings: type[BaseModel]
     open: Callable[[Any, Send], Connector]
     generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    is_keyed_by_identity: bool = True
 
     @property
     def confidential(self) -> frozenset[str]:
@@ -56,6 +59,7 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
             connection_settings=webhook.WebhookConnectionSettings,
             open=webhook.WebhookConnector,
             generated={"signing_secret": webhook.new_signing_secret},
+            is_keyed_by_identity=False,
         ),
     )
 }

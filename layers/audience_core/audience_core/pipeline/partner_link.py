@@ -7,11 +7,11 @@ from typing import Protocol
 from audience_core.domain.control_stores import AudienceStore, OutputStore, SecretStore
 from audience_core.domain.ids import AccountId, ConnectionId
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output, SubscriptionState
-from audience_core.domain.stores import LedgerStore, WakeUpQueue
+from audience_core.domain.stores import IdentityStore, LedgerStore, WakeUpQueue
 from audience_core.errors import InvalidInputError, NotFoundError, StaleVersionError, TerminalDeliveryError
 from audience_core.outputs.connector import Connector, Subscription
 from audience_core.outputs.http import Send
-from audience_core.outputs.registry import connector_for
+from audience_core.outputs.registry import ConnectorKind, connector_for, kind_named
 
 _SAVE_ATTEMPTS = 5
 
@@ -29,6 +29,9 @@ class DeliveryStores(Protocol):
     def secrets(self) -> SecretStore: ...
 
     @property
+    def identities(self) -> IdentityStore: ...
+
+    @property
     def ledger(self) -> LedgerStore: ...
 
     @property
@@ -39,6 +42,7 @@ class DeliveryStores(Protocol):
 class PartnerLink:
     """`subscription` carries the settings in force: those that the partner was last told."""
 
+    kind: ConnectorKind
     connector: Connector
     subscription: Subscription
 
@@ -75,10 +79,10 @@ def open_link(stores: DeliveryStores, connection: Connection, send: Send) -> Par
     try:
         output = stores.outputs.get(connection.account_id, connection.output_id)
         secret = stores.secrets.get(output.secret_ref) if output.secret_ref else {}
-        connector = connector_for(output, secret, send)
+        kind, connector = kind_named(output.connector), connector_for(output, secret, send)
     except (InvalidInputError, NotFoundError) as error:
         raise TerminalDeliveryError(f"the output cannot be used: {error}", FaultKind.CONFIGURATION) from error
-    return PartnerLink(connector, _subscription(stores.audiences, connection, output))
+    return PartnerLink(kind, connector, _subscription(stores.audiences, connection, output))
 
 
 def record_fault(
