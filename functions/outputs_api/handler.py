@@ -36,10 +36,11 @@ from audience_core.api.views import (
     output_view,
 )
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
+from audience_core.domain.output import Connection
 from audience_core.management import connections, outputs
 from audience_core.management.connections import ConnectionEdit, NewConnection
 from audience_core.management.outputs import NewOutput, OutputEdit
-from audience_core.outputs.registry import CONNECTORS
+from audience_core.outputs.registry import CONNECTORS, kind_named
 from audience_core.pipeline.convergence import compare
 
 # A page of a comparison is answered well within the 30 s of an HTTP request.
@@ -129,7 +130,7 @@ def create_connection(
         edge.create_of(app.current_event.raw_event, account_id),
         now,
         ConnectionView,
-        lambda: connection_view(
+        lambda: _connection_view(
             connections.create(stores.outputs, stores.audiences, stores.workflows, *audience, body, now)
         ),
     )
@@ -141,13 +142,13 @@ def list_connections(audience_id: int) -> Listing[ConnectionView]:
     stores, account_id = wiring.stores(), _account_id()
     audience = stores.audiences.get(account_id, AudienceId(audience_id))
     found = stores.outputs.list_connections(account_id, audience.audience_id)
-    return Listing(items=tuple(map(connection_view, found)))
+    return Listing(items=tuple(map(_connection_view, found)))
 
 
 @app.get("/v1/connections/<connection_id>", summary="Get a connection", tags=["connections"])
 def get_connection(connection_id: str) -> Response[ConnectionView]:
     store = wiring.stores().outputs
-    return _ok(connection_view(store.get_connection(_account_id(), ConnectionId(connection_id))))
+    return _ok(_connection_view(store.get_connection(_account_id(), ConnectionId(connection_id))))
 
 
 @app.patch("/v1/connections/<connection_id>", summary="Change a connection", tags=["connections"])
@@ -155,7 +156,7 @@ def edit_connection(connection_id: str, body: ConnectionEdit, if_match: IfMatch 
     stores, version = wiring.stores(), required_version(if_match)
     connection = (_account_id(), ConnectionId(connection_id))
     return _ok(
-        connection_view(connections.edit(stores.outputs, stores.workflows, *connection, version, body, edge.now()))
+        _connection_view(connections.edit(stores.outputs, stores.workflows, *connection, version, body, edge.now()))
     )
 
 
@@ -164,7 +165,7 @@ def delete_connection(connection_id: str, if_match: IfMatch = None) -> Response[
     """It is gone once the partner was told to forget its members. Delete it again to give a faulted partner up."""
     stores, version = wiring.stores(), optional_version(if_match)
     connection = (_account_id(), ConnectionId(connection_id))
-    view = connection_view(connections.delete(stores.outputs, stores.workflows, *connection, version))
+    view = _connection_view(connections.delete(stores.outputs, stores.workflows, *connection, version))
     return Response(HTTPStatus.ACCEPTED, "application/json", view, {"ETag": etag(view.version)})
 
 
@@ -174,7 +175,7 @@ def resume_connection(connection_id: str) -> Response[ConnectionView]:
     stores, now_ms = wiring.stores(), edge.milliseconds(edge.now())
     connection = (_account_id(), ConnectionId(connection_id))
     return _ok(
-        connection_view(connections.resume(stores.outputs, stores.wake_ups, stores.workflows, *connection, now_ms))
+        _connection_view(connections.resume(stores.outputs, stores.wake_ups, stores.workflows, *connection, now_ms))
     )
 
 
@@ -212,6 +213,11 @@ app.exception_handler(Exception)(explain)
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return edge.refusal(event) or app.resolve(event, context)
+
+
+def _connection_view(connection: Connection) -> ConnectionView:
+    output = wiring.stores().outputs.get(connection.account_id, connection.output_id)
+    return connection_view(connection, kind_named(output.connector))
 
 
 def _now_ms() -> int:

@@ -1,5 +1,6 @@
 """The directory, outputs and connections, through their handler."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from audience_core.domain.membership import Membership
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, Fault, FaultKind, SubscriptionState
 from audience_core.outputs.http import HttpRequest, HttpResponse
+from audience_core.outputs.registry import CONNECTORS
 from functions.outputs_api import handler
 from tests.support.control import ACCOUNT, AUDIENCE, NOW, OTHER_ACCOUNT, an_audience
 from tests.support.control_stack import control_stack, emptied, runs
@@ -160,6 +162,58 @@ def test_an_audience_is_connected_paused_and_disconnected(call: Caller, stack: S
     assert call("GET", path).body == deleted.body
     assert call("GET", "/v1/audiences/1/connections").body["items"] == [deleted.body]
     assert sorted(runs(stack)) == [f"fill-{ACCOUNT}-{created.body['id']}-{version}" for version in (1, 2, 3)]
+
+
+def test_attributes_are_chosen_before_the_partner_is_told_anything(call: Caller, stack: SimpleNamespace) -> None:
+    output_id = call("POST", "/v1/outputs", new()).body["id"]
+    inactive = {"output_id": output_id, "status": "inactive"}
+    created = call("POST", "/v1/audiences/1/connections", inactive)
+    path = created.headers["Location"]
+    lists = {"account": ["tier", "city", "tier"], "workspace": ["visits"]}
+
+    changed = call("PATCH", path, {"attributes": lists, "status": "active"}, ANY)
+
+    assert created.body["attributes"] == {"account": [], "workspace": []}
+    assert "attributes" in created.body["notice"]
+    assert changed.body["attributes"] == {"account": ["city", "tier"], "workspace": ["visits"]}
+    assert call("GET", path).body == changed.body
+    assert f"fill-{ACCOUNT}-{created.body['id']}-2" in runs(stack)
+    stored = stack.outputs.list_connections(ACCOUNT)[0]
+    stack.outputs.save_connection(stored.model_copy(update={"subscription": SubscriptionState.ACTIVE}))
+    assert call("GET", path).body["notice"] is None
+    assert call("PATCH", path, {"attributes": {}}, ANY).body["attributes"] == {"account": [], "workspace": []}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "pointer"),
+    [
+        ({"account": [str(n) for n in range(30)], "workspace": [str(n) for n in range(100, 120)]}, "/attributes"),
+        ({"account": [""]}, "/attributes/account/0"),
+        ({"device": ["model"]}, "/attributes/device"),
+    ],
+    ids=["too many", "no name", "no such list"],
+)
+def test_lists_of_attributes_that_cannot_be_used_are_named(call: Caller, attributes: Any, pointer: str) -> None:
+    output_id = call("POST", "/v1/outputs", new()).body["id"]
+
+    refused = call("POST", "/v1/audiences/1/connections", {"output_id": output_id, "attributes": attributes})
+
+    assert (refused.status, refused.pointers) == (422, [pointer])
+
+
+def test_a_connector_without_attributes_takes_none(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = replace(CONNECTORS["webhook"], kind="plain", accepts_attributes=False)
+    monkeypatch.setitem(CONNECTORS, "plain", plain)
+    output_id = call("POST", "/v1/outputs", {**new(), "connector": "plain"}).body["id"]
+    body = {"output_id": output_id, "attributes": {"account": ["tier"]}}
+
+    refused = call("POST", "/v1/audiences/1/connections", body)
+    created = call("POST", "/v1/audiences/1/connections", {"output_id": output_id})
+    edited = call("PATCH", created.headers["Location"], {"attributes": body["attributes"]}, ANY)
+
+    assert (refused.status, refused.pointers) == (422, ["/attributes"])
+    assert created.body["notice"] is None
+    assert (edited.status, edited.pointers) == (422, ["/attributes"])
 
 
 def test_a_connection_being_deleted_is_not_changed_and_not_replaced(call: Caller) -> None:

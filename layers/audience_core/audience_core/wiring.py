@@ -154,7 +154,7 @@ def fan_out() -> FanOut:
 def backfill() -> Backfill:
     """What `pipeline.backfill` works with."""
     of = stores()
-    return Backfill(pipeline(), of.audiences, of.memberships, of.jobs, of.run_files)
+    return Backfill(pipeline(), of.audiences, of.memberships, of.jobs, of.run_files, of.outputs, of.workflows)
 
 
 @cache

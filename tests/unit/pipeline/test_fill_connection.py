@@ -1,14 +1,15 @@
 """Filling a connection's ledger from the profiles, withdrawing it, and keeping it awake."""
 
 import itertools
+from typing import Any
 
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AudienceId, Mpid
-from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, LedgerRow, Target
-from audience_core.domain.profile import BUCKETS, Profile
+from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, LedgerRow, SharedAttributes, Target
+from audience_core.domain.profile import BUCKETS, Profile, Register, RegisterKey, RegisterKind
 from audience_core.pipeline.fill_connection import PAGE, fill_bucket, wake_connection, withdraw_bucket
 from audience_core.pipeline.sweep_ledger import sweep_ledger
-from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION
+from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, WORKSPACE
 from tests.support.delivery import ANN, LANE, LATER, T, World, email
 
 MINUTE = 60_000
@@ -160,3 +161,37 @@ def test_the_sweep_leaves_connections_alone_that_must_not_send() -> None:
     assert sweep_ledger(world.ledger, world.outputs, world.wake_ups, T + MINUTE) == 0
     world.outputs.delete_connection(world.connection)
     assert sweep_ledger(world.ledger, world.outputs, world.wake_ups, T + MINUTE) == 0
+
+
+def test_attributes_that_are_chosen_later_reach_every_member() -> None:
+    world = World()
+    profile = a_profile(world, 8)
+    profile.registers = {RegisterKey(WORKSPACE, RegisterKind.ATTRIBUTE, "tier"): Register("gold", T)}
+    world.profiles.save(profile, T)
+    fill(world)
+    assert rows(world) == {8: email("ann")}
+
+    world.change(attributes=SharedAttributes(workspace=("tier",)))
+    fill(world)
+
+    assert rows(world) == {8: Target(email("ann").identities, (("tier", "gold"),))}
+
+
+def test_a_fill_that_an_edit_overtakes_desires_what_holds_now() -> None:
+    world = World()
+    profile = a_profile(world, 8)
+    profile.registers = {RegisterKey(WORKSPACE, RegisterKind.ATTRIBUTE, "tier"): Register("gold", T)}
+    world.profiles.save(profile, T)
+    world.change(attributes=SharedAttributes(workspace=("tier",)))
+    desire = world.ledger.desire
+
+    def edited_and_filled_meanwhile(*row: Any) -> bool:
+        world.ledger.desire = desire  # type: ignore[method-assign]
+        world.change(attributes=SharedAttributes())
+        fill(world)
+        return desire(*row)
+
+    world.ledger.desire = edited_and_filled_meanwhile  # type: ignore[method-assign, assignment]
+    fill(world)
+
+    assert rows(world) == {8: email("ann")}

@@ -13,7 +13,15 @@ from audience_core.domain.audience import Audience, AudienceKind, AudienceOutlin
 from audience_core.domain.definition import Definition
 from audience_core.domain.job import JobState
 from audience_core.domain.membership import HistoryEntry, Membership, PastMembership, Reason
-from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output
+from audience_core.domain.output import (
+    Connection,
+    ConnectionStatus,
+    Fault,
+    FaultKind,
+    Output,
+    SharedAttributes,
+    SubscriptionState,
+)
 from audience_core.management.jobs import Report
 from audience_core.management.listings import Listed
 from audience_core.management.ordering import volatility
@@ -213,10 +221,17 @@ class OutputTestView(View):
 
 
 class ConnectionView(Versioned):
+    """Args:
+    attributes: user attributes that are forwarded beside identities; none unless chosen.
+    notice: what to decide before the partner is told anything; null once it was, or if there is nothing to decide.
+    """
+
     id: str
     audience_id: int
     output_id: str
     settings: dict[str, Any]
+    attributes: SharedAttributes
+    notice: str | None
     status: ConnectionStatus
     fault: FaultView | None
     created_at: datetime
@@ -336,12 +351,21 @@ def fault_view(fault: Fault | None) -> FaultView | None:
     return None if fault is None else FaultView(kind=fault.kind, message=fault.message, at=fault.at)
 
 
-def connection_view(connection: Connection) -> ConnectionView:
+_ATTRIBUTES_NOTICE = (
+    "This partner takes user attributes: those named in `attributes` are shared with it, and no others. "
+    "While the status is inactive nothing is sent."
+)
+
+
+def connection_view(connection: Connection, kind: ConnectorKind) -> ConnectionView:
+    is_unheard = connection.subscription is SubscriptionState.NONE
     return ConnectionView(
         id=connection.connection_id,
         audience_id=connection.audience_id,
         output_id=connection.output_id,
         settings=connection.settings,
+        attributes=connection.attributes,
+        notice=_ATTRIBUTES_NOTICE if is_unheard and kind.accepts_attributes else None,
         status=connection.status,
         fault=fault_view(connection.fault),
         created_at=connection.created_at,

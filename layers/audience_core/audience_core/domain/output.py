@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from audience_core.domain.account import Record, ResourceName
 from audience_core.domain.event import AttributeValue, Identity
@@ -61,10 +61,35 @@ class SubscriptionState(StrEnum):
     REMOVED = "removed"
 
 
+MAX_ATTRIBUTES = 40
+type AttributeNames = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=MAX_ATTRIBUTES)
+]
+
+
+class SharedAttributes(Record):
+    """User attributes that a connection forwards beside identities: none, unless chosen; at most 40 together.
+
+    Args:
+        account: those whose latest value in any workspace of the account is forwarded.
+        workspace: those of which only the value in the audience's own workspaces is; it wins where both name one.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: AttributeNames = ()
+    workspace: AttributeNames = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.account, *self.workspace}))
+
+
 class Connection(Record):
     """An audience forwarded to an output.
 
     Args:
+        attributes: what is shared of its members beside their identities.
         subscription_settings: what the partner wants echoed back in later messages.
     """
 
@@ -73,6 +98,7 @@ class Connection(Record):
     audience_id: AudienceId
     output_id: OutputId
     settings: dict[str, Any]
+    attributes: SharedAttributes = SharedAttributes()
     status: ConnectionStatus = ConnectionStatus.ACTIVE
     subscription: SubscriptionState = SubscriptionState.NONE
     subscription_settings: dict[str, str] = Field(default_factory=dict)

@@ -7,7 +7,7 @@ from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
 
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
-from audience_core.domain.output import Connection, ConnectionStatus, Fault, Output, SubscriptionState
+from audience_core.domain.output import Connection, ConnectionStatus, Fault, Output, SharedAttributes, SubscriptionState
 from audience_core.errors import NotFoundError
 from audience_core.persistence.tables import bind
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, unchanged
@@ -28,6 +28,7 @@ class ConnectionItem(VersionedItem):
     audience_id = NumberAttribute()
     output_id = UnicodeAttribute()
     settings = JSONAttribute()
+    attributes = JSONAttribute(null=True)
     status = UnicodeAttribute()
     subscription = UnicodeAttribute()
     subscription_settings = JSONAttribute()
@@ -122,6 +123,7 @@ class DynamoOutputStore:
             audience_id=connection.audience_id,
             output_id=connection.output_id,
             settings=connection.settings,
+            attributes=connection.attributes.model_dump(mode="json"),
             status=connection.status.value,
             subscription=connection.subscription.value,
             subscription_settings=connection.subscription_settings,
@@ -155,6 +157,7 @@ def _connection(account_id: AccountId, item: ConnectionItem) -> Connection:
         audience_id=AudienceId(int(item.audience_id)),
         output_id=OutputId(item.output_id),
         settings=item.settings,
+        attributes=SharedAttributes.model_validate(item.attributes or {}),
         status=ConnectionStatus(item.status),
         subscription=SubscriptionState(item.subscription),
         subscription_settings=item.subscription_settings,

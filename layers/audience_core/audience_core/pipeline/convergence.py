@@ -21,6 +21,7 @@ from audience_core.errors import InvalidInputError
 from audience_core.outputs.projection import project
 from audience_core.outputs.registry import acceptance_of
 from audience_core.pipeline.member_sets import MemberSets
+from audience_core.pipeline.partner_link import own_workspaces
 
 STRETCH = 400
 _DIGEST_BITS = 64
@@ -172,7 +173,7 @@ class _Reader:
         self._stores, self._connection = stores, connection
         self._live_set = stores.audiences.get(connection.account_id, connection.audience_id).live_set
         self._acceptance = acceptance_of(stores.outputs.get(connection.account_id, connection.output_id))
-        self._sets = MemberSets(stores.audiences)
+        self._sets, self._workspaces = MemberSets(stores.audiences), own_workspaces(stores.audiences, connection)
 
     def stretch(
         self, bucket: int, after: Mpid | None, room: int
@@ -219,7 +220,7 @@ class _Reader:
             if profile is None:
                 found[mpid] = (None, False)
             else:
-                target = project(profile, audience, self._connection, self._acceptance)
+                target = project(profile, audience, self._connection, self._acceptance, self._workspaces)
                 found[mpid] = (target, audience in profile.memberships)
         return found
 

@@ -6,12 +6,12 @@ profile come in order; any record may come again, and everything here is harmles
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from audience_core.domain.control_stores import AccountStore, AudienceStore, OutputStore
 from audience_core.domain.event import Environment
-from audience_core.domain.ids import AccountId, AudienceId, Mpid
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid, WorkspaceId
 from audience_core.domain.membership import Membership, MembershipChange, Reason
 from audience_core.domain.messages import Due, WakeUp
 from audience_core.domain.output import Connection, ConnectionStatus, Target, delivery_bucket_of
@@ -30,6 +30,7 @@ from audience_core.outputs.projection import Acceptance, project
 from audience_core.outputs.registry import acceptance_of
 from audience_core.pipeline.history import changes_between, record
 from audience_core.pipeline.member_sets import MemberSets, Tenures, live
+from audience_core.pipeline.partner_link import own_workspaces
 from audience_core.pipeline.reevaluate import due_soon
 from audience_core.pipeline.retire import clear
 
@@ -176,46 +177,86 @@ def _count(store: MembershipStore, account_id: AccountId, changes: Iterable[Prof
         store.count(account_id, audience_id, bucket, of_bucket)
 
 
-def _update_ledger(stores: FanOut, account_id: AccountId, changes: Iterable[ProfileChange], now_ms: int) -> None:
-    connections = _Connections(stores.outputs, account_id)
-    wake_ups: set[WakeUp] = set()
-    for change in changes:
-        mpid, version = change.profile.mpid, (change.new or change.profile).version + (change.new is None)
-        for connection, target in connections.differences(change):
-            if stores.ledger.desire(account_id, connection.connection_id, mpid, target, version, now_ms):
-                wake_ups.add(WakeUp(account_id, connection.connection_id, delivery_bucket_of(mpid)))
+def _update_ledger(stores: FanOut, account_id: AccountId, changes: Sequence[ProfileChange], now_ms: int) -> None:
+    """What was desired for a connection as it no longer is is desired anew.
+
+    Whoever changes a connection fills it afterwards; a wish that was worked out before the change must not come after
+    that fill, and bring back, say, an attribute that is not shared any more.
+    """
+    connections = _Connections(stores.outputs, stores.audiences, account_id)
+    wishes = [(change, *each) for change in changes for each in connections.differences(change)]
+    wake_ups = _desire(stores.ledger, wishes, now_ms)
+    while wake_ups and not connections.are_current():
+        connections = _Connections(stores.outputs, stores.audiences, account_id)
+        wishes = [(change, *each) for change in changes for each in connections.targets(change)]
+        wake_ups |= _desire(stores.ledger, wishes, now_ms)
     if wake_ups:
         stores.wake_ups.send(wake_ups, now_ms)
+
+
+type _Wish = tuple[ProfileChange, Connection, Target | None]
+
+
+def _desire(ledger: LedgerStore, wishes: Iterable[_Wish], now_ms: int) -> set[WakeUp]:
+    """Lanes with rows that are dirty now."""
+    wake_ups: set[WakeUp] = set()
+    for change, connection, target in wishes:
+        mpid, version = change.profile.mpid, (change.new or change.profile).version + (change.new is None)
+        row = connection.account_id, connection.connection_id
+        if ledger.desire(*row, mpid, target, version, now_ms):
+            wake_ups.add(WakeUp(*row, delivery_bucket_of(mpid)))
+    return wake_ups
 
 
 class _Connections:
     """An account's active connections by audience, read when the first record of a member comes."""
 
-    def __init__(self, outputs: OutputStore, account_id: AccountId) -> None:
-        self._outputs, self._account_id = outputs, account_id
-        self._by_audience: dict[AudienceId, list[tuple[Connection, Acceptance]]] | None = None
+    def __init__(self, outputs: OutputStore, audiences: AudienceStore, account_id: AccountId) -> None:
+        self._outputs, self._audiences, self._account_id = outputs, audiences, account_id
+        self._by_audience: dict[AudienceId, list[_Known]] | None = None
+        self._versions: dict[ConnectionId, int] = {}
+
+    def are_current(self) -> bool:
+        """Whether none of the connections was changed since they were read."""
+        return self._versions == _versions(self._outputs.list_connections(self._account_id))
 
     def differences(self, change: ProfileChange) -> Iterable[tuple[Connection, Target | None]]:
         """Connections whose partner should now know something else of the profile, and what."""
+        return ((connection, after) for connection, before, after in self._projected(change) if before != after)
+
+    def targets(self, change: ProfileChange) -> Iterable[tuple[Connection, Target | None]]:
+        """All connections whose partner may know the profile, and what it should know."""
+        return ((connection, after) for connection, _, after in self._projected(change))
+
+    def _projected(self, change: ProfileChange) -> Iterator[tuple[Connection, Target | None, Target | None]]:
         for audience_id in _memberships(change.old) | _memberships(change.new):
-            for connection, acceptance in self._of(audience_id):
+            for connection, acceptance, workspaces in self._of(audience_id):
                 before, after = (
-                    project(profile, audience_id, connection, acceptance) if profile else None
+                    project(profile, audience_id, connection, acceptance, workspaces) if profile else None
                     for profile in (change.old, change.new)
                 )
-                if before != after:
-                    yield connection, after
+                yield connection, before, after
 
-    def _of(self, audience_id: AudienceId) -> list[tuple[Connection, Acceptance]]:
+    def _of(self, audience_id: AudienceId) -> list["_Known"]:
         if self._by_audience is None:
             self._by_audience = defaultdict(list)
             acceptances = {each.output_id: acceptance_of(each) for each in self._outputs.list(self._account_id)}
-            for connection in self._outputs.list_connections(self._account_id):
+            connections = self._outputs.list_connections(self._account_id)
+            self._versions = _versions(connections)
+            for connection in connections:
                 # Ledgers of the others are withdrawn as a whole, and filled as a whole when they become active.
                 if connection.status is ConnectionStatus.ACTIVE and connection.output_id in acceptances:
-                    known = connection, acceptances[connection.output_id]
+                    workspaces = own_workspaces(self._audiences, connection)
+                    known = connection, acceptances[connection.output_id], workspaces
                     self._by_audience[connection.audience_id].append(known)
         return self._by_audience.get(audience_id, [])
+
+
+type _Known = tuple[Connection, Acceptance, tuple[WorkspaceId, ...]]
+
+
+def _versions(connections: Iterable[Connection]) -> dict[ConnectionId, int]:
+    return {each.connection_id: each.version for each in connections}
 
 
 def _heal(stores: FanOut, account_id: AccountId, changes: Iterable[ProfileChange], now_ms: int) -> None:

@@ -13,7 +13,7 @@ from audience_core.domain.stores import LedgerStore, ProfileStore, WakeUpQueue
 from audience_core.outputs.projection import Acceptance, project
 from audience_core.outputs.registry import acceptance_of
 from audience_core.pipeline.member_sets import MemberSets
-from audience_core.pipeline.partner_link import find_connection
+from audience_core.pipeline.partner_link import find_connection, own_workspaces
 
 PAGE = 200
 
@@ -60,6 +60,9 @@ def fill_bucket(
         now_ms = clock()
         dirty = _desire_all(stores, connection, acceptance, page.items, now_ms)
         _wake(stores, account_id, connection_id, {delivery_bucket_of(mpid) for mpid in dirty}, now_ms)
+        if _was_changed(stores, connection):
+            # Another fill may have passed here already: what this one has desired for it as it was is desired anew.
+            continue
         cursor = page.next
         if cursor is None or clock() >= until_ms:
             return cursor
@@ -103,9 +106,9 @@ def _desire_all(
         return stores.ledger.desire(connection.account_id, connection.connection_id, mpid, target, version, now_ms)
 
     def target_of(profile: Profile) -> Target | None:
-        return project(sets.live(profile), connection.audience_id, connection, acceptance)
+        return project(sets.live(profile), connection.audience_id, connection, acceptance, workspaces)
 
-    sets = MemberSets(stores.audiences)
+    sets, workspaces = MemberSets(stores.audiences), own_workspaces(stores.audiences, connection)
     targets = {profile.mpid: target_of(profile) for profile in profiles}
     versions = {p.mpid: p.version for p in profiles}
     dirty = {mpid for mpid, target in targets.items() if desire(mpid, target, versions[mpid])}
@@ -118,6 +121,11 @@ def _desire_all(
         elif profile.version != versions[mpid]:
             desire(mpid, target_of(profile), profile.version)
     return dirty
+
+
+def _was_changed(stores: FillStores, connection: Connection) -> bool:
+    now = find_connection(stores.outputs, connection.account_id, connection.connection_id)
+    return now is not None and now.version != connection.version
 
 
 def _wake(

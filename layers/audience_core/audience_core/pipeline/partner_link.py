@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from audience_core.domain.control_stores import AudienceStore, OutputStore, SecretStore
-from audience_core.domain.ids import AccountId, ConnectionId
+from audience_core.domain.ids import AccountId, ConnectionId, WorkspaceId
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output, SubscriptionState
 from audience_core.domain.stores import IdentityStore, LedgerStore, WakeUpQueue
 from audience_core.errors import InvalidInputError, NotFoundError, StaleVersionError, TerminalDeliveryError
@@ -56,6 +56,16 @@ def find_connection(outputs: OutputStore, account_id: AccountId, connection_id: 
         return outputs.get_connection(account_id, connection_id)
     except NotFoundError:
         return None
+
+
+def own_workspaces(audiences: AudienceStore, connection: Connection) -> tuple[WorkspaceId, ...]:
+    """The workspaces of the connection's audience, if what is shared of its members depends on them."""
+    if not connection.attributes.workspace:
+        return ()
+    try:
+        return audiences.get(connection.account_id, connection.audience_id).workspaces
+    except NotFoundError:
+        return ()
 
 
 def forwarding_connection(
