@@ -214,26 +214,26 @@ def test_lanes_left_dirty_are_found_and_young_ones_are_not(store: LedgerStore) -
     desire(store, ANN, 5, T)
     store.desire(ACCOUNT, OTHER, MPID, ANN, 5, T + MINUTE)
 
-    found = store.dirty_buckets(T + MINUTE - 1)
+    found = store.dirty_lanes(T + MINUTE - 1)
 
-    assert list(found) == [WakeUp(ACCOUNT, CONNECTION, BUCKET)]
+    assert found == {WakeUp(ACCOUNT, CONNECTION, BUCKET): T}
 
 
 def test_a_lane_is_found_by_its_oldest_row_however_busy_it_is(store: LedgerStore) -> None:
     for n in range(5):
         desire(store, ANN, 1, T + n * MINUTE, Mpid(MPID + 8 * n))
 
-    assert list(store.dirty_buckets(T)) == [WakeUp(ACCOUNT, CONNECTION, BUCKET)]
+    assert store.dirty_lanes(T + MINUTE) == {WakeUp(ACCOUNT, CONNECTION, BUCKET): T}
 
 
 def test_a_clean_lane_is_not_found_and_is_found_again_when_dirty(store: LedgerStore) -> None:
     desire(store, ANN, 5)
     store.acknowledge([dirty(store)[0]])
 
-    assert list(store.dirty_buckets(T + MINUTE)) == []
+    assert store.dirty_lanes(T + MINUTE) == {}
     desire(store, BOB, 6, T + 2 * MINUTE)
 
-    assert list(store.dirty_buckets(T + 3 * MINUTE)) == [WakeUp(ACCOUNT, CONNECTION, BUCKET)]
+    assert store.dirty_lanes(T + 3 * MINUTE) == {WakeUp(ACCOUNT, CONNECTION, BUCKET): T + 2 * MINUTE}
 
 
 def test_rows_are_listed_page_by_page(store: LedgerStore) -> None:

@@ -38,6 +38,7 @@ class ListBook(Book):
             return self._take(message)
 
     def _take(self, message: dict[str, Any]) -> dict[str, Any]:
+
         members = self.lists.setdefault(message["list"], {})
         for kind, value in message.get("remove", ()):
             self.told.append(("remove", value))

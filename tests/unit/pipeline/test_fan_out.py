@@ -17,6 +17,7 @@ from audience_core.domain.membership import Membership, MembershipChange, Reason
 from audience_core.domain.messages import Due, WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, SharedAttributes, Target, delivery_bucket_of
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen, bucket_of
+from audience_core.outputs.registry import CONNECTORS
 from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore, MemoryOutputStore
 from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.identities import MemoryIdentityStore
@@ -425,3 +426,15 @@ def test_an_attribute_that_ceases_to_be_shared_meanwhile_does_not_come_back() ->
     world.take(a_change(with_tier("silver", 1), with_tier("gold", 2)))
 
     assert world.desired() == {ANN: Target((EMAIL,))}
+
+
+def test_a_lane_that_waits_until_it_is_due_is_not_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONNECTORS, "hourly", replace(CONNECTORS["webhook"], kind="hourly", flush_after_s=3600))
+    world = World()
+    output = world.outputs.get(ACCOUNT, an_output().output_id)
+    world.outputs.save(output.model_copy(update={"connector": "hourly"}))
+
+    world.take(a_change(None, a_profile(audiences=[1])))
+
+    assert world.desired() == {ANN: Target((EMAIL,))}
+    assert world.wake_ups.take() == []

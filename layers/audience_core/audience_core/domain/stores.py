@@ -321,8 +321,8 @@ class LedgerStore(Protocol):
     def doubt(self, account_id: AccountId, connection_id: ConnectionId, mpid: Mpid, told: Target, now_ms: int) -> bool:
         """The partner may have lost, or still have, `told` of a member: all is said again; False if there is no row."""
 
-    def dirty_buckets(self, older_than_ms: int) -> Sequence[WakeUp]:
-        """Buckets with rows dirty since before an instant: what the sweep wakes up."""
+    def dirty_lanes(self, older_than_ms: int) -> Mapping[WakeUp, int]:
+        """Buckets with rows dirty since before an instant -> since when their oldest is, for the sweep (UTC ms)."""
 
     def delete_connection_rows(self, account_id: AccountId, connection_id: ConnectionId) -> None: ...
 

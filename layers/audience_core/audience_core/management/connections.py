@@ -10,9 +10,7 @@ from audience_core.domain.account import Record
 from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.control_stores import AudienceStore, OutputStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
-from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import (
-    DELIVERY_BUCKETS,
     MAX_ATTRIBUTES,
     Connection,
     ConnectionStatus,
@@ -23,6 +21,7 @@ from audience_core.domain.output import (
 from audience_core.domain.stores import WakeUpQueue
 from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
 from audience_core.management.versions import require_version
+from audience_core.outputs.lanes import wake_ups_of
 from audience_core.outputs.registry import ConnectorKind, connection_settings, kind_named
 
 # What people set; deleting is what becomes of a deleted one.
@@ -148,7 +147,8 @@ def resume(
     is_subscribed = resumed.subscription is SubscriptionState.ACTIVE
     if not (is_subscribed and resumed.status is ConnectionStatus.ACTIVE):
         workflows.start_connection_fill(account_id, connection_id, resumed.version)
-    wake_ups.send([WakeUp(account_id, connection_id, bucket) for bucket in range(DELIVERY_BUCKETS)], now_ms)
+    kind = kind_named(store.get(account_id, resumed.output_id).connector)
+    wake_ups.send(wake_ups_of(resumed, kind), now_ms)
     return resumed
 
 

@@ -27,6 +27,9 @@ class ConnectorKind:
         generated: confidential settings made up for those who give none.
         is_keyed_by_identity: whether the partner knows members by their identities alone, so that one that two members
             share is removed only with the last of them; otherwise removals name the member.
+        flush_after_s: a lane's changes are sent, all together, when the oldest has waited for so long; 0: at once.
+        max_concurrency: how many lanes of one output, whatever the number of its connections, may tell the partner of
+            members at the same time; None: each of the 8 lanes of each connection.
     """
 
     kind: str
@@ -39,6 +42,8 @@ class ConnectorKind:
     open: Callable[[Any, Send], Connector]
     generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     is_keyed_by_identity: bool = True
+    flush_after_s: int = 0
+    max_concurrency: int | None = None
 
     @property
     def confidential(self) -> frozenset[str]:
@@ -46,7 +51,7 @@ class ConnectorKind:
         return frozenset(name for name, info in self.output_settings.model_fields.items() if _is_confidential(info))
 
 
-CONNECTORS: Mapping[str, ConnectorKind] = {
+CONNECTORS: dict[str, ConnectorKind] = {
     each.kind: each
     for each in (
         ConnectorKind(

@@ -6,7 +6,7 @@ the sweep finds lanes with dirty rows without reading these.
 
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import batched
 
@@ -191,13 +191,13 @@ class DynamoLedgerStore:
                 return True
         raise StaleVersionError(f"a ledger row was doubted {_WRITE_ATTEMPTS} times in between")
 
-    def dirty_buckets(self, older_than_ms: int) -> Sequence[WakeUp]:
+    def dirty_lanes(self, older_than_ms: int) -> Mapping[WakeUp, int]:
         """Also takes the marks off lanes that nobody marked since that instant and that have nothing dirty."""
-        found = []
+        found = {}
         for mark in self._marks(older_than_ms):
             oldest = next(iter(self._items.dirty.query(mark.pk, limit=1)), None)
             if oldest is not None and oldest.dirty_since <= older_than_ms:
-                found.append(wake_up_of(mark.pk))
+                found[wake_up_of(mark.pk)] = int(oldest.dirty_since)
             elif oldest is None and mark.marked_at <= older_than_ms:
                 _deleted(mark, LedgerItem.marked_at == mark.marked_at)
         return found

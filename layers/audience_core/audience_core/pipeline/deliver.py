@@ -17,6 +17,7 @@ from audience_core.pipeline.partner_link import (
     DeliveryStores,
     PartnerLink,
     forwarding_connection,
+    is_due,
     open_link,
     record_fault,
 )
@@ -85,6 +86,8 @@ def drain(stores: DeliveryStores, send: Send, wake_up: WakeUp, clock: Clock, unt
         return Delivered()
     link = open_link(stores, connection, send)
     told = Delivered()
+    if link.kind.flush_after_s and not _is_due(stores.ledger, link, wake_up, clock()):
+        return told
     for rows in _batches(stores, link.connector.batch_size, wake_up, clock, until_ms):
         try:
             told = told.and_more(_forward(stores, link, rows, clock()))
@@ -105,6 +108,11 @@ def delay_s(attempt: int, retry_after_s: float | None, share: float) -> int:
     """
     longest = min(_MAX_DELAY_S, _FIRST_DELAY_S * _GROWTH ** (attempt - 1))
     return round(min(_MAX_DELAY_S, (retry_after_s or 0.0) + longest * share)) or 1
+
+
+def _is_due(ledger: LedgerStore, link: PartnerLink, wake_up: WakeUp, now_ms: int) -> bool:
+    oldest = ledger.dirty(wake_up.account_id, wake_up.connection_id, wake_up.bucket, 1)
+    return any(is_due(link.connection, link.kind, row.dirty_since or 0, now_ms) for row in oldest)
 
 
 def _batches(
@@ -130,7 +138,7 @@ def _forward(stores: DeliveryStores, link: PartnerLink, rows: Sequence[LedgerRow
         stores.ledger.acknowledge(known)
     if not news:
         return Delivered()
-    shared = _shared(stores, link, news[0])
+    shared = _shared(stores, link)
     changes = [_change(row) for row in news]
     told = _spared(shared, news, changes, now_ms) if shared else changes
     rejected: dict[Mpid, Rejection] = {}
@@ -152,11 +160,11 @@ def _change(row: LedgerRow) -> Forward:
     return Forward(row.mpid, union(row.acknowledged, row.attempted), row.desired, row.desired_version)
 
 
-def _shared(stores: DeliveryStores, link: PartnerLink, row: LedgerRow) -> SharedIdentities | None:
+def _shared(stores: DeliveryStores, link: PartnerLink) -> SharedIdentities | None:
     """None for a partner that knows members by more than their identities."""
     if not link.kind.is_keyed_by_identity:
         return None
-    return SharedIdentities(stores.identities, stores.ledger, stores.wake_ups, row.account_id, row.connection_id)
+    return SharedIdentities(stores.identities, stores.ledger, stores.wake_ups, link.connection, link.kind)
 
 
 def _spared(

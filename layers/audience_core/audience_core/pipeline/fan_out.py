@@ -6,7 +6,7 @@ profile come in order; any record may come again, and everything here is harmles
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from audience_core.domain.control_stores import AccountStore, AudienceStore, OutputStore
@@ -26,8 +26,9 @@ from audience_core.domain.stores import (
     ReevaluationQueue,
     WakeUpQueue,
 )
+from audience_core.outputs.lanes import wake_up_of
 from audience_core.outputs.projection import Acceptance, project
-from audience_core.outputs.registry import acceptance_of
+from audience_core.outputs.registry import ConnectorKind, acceptance_of, kind_named
 from audience_core.pipeline.history import changes_between, record
 from audience_core.pipeline.member_sets import MemberSets, Tenures, live
 from audience_core.pipeline.partner_link import own_workspaces
@@ -184,28 +185,44 @@ def _update_ledger(stores: FanOut, account_id: AccountId, changes: Sequence[Prof
     that fill, and bring back, say, an attribute that is not shared any more.
     """
     connections = _Connections(stores.outputs, stores.audiences, account_id)
-    wishes = [(change, *each) for change in changes for each in connections.differences(change)]
-    wake_ups = _desire(stores.ledger, wishes, now_ms)
-    while wake_ups and not connections.are_current():
+    wishes = [(change, known) for change in changes for known in connections.differing(change)]
+    dirty = _desire(stores.ledger, wishes, now_ms)
+    while dirty and not connections.are_current():
         connections = _Connections(stores.outputs, stores.audiences, account_id)
-        wishes = [(change, *each) for change in changes for each in connections.targets(change)]
-        wake_ups |= _desire(stores.ledger, wishes, now_ms)
-    if wake_ups:
+        wishes = [(change, known) for change in changes for known in connections.concerned(change)]
+        dirty |= _desire(stores.ledger, wishes, now_ms)
+    # The others wait until they are due, which is for the sweep to see.
+    if wake_ups := [lane for lane, kind in dirty.items() if not kind.flush_after_s]:
         stores.wake_ups.send(wake_ups, now_ms)
 
 
-type _Wish = tuple[ProfileChange, Connection, Target | None]
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An active connection, with all that decides what its partner should know."""
+
+    connection: Connection
+    kind: ConnectorKind
+    acceptance: Acceptance
+    workspaces: tuple[WorkspaceId, ...]
+
+    def target(self, profile: Profile | None) -> Target | None:
+        if profile is None:
+            return None
+        return project(profile, self.connection.audience_id, self.connection, self.acceptance, self.workspaces)
 
 
-def _desire(ledger: LedgerStore, wishes: Iterable[_Wish], now_ms: int) -> set[WakeUp]:
+type _Wish = tuple[ProfileChange, _Known]
+
+
+def _desire(ledger: LedgerStore, wishes: Iterable[_Wish], now_ms: int) -> dict[WakeUp, ConnectorKind]:
     """Lanes with rows that are dirty now."""
-    wake_ups: set[WakeUp] = set()
-    for change, connection, target in wishes:
+    dirty: dict[WakeUp, ConnectorKind] = {}
+    for change, known in wishes:
         mpid, version = change.profile.mpid, (change.new or change.profile).version + (change.new is None)
-        row = connection.account_id, connection.connection_id
-        if ledger.desire(*row, mpid, target, version, now_ms):
-            wake_ups.add(WakeUp(*row, delivery_bucket_of(mpid)))
-    return wake_ups
+        row = known.connection.account_id, known.connection.connection_id, mpid
+        if ledger.desire(*row, known.target(change.new), version, now_ms):
+            dirty[wake_up_of(known.connection, known.kind, delivery_bucket_of(mpid))] = known.kind
+    return dirty
 
 
 class _Connections:
@@ -220,39 +237,28 @@ class _Connections:
         """Whether none of the connections was changed since they were read."""
         return self._versions == _versions(self._outputs.list_connections(self._account_id))
 
-    def differences(self, change: ProfileChange) -> Iterable[tuple[Connection, Target | None]]:
-        """Connections whose partner should now know something else of the profile, and what."""
-        return ((connection, after) for connection, before, after in self._projected(change) if before != after)
+    def differing(self, change: ProfileChange) -> list[_Known]:
+        """Connections whose partner should now know something else of the profile."""
+        return [known for known in self.concerned(change) if known.target(change.old) != known.target(change.new)]
 
-    def targets(self, change: ProfileChange) -> Iterable[tuple[Connection, Target | None]]:
-        """All connections whose partner may know the profile, and what it should know."""
-        return ((connection, after) for connection, _, after in self._projected(change))
+    def concerned(self, change: ProfileChange) -> list[_Known]:
+        """Connections whose partner may know the profile."""
+        return [known for each in _memberships(change.old) | _memberships(change.new) for known in self._of(each)]
 
-    def _projected(self, change: ProfileChange) -> Iterator[tuple[Connection, Target | None, Target | None]]:
-        for audience_id in _memberships(change.old) | _memberships(change.new):
-            for connection, acceptance, workspaces in self._of(audience_id):
-                before, after = (
-                    project(profile, audience_id, connection, acceptance, workspaces) if profile else None
-                    for profile in (change.old, change.new)
-                )
-                yield connection, before, after
-
-    def _of(self, audience_id: AudienceId) -> list["_Known"]:
+    def _of(self, audience_id: AudienceId) -> list[_Known]:
         if self._by_audience is None:
             self._by_audience = defaultdict(list)
-            acceptances = {each.output_id: acceptance_of(each) for each in self._outputs.list(self._account_id)}
+            outputs = {each.output_id: each for each in self._outputs.list(self._account_id)}
             connections = self._outputs.list_connections(self._account_id)
             self._versions = _versions(connections)
             for connection in connections:
                 # Ledgers of the others are withdrawn as a whole, and filled as a whole when they become active.
-                if connection.status is ConnectionStatus.ACTIVE and connection.output_id in acceptances:
+                if connection.status is ConnectionStatus.ACTIVE and connection.output_id in outputs:
+                    output = outputs[connection.output_id]
                     workspaces = own_workspaces(self._audiences, connection)
-                    known = connection, acceptances[connection.output_id], workspaces
+                    known = _Known(connection, kind_named(output.connector), acceptance_of(output), workspaces)
                     self._by_audience[connection.audience_id].append(known)
         return self._by_audience.get(audience_id, [])
-
-
-type _Known = tuple[Connection, Acceptance, tuple[WorkspaceId, ...]]
 
 
 def _versions(connections: Iterable[Connection]) -> dict[ConnectionId, int]:

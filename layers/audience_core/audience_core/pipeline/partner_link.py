@@ -42,6 +42,7 @@ class DeliveryStores(Protocol):
 class PartnerLink:
     """`subscription` carries the settings in force: those that the partner was last told."""
 
+    connection: Connection
     kind: ConnectorKind
     connector: Connector
     subscription: Subscription
@@ -76,6 +77,12 @@ def forwarding_connection(
     return connection if connection is not None and _may_forward(connection) else None
 
 
+def is_due(connection: Connection, kind: ConnectorKind, dirty_since: int, now_ms: int) -> bool:
+    """Whether a lane is sent whose oldest row is dirty since an instant; for a connection that ends nobody waits."""
+    waits_ms = 0 if connection.status is ConnectionStatus.DELETING else kind.flush_after_s * 1000
+    return dirty_since + waits_ms <= now_ms
+
+
 def _may_forward(connection: Connection) -> bool:
     return (
         connection.fault is None
@@ -92,7 +99,7 @@ def open_link(stores: DeliveryStores, connection: Connection, send: Send) -> Par
         kind, connector = kind_named(output.connector), connector_for(output, secret, send)
     except (InvalidInputError, NotFoundError) as error:
         raise TerminalDeliveryError(f"the output cannot be used: {error}", FaultKind.CONFIGURATION) from error
-    return PartnerLink(kind, connector, _subscription(stores.audiences, connection, output))
+    return PartnerLink(connection, kind, connector, _subscription(stores.audiences, connection, output))
 
 
 def record_fault(

@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from audience_core.domain.event import Environment, Identity
-from audience_core.domain.ids import AccountId, ConnectionId, Mpid
-from audience_core.domain.messages import WakeUp
-from audience_core.domain.output import Forward, LedgerRow, Target, delivery_bucket_of
+from audience_core.domain.ids import Mpid
+from audience_core.domain.output import Connection, Forward, LedgerRow, Target, delivery_bucket_of
 from audience_core.domain.stores import IdentityStore, LedgerStore, WakeUpQueue
+from audience_core.outputs.lanes import wake_ups_of
+from audience_core.outputs.registry import ConnectorKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,8 @@ class SharedIdentities:
     identities: IdentityStore
     ledger: LedgerStore
     wake_ups: WakeUpQueue
-    account_id: AccountId
-    connection_id: ConnectionId
+    connection: Connection
+    kind: ConnectorKind
 
     def spared(self, rows: Sequence[LedgerRow], changes: Sequence[Forward], now_ms: int) -> list[Forward]:
         """The changes that the rows ask for, without the removal of what the partner must keep for another member.
@@ -53,10 +54,10 @@ class SharedIdentities:
     def _say_again(self, rows: Iterable[LedgerRow], now_ms: int) -> None:
         members = {row.mpid: row.desired or Target() for row in rows}
         for mpid, target in members.items():
-            self.ledger.doubt(self.account_id, self.connection_id, mpid, target, now_ms)
+            self.ledger.doubt(self.connection.account_id, self.connection.connection_id, mpid, target, now_ms)
         if members:
-            lanes = {WakeUp(self.account_id, self.connection_id, delivery_bucket_of(mpid)) for mpid in members}
-            self.wake_ups.send(lanes, now_ms)
+            lanes = {delivery_bucket_of(mpid) for mpid in members}
+            self.wake_ups.send(wake_ups_of(self.connection, self.kind, lanes), now_ms)
 
     def _sharers(self, changes: Iterable[Forward]) -> dict[Identity, list[LedgerRow]]:
         """For each identity that the changes remove, rows of other members that desire it."""
@@ -66,9 +67,10 @@ class SharedIdentities:
                 losers[identity].add(change.mpid)
         if not losers:
             return {}
-        held = self.identities.rows(self.account_id, Environment.PRODUCTION, losers)
+        connection = self.connection.account_id, self.connection.connection_id
+        held = self.identities.rows(self.connection.account_id, Environment.PRODUCTION, losers)
         holders = {identity: held[identity].holders.keys() - mpids for identity, mpids in losers.items()}
-        rows = self.ledger.find(self.account_id, self.connection_id, {m for mpids in holders.values() for m in mpids})
+        rows = self.ledger.find(*connection, {mpid for mpids in holders.values() for mpid in mpids})
         return {
             identity: [rows[m] for m in sorted(mpids & rows.keys()) if _has(rows[m].desired, identity)]
             for identity, mpids in holders.items()

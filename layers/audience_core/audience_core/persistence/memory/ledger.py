@@ -1,6 +1,6 @@
 """The delivery ledger in memory, for tests."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from audience_core.domain.ids import AccountId, ConnectionId, Mpid
@@ -111,9 +111,13 @@ class MemoryLedgerStore:
         rows = sorted(self._lane(account_id, connection_id, bucket), key=lambda row: str(row.mpid))
         return [row for row in rows if after is None or str(row.mpid) > str(after)][:limit]
 
-    def dirty_buckets(self, older_than_ms: int) -> Sequence[WakeUp]:
-        old = (row for row in self._rows.values() if row.dirty_since is not None and row.dirty_since <= older_than_ms)
-        return list({WakeUp(r.account_id, r.connection_id, delivery_bucket_of(r.mpid)): None for r in old})
+    def dirty_lanes(self, older_than_ms: int) -> Mapping[WakeUp, int]:
+        found: dict[WakeUp, int] = {}
+        for row in self._rows.values():
+            if row.dirty_since is not None and row.dirty_since <= older_than_ms:
+                lane = WakeUp(row.account_id, row.connection_id, delivery_bucket_of(row.mpid))
+                found[lane] = min(found.get(lane, row.dirty_since), row.dirty_since)
+        return found
 
     def delete_connection_rows(self, account_id: AccountId, connection_id: ConnectionId) -> None:
         for known in (self._rows, self._may_have, self._attempts):
