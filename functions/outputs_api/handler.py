@@ -76,7 +76,7 @@ def create_output(body: NewOutput, idempotency_key: IdempotencyKey = None) -> Re
         edge.create_of(app.current_event.raw_event, account_id),
         now,
         OutputSecretView,
-        lambda: output_secret_view(*outputs.create(stores.outputs, stores.secrets, account_id, body, now)),
+        lambda: output_secret_view(*outputs.create(stores.outputs, stores.secrets, account_id, body, now), ()),
         frozenset({"generated"}),
     )
     return _created(view, f"/v1/outputs/{view.id}")
@@ -84,22 +84,26 @@ def create_output(body: NewOutput, idempotency_key: IdempotencyKey = None) -> Re
 
 @app.get("/v1/outputs", summary="List the outputs, by creation", tags=["outputs"])
 def list_outputs() -> Listing[OutputView]:
-    return Listing(items=tuple(map(output_view, wiring.stores().outputs.list(_account_id()))))
+    store, account_id = wiring.stores().outputs, _account_id()
+    found, connected = store.list(account_id), store.list_connections(account_id)
+    return Listing(items=tuple(output_view(each, connected) for each in found))
 
 
 @app.get("/v1/outputs/<output_id>", summary="Get an output", tags=["outputs"])
 def get_output(output_id: str) -> Response[OutputView]:
-    return _ok(output_view(wiring.stores().outputs.get(_account_id(), OutputId(output_id))))
+    store, account_id = wiring.stores().outputs, _account_id()
+    return _ok(output_view(store.get(account_id, OutputId(output_id)), store.list_connections(account_id)))
 
 
 @app.patch("/v1/outputs/<output_id>", summary="Change an output", tags=["outputs"])
 def edit_output(output_id: str, body: OutputEdit, if_match: IfMatch = None) -> Response[OutputSecretView]:
     """Changed settings reach all connections of the output."""
     stores, version = wiring.stores(), required_version(if_match)
-    output = (_account_id(), OutputId(output_id))
-    return _ok(
-        output_secret_view(*outputs.edit(stores.outputs, stores.secrets, stores.workflows, *output, version, body))
+    account_id = _account_id()
+    edited, made_up = outputs.edit(
+        stores.outputs, stores.secrets, stores.workflows, account_id, OutputId(output_id), version, body
     )
+    return _ok(output_secret_view(edited, made_up, stores.outputs.list_connections(account_id)))
 
 
 @app.delete("/v1/outputs/<output_id>", status_code=204, summary="Delete an unconnected output", tags=["outputs"])

@@ -84,6 +84,37 @@ def test_an_output_is_created_changed_listed_and_deleted(call: Caller) -> None:
     assert call("GET", path).status == 404
 
 
+def test_the_list_of_outputs_shows_which_of_their_connections_are_faulted(call: Caller, stack: SimpleNamespace) -> None:
+    path = connected(call)
+    call("POST", "/v1/outputs", new())
+    stored = stack.outputs.list_connections(ACCOUNT)[0]
+    stack.outputs.save_connection(stored.model_copy(update={"fault": FAULT}))
+
+    listed = call("GET", "/v1/outputs").body["items"]
+
+    assert [each["faults"] for each in listed] == [[path.rsplit("/", 1)[1]], []]
+    assert call("GET", f"/v1/outputs/{listed[0]['id']}").body == listed[0]
+
+
+def test_an_output_names_whom_to_tell_of_faults(call: Caller) -> None:
+    created = call("POST", "/v1/outputs", {**new(), "contact_email": "ops@example.com"})
+    path = created.headers["Location"]
+
+    renamed = call("PATCH", path, {"name": "Lake"}, ANY)
+    changed = call("PATCH", path, {"contact_email": "data@example.com"}, ANY)
+    removed = call("PATCH", path, {"contact_email": ""}, ANY)
+
+    found = [answer.body["contact_email"] for answer in (created, renamed, changed, removed, call("GET", path))]
+    assert found == ["ops@example.com", "ops@example.com", "data@example.com", None, None]
+
+
+@pytest.mark.parametrize("address", ["nobody", "a@b", "a b@example.com", "a@example.com\nBcc: b@example.com"])
+def test_an_address_that_is_none_is_refused(call: Caller, address: str) -> None:
+    refused = call("POST", "/v1/outputs", {**new(), "contact_email": address})
+
+    assert (refused.status, refused.pointers) == (422, ["/contact_email"])
+
+
 def test_secrets_are_kept_apart_and_never_shown(call: Caller, stack: SimpleNamespace) -> None:
     created = call("POST", "/v1/outputs", new(signing_secret="s1gn"))
     read = call("GET", created.headers["Location"])

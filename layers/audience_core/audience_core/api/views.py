@@ -1,6 +1,6 @@
 """Resources as the API shows them: ids and instants as text, figures added, secrets left out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -194,12 +194,16 @@ class ConnectorView(View):
 class OutputView(Versioned):
     """Args:
     settings: without the confidential ones.
+    contact_email: who is told of faults; null for the account's contact.
+    faults: its connections that are faulted.
     """
 
     id: str
     connector: str
     name: str
     settings: dict[str, Any]
+    contact_email: str | None
+    faults: tuple[str, ...]
     created_at: datetime
 
 
@@ -328,19 +332,27 @@ def connector_view(kind: ConnectorKind) -> ConnectorView:
     )
 
 
-def output_view(output: Output) -> OutputView:
+def output_view(output: Output, connections: Iterable[Connection]) -> OutputView:
+    """Args:
+    connections: of the account.
+    """
+    faulted = (each for each in connections if each.fault and each.output_id == output.output_id)
     return OutputView(
         id=output.output_id,
         connector=output.connector,
         name=output.name,
         settings=output.settings,
+        contact_email=output.contact_email,
+        faults=tuple(each.connection_id for each in faulted),
         created_at=output.created_at,
         version=output.version,
     )
 
 
-def output_secret_view(output: Output, generated: Mapping[str, str]) -> OutputSecretView:
-    return OutputSecretView(**dict(output_view(output)), generated=dict(generated))
+def output_secret_view(
+    output: Output, generated: Mapping[str, str], connections: Iterable[Connection]
+) -> OutputSecretView:
+    return OutputSecretView(**dict(output_view(output, connections)), generated=dict(generated))
 
 
 def output_test_view(fault: Fault | None) -> OutputTestView:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from audience_core.domain.account import Record, ResourceName
+from audience_core.domain.account import EmailAddress, Record, ResourceName
 from audience_core.domain.event import AttributeValue, Identity
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid, OutputId
 
@@ -35,6 +35,7 @@ class Output(Record):
         connector: which kind of partner, a key of the registry.
         settings: without the secret ones.
         secret_ref: name of the Secrets Manager secret that holds the confidential settings as JSON.
+        contact_email: who is told of faults of its connections; the account's contact when absent.
     """
 
     account_id: AccountId
@@ -43,6 +44,7 @@ class Output(Record):
     name: ResourceName
     settings: dict[str, Any]
     secret_ref: str | None = None
+    contact_email: EmailAddress | None = None
     created_at: datetime
     version: int = 0
 

@@ -1,7 +1,8 @@
 """Outputs and connections in DynamoDB."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
@@ -21,6 +22,7 @@ class OutputItem(VersionedItem):
     name = UnicodeAttribute()
     settings = JSONAttribute()
     secret_ref = UnicodeAttribute(null=True)
+    contact_email = UnicodeAttribute(null=True)
     created_at = UnicodeAttribute()
 
 
@@ -63,6 +65,7 @@ class DynamoOutputStore:
             name=output.name,
             settings=output.settings,
             secret_ref=output.secret_ref,
+            contact_email=output.contact_email,
             created_at=output.created_at.isoformat(),
         )
         with conflicts_raised():
@@ -133,6 +136,15 @@ class DynamoOutputStore:
         )
 
 
+def connection_from_image(image: Mapping[str, Any] | None) -> Connection | None:
+    """The connection of a stream record's image, in DynamoDB's JSON; None when there is none."""
+    if image is None or not image["sk"]["S"].startswith("C#"):
+        return None
+    item = ConnectionItem()
+    item.deserialize(dict(image))
+    return _connection(AccountId(int(item.pk.partition("#")[0])), item)
+
+
 def _partition(account_id: AccountId) -> str:
     return f"{account_id}#outputs"
 
@@ -145,6 +157,7 @@ def _output(account_id: AccountId, item: OutputItem) -> Output:
         name=item.name,
         settings=item.settings,
         secret_ref=item.secret_ref,
+        contact_email=item.contact_email,
         created_at=datetime.fromisoformat(item.created_at),
         version=int(item.version),
     )
