@@ -188,6 +188,18 @@ class SecretStore(Protocol):
     def delete(self, reference: str) -> None: ...
 
 
+class Mail(Protocol):
+    def send(self, recipient: str, subject: str, text: str) -> None:
+        """Raise `UnavailableError` to try later, `InvalidInputError` when it will never be taken."""
+
+
+class EventBus(Protocol):
+    """Where the customer's own machines listen."""
+
+    def put(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Raise `UnavailableError` when it was not taken."""
+
+
 class Workflows(Protocol):
     """The state machines that the control path starts."""
 

@@ -25,6 +25,11 @@ class ConnectorKind:
         connection_settings: of one audience -> output pair.
         open: the connector for validated output settings, secrets included.
         generated: confidential settings made up for those who give none.
+        is_keyed_by_identity: whether the partner knows members by their identities alone, so that one that two members
+            share is removed only with the last of them; otherwise removals name the member.
+        flush_after_s: a lane's changes are sent, all together, when the oldest has waited for so long; 0: at once.
+        max_concurrency: how many lanes of one output, whatever the number of its connections, may tell the partner of
+            members at the same time; None: each of the 8 lanes of each connection.
     """
 
     kind: str
@@ -36,6 +41,9 @@ class ConnectorKind:
     connection_settings: type[BaseModel]
     open: Callable[[Any, Send], Connector]
     generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    is_keyed_by_identity: bool = True
+    flush_after_s: int = 0
+    max_concurrency: int | None = None
 
     @property
     def confidential(self) -> frozenset[str]:
@@ -43,7 +51,7 @@ class ConnectorKind:
         return frozenset(name for name, info in self.output_settings.model_fields.items() if _is_confidential(info))
 
 
-CONNECTORS: Mapping[str, ConnectorKind] = {
+CONNECTORS: dict[str, ConnectorKind] = {
     each.kind: each
     for each in (
         ConnectorKind(
@@ -56,6 +64,7 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
             connection_settings=webhook.WebhookConnectionSettings,
             open=webhook.WebhookConnector,
             generated={"signing_secret": webhook.new_signing_secret},
+            is_keyed_by_identity=False,
         ),
     )
 }
