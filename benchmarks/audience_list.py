@@ -54,7 +54,7 @@ class Stores:
         hours = [self.now_ms - each * HOUR_MS for each in reversed(range(24))]
         steps = [CountStep(str(place), at, 100, 40) for place, at in enumerate(hours, start=1)]
         DynamoMembershipStore("none", self._tables["counts"], REGION).count(ACCOUNT, AudienceId(1), 0, steps)
-        self.summaries.refresh(CountChange(ACCOUNT, AudienceId(1), frozenset()), self.now_ms)
+        self.summaries.refresh(CountChange(ACCOUNT, AudienceId(1)), self.now_ms)
         audience = self._item("audiences", "audiences", "A#0000000001")
         connection = self._item("outputs", "outputs", "C#c-000000000001")
         summary = self._item("counts", "summaries", "0000000001")

@@ -92,7 +92,7 @@ def seed(endpoint: str, names: dict[str, str], given: Whose, lane: int, count: i
     for bucket, size in Counter(map(bucket_of, mpids)).items():
         dynamodb.update_item(
             TableName=names["COUNTS_TABLE"],
-            Key={"pk": {"S": f"{account}#{audience}"}, "sk": {"S": f"size#{bucket:02d}"}},
+            Key={"pk": {"S": f"{account}#{audience}"}, "sk": {"S": f"count#{bucket:02d}"}},
             UpdateExpression="ADD adds :size, drops :none",
             ExpressionAttributeValues={":size": {"N": str(size)}, ":none": {"N": "0"}},
         )

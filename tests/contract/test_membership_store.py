@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -178,15 +177,37 @@ def test_changes_fade_after_twenty_four_hours_and_members_stay(store: Membership
     assert store.counts(ACCOUNT, PLAYERS, NOW + 24 * HOUR) == _counts(1, 0, 0)
 
 
-def test_a_crash_between_two_writes_of_one_count_is_made_good_by_the_repeat(dynamo: DynamoMembershipStore) -> None:
-    steps = _steps("++")
-    with _failing(dynamo, after=1), pytest.raises(ConnectionError):
-        dynamo.count(ACCOUNT, PLAYERS, BUCKET, steps)
-    assert dynamo.counts(ACCOUNT, PLAYERS, NOW) == _counts(2, 0, 0)
+def test_late_records_count_in_the_hour_they_are_of(store: MembershipStore) -> None:
+    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("+++-", at=[NOW - each * HOUR for each in (25, 3, 0, 3)]))
 
-    dynamo.count(ACCOUNT, PLAYERS, BUCKET, steps)
+    assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(2, 2, 1)
+    assert store.counts(ACCOUNT, PLAYERS, NOW + 20 * HOUR) == _counts(2, 2, 1)
+    assert store.counts(ACCOUNT, PLAYERS, NOW + 21 * HOUR) == _counts(2, 1, 0)
 
-    assert dynamo.counts(ACCOUNT, PLAYERS, NOW) == _counts(2, 2, 0)
+
+def test_what_was_adjusted_before_anything_was_counted_stays(store: MembershipStore) -> None:
+    assert store.adjust(ACCOUNT, PLAYERS, BUCKET, 3, "")
+
+    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("+-+"))
+
+    assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(4, 2, 1)
+
+
+def test_an_adjustment_between_reading_and_writing_an_hour_is_kept(
+    dynamo: DynamoMembershipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamo.count(ACCOUNT, PLAYERS, BUCKET, _steps("+", at=[NOW - HOUR]))
+    updated = dynamo._updated
+
+    def adjusted(*arguments: Any) -> bool:
+        monkeypatch.setattr(dynamo, "_updated", updated)
+        assert dynamo.adjust(ACCOUNT, PLAYERS, BUCKET, 5, str(FIRST).zfill(40))
+        return updated(*arguments)
+
+    monkeypatch.setattr(dynamo, "_updated", adjusted)
+    dynamo.count(ACCOUNT, PLAYERS, BUCKET, _steps("++"))
+
+    assert dynamo.counts(ACCOUNT, PLAYERS, NOW) == _counts(7, 2, 0)
 
 
 @pytest.mark.parametrize(
@@ -202,21 +223,15 @@ def test_the_last_day_begins_with_a_whole_hour(store: MembershipStore, ago_ms: i
     assert store.counts(ACCOUNT, PLAYERS, NOW + HOUR - 1) == _counts(0, int(is_recent), int(is_recent))
 
 
-def test_a_batch_of_one_bucket_is_two_updates_and_touches_no_other_item(dynamo: DynamoMembershipStore) -> None:
+def test_a_batch_of_one_bucket_is_one_update_and_touches_no_other_item(dynamo: DynamoMembershipStore) -> None:
     calls: list[dict[str, Any]] = []
+    dynamo.count(ACCOUNT, PLAYERS, BUCKET, _steps("-"))
     events = dynamo._counts._get_connection().connection.client.meta.events
-    events.register("before-call.dynamodb.UpdateItem", lambda params, **_: calls.append(json.loads(params["body"])))
+    events.register("before-call.dynamodb.*", lambda params, **_: calls.append(json.loads(params["body"])))
 
-    dynamo.count(ACCOUNT, PLAYERS, BUCKET, _steps("+" * 100))
-    dynamo.count(ACCOUNT, PLAYERS, BUCKET + 1, _steps("+"))
+    dynamo.count(ACCOUNT, PLAYERS, BUCKET, _steps("-" + "+" * 100)[1:])
 
-    keys = [call["Key"]["sk"]["S"].split("#") for call in calls]
-    assert [(kind, rest[-1]) for kind, *rest in keys] == [
-        ("size", "05"),
-        ("hour", "05"),
-        ("size", "06"),
-        ("hour", "06"),
-    ]
+    assert [call["Key"]["sk"]["S"] for call in calls] == ["count#05"]
 
 
 def _steps(moves: str, at: Sequence[int] | None = None) -> list[CountStep]:
@@ -244,24 +259,6 @@ def _pages(store: MembershipStore, audience_id: AudienceId, limit: int) -> Itera
 
 def _all(store: MembershipStore, audience_id: AudienceId) -> list[Membership]:
     return [each for page in _pages(store, audience_id, 100) for each in page]
-
-
-@contextmanager
-def _failing(store: DynamoMembershipStore, after: int) -> Iterator[None]:
-    """Make a store's updates fail after some have succeeded."""
-    left = [None] * after
-
-    def fail(**_: Any) -> None:
-        if not left:
-            raise ConnectionError("the function ran out of time")
-        left.pop()
-
-    events = store._counts._get_connection().connection.client.meta.events
-    events.register("before-call.dynamodb.UpdateItem", fail)
-    try:
-        yield
-    finally:
-        events.unregister("before-call.dynamodb.UpdateItem", fail)
 
 
 def test_rows_of_a_stretch_of_a_bucket_are_found_by_the_texts_of_mpids(store: MembershipStore) -> None:

@@ -65,7 +65,7 @@ def counted(stack: SimpleNamespace, audience_id: AudienceId, size: int, adds: in
     week_ago = now_ms - 7 * 86_400_000
     steps = [CountStep("1", week_ago, size - adds + drops, 0), CountStep("2", now_ms, adds, drops)]
     stack.counts.count(ACCOUNT, audience_id, audience_id % 64, steps)
-    stack.summaries.refresh(CountChange(ACCOUNT, audience_id, frozenset({now_ms // 3_600_000})), now_ms)
+    stack.summaries.refresh(CountChange(ACCOUNT, audience_id), now_ms)
 
 
 def ids(call: Caller, **query: Any) -> list[int]:

@@ -78,7 +78,7 @@ def test_a_night_mends_profile_list_and_size_and_the_next_finds_nothing(stack: S
 
 def test_repairs_are_a_metric(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     boto3.resource("dynamodb", region_name="us-east-1").Table(stack.counts).put_item(
-        Item={"pk": f"{ACCOUNT}#{VIEWERS}", "sk": "size#07", "adds": 3, "drops": 1}
+        Item={"pk": f"{ACCOUNT}#{VIEWERS}", "sk": "count#07", "adds": 3, "drops": 1}
     )
 
     reconciling.lambda_handler(a_sample("reconcile"), a_context())

@@ -246,15 +246,10 @@ class HistoryStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CountChange:
-    """That an audience was counted anew.
-
-    Args:
-        hours: those (since 1970) in which joins or leaves were counted.
-    """
+    """That an audience was counted anew."""
 
     account_id: AccountId
     audience_id: AudienceId
-    hours: frozenset[int]
 
 
 class CountSummaries(Protocol):
