@@ -219,6 +219,23 @@ def test_resuming_what_the_partner_never_heard_of_tells_it_again(call: Caller, s
     assert f"fill-{ACCOUNT}-{resumed.body['id']}-{resumed.body['version']}" in runs(stack)
 
 
+def test_fixed_settings_stay_as_the_connection_was_made_with(call: Caller) -> None:
+    meta = {"ad_account_id": "123", "access_token": "t0ken", "app_id": "55"}
+    output = call("POST", "/v1/outputs", {"connector": "meta", "name": "Ads", "settings": meta})
+    given = {"customer_file_source": "USER_PROVIDED_ONLY", "value_based": True, "value_attribute": "ltv"}
+    path = call("POST", "/v1/audiences/1/connections", {"output_id": output.body["id"], "settings": given}).headers[
+        "Location"
+    ]
+
+    toggled = call("PATCH", path, {"settings": {**given, "forward_phones": False}}, ANY)
+    refused = call("PATCH", path, {"settings": {**given, "value_attribute": "age", "multi_key": True}}, ANY)
+
+    assert (toggled.status, toggled.body["settings"]["forward_phones"]) == (200, False)
+    assert refused.status == 422
+    assert {each["pointer"] for each in refused.body["errors"]} == {"/settings/value_attribute", "/settings/multi_key"}
+    assert "t0ken" not in str(output.body)
+
+
 def test_a_connected_output_is_not_deleted(call: Caller) -> None:
     path = connected(call)
     output_id = call("GET", path).body["output_id"]

@@ -171,7 +171,8 @@ class FaultView(View):
 
 class ConnectorView(View):
     """Args:
-    output_settings, connection_settings: JSON Schema; `confidential` marks those that are never shown.
+    output_settings, connection_settings: JSON Schema; `confidential` marks those that are never shown, `fixed` those
+        that a connection keeps as it was made with.
     """
 
     kind: str

@@ -89,7 +89,7 @@ def edit(
     changes: dict[str, Any] = {}
     if change.settings is not None:
         kind = kind_named(store.get(account_id, connection.output_id).connector)
-        changes["settings"] = connection_settings(kind, change.settings)
+        changes["settings"] = connection_settings(kind, change.settings, connection.settings)
     if change.status not in (None, connection.status):
         is_active = change.status is ConnectionStatus.ACTIVE
         changes |= {"status": change.status, "active_since": now if is_active else None}

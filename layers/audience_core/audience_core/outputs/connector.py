@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Protocol
 
-from audience_core.domain.ids import AccountId, AudienceId, Mpid
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
 from audience_core.domain.output import FaultKind, Forward
 from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
 from audience_core.outputs.http import HttpResponse
@@ -25,6 +25,7 @@ class Subscription:
         audience_name: the external one.
         settings: of the connection, with those that the partner wants echoed.
         revision: changes whenever the output or the connection does.
+        connection_id: tells apart the connections of one audience to several outputs, which may be of one partner.
     """
 
     account_id: AccountId
@@ -32,6 +33,7 @@ class Subscription:
     audience_name: str
     settings: Mapping[str, str]
     revision: str = ""
+    connection_id: ConnectionId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,17 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from audience_core.domain.output import Output
+from audience_core.domain.output import Connection, Output
 from audience_core.errors import InvalidInputError
 from audience_core.outputs.connector import Connector
-from audience_core.outputs.connectors import webhook
+from audience_core.outputs.connectors import meta, webhook
+from audience_core.outputs.connectors.meta_settings import IDENTITY_TYPES, MetaConnectionSettings, MetaSettings
 from audience_core.outputs.http import HttpRequest, HttpResponse, Send
-from audience_core.outputs.projection import Acceptance
+from audience_core.outputs.projection import Acceptance, Wanted
+
+
+def _same_for_all(connector: Connector, settings: Mapping[str, Any]) -> Wanted:
+    return Wanted(connector.accepted_identities, connector.required_identities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +27,10 @@ class ConnectorKind:
         identity_types: canonical names of what it can forward.
         accepts_attributes: whether user attributes can be shared with it.
         output_settings: of an output; fields marked `confidential` belong into the secret store.
-        connection_settings: of one audience -> output pair.
+        connection_settings: of one audience -> output pair; fields marked `fixed` stay as they were at its creation.
         open: the connector for validated output settings, secrets included.
         generated: confidential settings made up for those who give none.
+        wanted: what a connection forwards, by the connector and the connection's settings.
     """
 
     kind: str
@@ -36,11 +42,17 @@ class ConnectorKind:
     connection_settings: type[BaseModel]
     open: Callable[[Any, Send], Connector]
     generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    wanted: Callable[[Any, Mapping[str, Any]], Wanted] = _same_for_all
 
     @property
     def confidential(self) -> frozenset[str]:
         """Names of the output settings that are secrets."""
-        return frozenset(name for name, info in self.output_settings.model_fields.items() if _is_confidential(info))
+        return _marked(self.output_settings, "confidential")
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """Names of the connection settings that cannot be changed."""
+        return _marked(self.connection_settings, "fixed")
 
 
 CONNECTORS: Mapping[str, ConnectorKind] = {
@@ -56,6 +68,17 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
             connection_settings=webhook.WebhookConnectionSettings,
             open=webhook.WebhookConnector,
             generated={"signing_secret": webhook.new_signing_secret},
+        ),
+        ConnectorKind(
+            kind="meta",
+            name="Meta Custom Audiences",
+            description="Audiences for advertising on Facebook and Instagram, kept in an ad account.",
+            identity_types=IDENTITY_TYPES,
+            accepts_attributes=False,
+            output_settings=MetaSettings,
+            connection_settings=MetaConnectionSettings,
+            open=meta.MetaConnector,
+            wanted=meta.MetaConnector.wanted,
         ),
     )
 }
@@ -81,9 +104,22 @@ def split_settings(kind: ConnectorKind, values: Mapping[str, Any]) -> tuple[dict
     return stored, secret
 
 
-def connection_settings(kind: ConnectorKind, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the settings of a connection; what to store. Raise `InvalidInputError`, naming each field."""
+def connection_settings(
+    kind: ConnectorKind, values: Mapping[str, Any], before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Check the settings of a connection; what to store.
+
+    Args:
+        before: what is stored of an existing connection.
+
+    Raises:
+        InvalidInputError: names each field.
+    """
     stored: dict[str, Any] = _validated(kind.connection_settings, values).model_dump(mode="json")
+    changed = [name for name in sorted(kind.fixed) if before is not None and stored.get(name) != before.get(name)]
+    if changed:
+        what = "cannot be changed: make another connection"
+        raise InvalidInputError("the settings cannot be used", tuple((f"/settings/{name}", what) for name in changed))
     return stored
 
 
@@ -95,7 +131,14 @@ def connector_for(output: Output, secret: Mapping[str, str], send: Send) -> Conn
 
 def acceptance_of(output: Output) -> Acceptance:
     """Who is forwarded to an output; for those who need to know it without being able to speak."""
-    return connector_for(output, {}, _mute)
+    fields = kind_named(output.connector).output_settings.model_fields
+    unknown = {name: "unknown" for name in kind_named(output.connector).confidential if fields[name].is_required()}
+    return connector_for(output, unknown, _mute)
+
+
+def wanted_by(output: Output, connection: Connection) -> Wanted:
+    """What is forwarded over a connection of the output; as `acceptance_of`."""
+    return kind_named(output.connector).wanted(acceptance_of(output), connection.settings)
 
 
 def _mute(request: HttpRequest) -> HttpResponse:
@@ -110,6 +153,6 @@ def _validated(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:
         raise InvalidInputError("the settings cannot be used", problems) from error
 
 
-def _is_confidential(info: Any) -> bool:
-    extra = info.json_schema_extra
-    return isinstance(extra, dict) and extra.get("confidential") is True
+def _marked(model: type[BaseModel], mark: str) -> frozenset[str]:
+    extras = {name: info.json_schema_extra for name, info in model.model_fields.items()}
+    return frozenset(name for name, extra in extras.items() if isinstance(extra, dict) and extra.get(mark) is True)

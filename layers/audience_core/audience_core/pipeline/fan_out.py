@@ -26,8 +26,8 @@ from audience_core.domain.stores import (
     ReevaluationQueue,
     WakeUpQueue,
 )
-from audience_core.outputs.projection import Acceptance, project
-from audience_core.outputs.registry import acceptance_of
+from audience_core.outputs.projection import Wanted, project
+from audience_core.outputs.registry import wanted_by
 from audience_core.pipeline.history import changes_between, record
 from audience_core.pipeline.member_sets import MemberSets, Tenures, live
 from audience_core.pipeline.reevaluate import due_soon
@@ -193,27 +193,27 @@ class _Connections:
 
     def __init__(self, outputs: OutputStore, account_id: AccountId) -> None:
         self._outputs, self._account_id = outputs, account_id
-        self._by_audience: dict[AudienceId, list[tuple[Connection, Acceptance]]] | None = None
+        self._by_audience: dict[AudienceId, list[tuple[Connection, Wanted]]] | None = None
 
     def differences(self, change: ProfileChange) -> Iterable[tuple[Connection, Target | None]]:
         """Connections whose partner should now know something else of the profile, and what."""
         for audience_id in _memberships(change.old) | _memberships(change.new):
-            for connection, acceptance in self._of(audience_id):
+            for connection, wanted in self._of(audience_id):
                 before, after = (
-                    project(profile, audience_id, connection, acceptance) if profile else None
+                    project(profile, audience_id, connection, wanted) if profile else None
                     for profile in (change.old, change.new)
                 )
                 if before != after:
                     yield connection, after
 
-    def _of(self, audience_id: AudienceId) -> list[tuple[Connection, Acceptance]]:
+    def _of(self, audience_id: AudienceId) -> list[tuple[Connection, Wanted]]:
         if self._by_audience is None:
             self._by_audience = defaultdict(list)
-            acceptances = {each.output_id: acceptance_of(each) for each in self._outputs.list(self._account_id)}
+            outputs = {each.output_id: each for each in self._outputs.list(self._account_id)}
             for connection in self._outputs.list_connections(self._account_id):
                 # Ledgers of the others are withdrawn as a whole, and filled as a whole when they become active.
-                if connection.status is ConnectionStatus.ACTIVE and connection.output_id in acceptances:
-                    known = connection, acceptances[connection.output_id]
+                if connection.status is ConnectionStatus.ACTIVE and connection.output_id in outputs:
+                    known = connection, wanted_by(outputs[connection.output_id], connection)
                     self._by_audience[connection.audience_id].append(known)
         return self._by_audience.get(audience_id, [])
 

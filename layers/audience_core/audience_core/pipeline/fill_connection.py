@@ -10,8 +10,8 @@ from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, Target, delivery_bucket_of
 from audience_core.domain.profile import Profile
 from audience_core.domain.stores import LedgerStore, ProfileStore, WakeUpQueue
-from audience_core.outputs.projection import Acceptance, project
-from audience_core.outputs.registry import acceptance_of
+from audience_core.outputs.projection import Wanted, project
+from audience_core.outputs.registry import wanted_by
 from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.partner_link import find_connection
 
@@ -55,10 +55,10 @@ def fill_bucket(
         connection = find_connection(stores.outputs, account_id, connection_id)
         if connection is None or connection.status is not ConnectionStatus.ACTIVE:
             return None
-        acceptance = acceptance_of(stores.outputs.get(account_id, connection.output_id))
+        wanted = wanted_by(stores.outputs.get(account_id, connection.output_id), connection)
         page = stores.profiles.page(account_id, Environment.PRODUCTION, bucket, cursor, PAGE)
         now_ms = clock()
-        dirty = _desire_all(stores, connection, acceptance, page.items, now_ms)
+        dirty = _desire_all(stores, connection, wanted, page.items, now_ms)
         _wake(stores, account_id, connection_id, {delivery_bucket_of(mpid) for mpid in dirty}, now_ms)
         cursor = page.next
         if cursor is None or clock() >= until_ms:
@@ -91,7 +91,7 @@ def wake_connection(stores: FillStores, account_id: AccountId, connection_id: Co
 
 
 def _desire_all(
-    stores: FillStores, connection: Connection, acceptance: Acceptance, profiles: Collection[Profile], now_ms: int
+    stores: FillStores, connection: Connection, wanted: Wanted, profiles: Collection[Profile], now_ms: int
 ) -> set[Mpid]:
     """Mpids whose rows are dirty now.
 
@@ -103,7 +103,7 @@ def _desire_all(
         return stores.ledger.desire(connection.account_id, connection.connection_id, mpid, target, version, now_ms)
 
     def target_of(profile: Profile) -> Target | None:
-        return project(sets.live(profile), connection.audience_id, connection, acceptance)
+        return project(sets.live(profile), connection.audience_id, connection, wanted)
 
     sets = MemberSets(stores.audiences)
     targets = {profile.mpid: target_of(profile) for profile in profiles}
