@@ -24,6 +24,7 @@ from audience_core.api.views import (
     ConnectionView,
     ConnectorView,
     Listing,
+    LookalikeView,
     OutputSecretView,
     OutputTestView,
     OutputView,
@@ -38,6 +39,7 @@ from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Output
 from audience_core.management import connections, outputs
 from audience_core.management.connections import ConnectionEdit, NewConnection
 from audience_core.management.outputs import NewOutput, OutputEdit
+from audience_core.outputs.lookalike import LookalikeSpec
 from audience_core.outputs.registry import CONNECTORS
 
 logger = Logger()
@@ -171,6 +173,19 @@ def resume_connection(connection_id: str) -> Response[ConnectionView]:
     return _ok(
         connection_view(connections.resume(stores.outputs, stores.wake_ups, stores.workflows, *connection, now_ms))
     )
+
+
+@app.post(
+    "/v1/connections/<connection_id>/lookalike", status_code=201, summary="Have a lookalike made", tags=["connections"]
+)
+def make_lookalike(connection_id: str, body: LookalikeSpec) -> Response[LookalikeView]:
+    """The partner finds people like the members it was told of. Asking for the same again gives the same one."""
+    stores = wiring.stores()
+    made = connections.make_lookalike(
+        stores.outputs, stores.secrets, wiring.send(), _account_id(), ConnectionId(connection_id), body
+    )
+    view = LookalikeView(remote_id=made.remote_id, name=made.name)
+    return Response(HTTPStatus.CREATED, "application/json", view)
 
 
 def explain(error: Exception) -> Response[str]:

@@ -103,6 +103,8 @@ class MetaPartner(FakeServer):
         raise Refused(100)
 
     def _ask_audience(self, heard: Heard, remote_id: str) -> Any:
+        if heard.method == "GET":
+            return {"id": remote_id, "name": self.audiences[remote_id].name}
         if heard.method == "POST":
             self.audiences[remote_id].name = heard.form["name"]
         elif heard.method == "DELETE":

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -18,8 +19,9 @@ from audience_core.outputs.connector import Subscription
 from audience_core.outputs.connectors.meta import MetaConnector
 from audience_core.outputs.connectors.meta_settings import MetaSettings
 from audience_core.outputs.http import HttpSend
+from audience_core.outputs.lookalike import LookalikeSpec
 from tests.support.fake_servers import Heard
-from tests.support.meta_partner import ACCOUNT, TOKEN, MetaPartner
+from tests.support.meta_partner import ACCOUNT, TOKEN, MetaPartner, sha
 
 NOW = 1_795_430_000_000
 SOURCE = {"customer_file_source": "USER_PROVIDED_ONLY"}
@@ -205,4 +207,28 @@ def test_what_members_are_worth_is_told_as_the_client_does(partner: MetaPartner,
     CustomAudience(remote_id, api=api).add_users(["EMAIL", "LOOKALIKE_VALUE"], [told], is_raw=True, pre_hashed=True)
 
     ours, theirs = partner.heard
+    assert (ours.target, ours.body) == (theirs.target, theirs.body)
+
+
+@pytest.mark.filterwarnings("ignore:value of lookalike_spec")  # the client's own
+def test_a_lookalike_is_made_as_the_client_does(partner: MetaPartner, api: FacebookAdsApi) -> None:
+    connector = connect(partner)
+    ids = connector.subscribe(FANS, NOW)
+    origin = partner.audiences[ids["remote_email"]]
+    origin.entries = {frozenset({("EMAIL", sha(str(n)))}): None for n in range(100)}
+    partner.heard.clear()
+
+    made = connector.make_lookalike(ids, LookalikeSpec(country="DE", ratio=Decimal("0.05")))
+    AdAccount(f"act_{ACCOUNT}", api=api).create_custom_audience(
+        fields=[],
+        params={
+            "name": made.name,
+            "subtype": "LOOKALIKE",
+            "description": partner.audiences[made.remote_id].description,
+            "origin_audience_id": ids["remote_email"],
+            "lookalike_spec": {"ratio": 0.05, "country": "DE"},
+        },
+    )
+
+    *_, ours, theirs = partner.heard
     assert (ours.target, ours.body) == (theirs.target, theirs.body)

@@ -180,6 +180,7 @@ class ConnectorView(View):
     description: str
     identity_types: tuple[str, ...]
     accepts_attributes: bool
+    makes_lookalikes: bool
     output_settings: dict[str, Any]
     connection_settings: dict[str, Any]
 
@@ -211,6 +212,13 @@ class OutputTestView(View):
 
     ok: bool
     fault: FaultView | None = None
+
+
+class LookalikeView(View):
+    """An audience at the partner, which is not kept up to date from here."""
+
+    remote_id: str
+    name: str
 
 
 class ConnectionView(Versioned):
@@ -309,6 +317,7 @@ def connector_view(kind: ConnectorKind) -> ConnectorView:
         description=kind.description,
         identity_types=tuple(sorted(kind.identity_types)),
         accepts_attributes=kind.accepts_attributes,
+        makes_lookalikes=kind.make_lookalike is not None,
         output_settings=kind.output_settings.model_json_schema(),
         connection_settings=kind.connection_settings.model_json_schema(),
     )

@@ -8,14 +8,16 @@ from pydantic import ConfigDict, Field
 
 from audience_core.domain.account import Record
 from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.control_stores import AudienceStore, OutputStore, Workflows
+from audience_core.domain.control_stores import AudienceStore, OutputStore, SecretStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, Output, SubscriptionState
 from audience_core.domain.stores import WakeUpQueue
-from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
+from audience_core.errors import ConflictError, InvalidInputError, NotFoundError, TerminalDeliveryError
 from audience_core.management.versions import require_version
-from audience_core.outputs.registry import connection_settings, kind_named
+from audience_core.outputs.http import Send
+from audience_core.outputs.lookalike import Lookalike, LookalikeSpec
+from audience_core.outputs.registry import connection_settings, connector_for, kind_named
 
 # What people set; deleting is what becomes of a deleted one.
 Switch = Literal[ConnectionStatus.ACTIVE, ConnectionStatus.INACTIVE]
@@ -134,6 +136,34 @@ def resume(
         workflows.start_connection_fill(account_id, connection_id, resumed.version)
     wake_ups.send([WakeUp(account_id, connection_id, bucket) for bucket in range(DELIVERY_BUCKETS)], now_ms)
     return resumed
+
+
+def make_lookalike(
+    store: OutputStore,
+    secrets_of: SecretStore,
+    send: Send,
+    account_id: AccountId,
+    connection_id: ConnectionId,
+    spec: LookalikeSpec,
+) -> Lookalike:
+    """Have the partner find people like those of a connection; the same one again when it is asked for again.
+
+    Raises:
+        ConflictError: the connector makes none, or not of this connection now.
+        RetryableDeliveryError: it may work later.
+    """
+    connection = store.get_connection(account_id, connection_id)
+    output = store.get(account_id, connection.output_id)
+    make = kind_named(output.connector).make_lookalike
+    if make is None:
+        raise ConflictError("the output's partner makes no lookalikes")
+    if connection.subscription is not SubscriptionState.ACTIVE:
+        raise ConflictError("the partner has not been told of the audience yet")
+    secret = secrets_of.get(output.secret_ref) if output.secret_ref else {}
+    try:
+        return make(connector_for(output, secret, send), connection.subscription_settings, spec)
+    except TerminalDeliveryError as error:
+        raise ConflictError(f"{error}; an audience needs about a hundred people to have a lookalike") from error
 
 
 def _refuse_if_deleting(connection: Connection) -> None:

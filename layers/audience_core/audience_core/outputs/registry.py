@@ -12,6 +12,7 @@ from audience_core.outputs.connector import Connector
 from audience_core.outputs.connectors import meta, webhook
 from audience_core.outputs.connectors.meta_settings import IDENTITY_TYPES, MetaConnectionSettings, MetaSettings
 from audience_core.outputs.http import HttpRequest, HttpResponse, Send
+from audience_core.outputs.lookalike import Lookalike, LookalikeSpec
 from audience_core.outputs.projection import Acceptance, Wanted
 
 
@@ -31,6 +32,9 @@ class ConnectorKind:
         open: the connector for validated output settings, secrets included.
         generated: confidential settings made up for those who give none.
         wanted: what a connection forwards, by the connector and the connection's settings.
+        make_lookalike: makes one of a connection, given the connector and the settings that the partner wants echoed,
+            or finds the same one made before. None where partners make none. Raises as `Connector` does, and
+            `InvalidInputError` for an origin that there is not.
     """
 
     kind: str
@@ -43,6 +47,7 @@ class ConnectorKind:
     open: Callable[[Any, Send], Connector]
     generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     wanted: Callable[[Any, Mapping[str, Any]], Wanted] = _same_for_all
+    make_lookalike: Callable[[Any, Mapping[str, str], LookalikeSpec], Lookalike] | None = None
 
     @property
     def confidential(self) -> frozenset[str]:
@@ -79,6 +84,7 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
             connection_settings=MetaConnectionSettings,
             open=meta.MetaConnector,
             wanted=meta.MetaConnector.wanted,
+            make_lookalike=meta.MetaConnector.make_lookalike,
         ),
     )
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from audience_core.domain.ids import Mpid
 from audience_core.domain.output import Forward
-from audience_core.errors import RetryableDeliveryError
+from audience_core.errors import InvalidInputError, RetryableDeliveryError
 from audience_core.outputs.connector import Receipt, Rejection, Subscription
 from audience_core.outputs.connectors import meta_rows
 from audience_core.outputs.connectors.meta_graph import Graph, MissingObjectError
@@ -21,6 +21,7 @@ from audience_core.outputs.connectors.meta_settings import (
     MetaSettings,
 )
 from audience_core.outputs.http import Send
+from audience_core.outputs.lookalike import Lookalike, LookalikeSpec
 from audience_core.outputs.projection import Wanted
 
 # Members at once: far fewer rows than a request may hold, but as many as one run of the worker acknowledges in time.
@@ -103,6 +104,36 @@ class MetaConnector:
                 answer = self._graph.post(f"{remote_id}/users", payload=payload)
                 rejected |= {each.mpid: each for each in _rejections(kind, told, answer)}
         return Receipt(tuple(rejected.values()))
+
+    def make_lookalike(self, echoed: Mapping[str, str], spec: LookalikeSpec) -> Lookalike:
+        """Of the multi-key audience, else of the first there is. It is the marketer's from then on, to delete, too."""
+        ids = _remote_ids(echoed)
+        best = next((kind for kind in (RemoteKind.MULTI_KEY, *RemoteKind) if kind in ids), "")
+        if (spec.origin or best) not in ids:
+            raise InvalidInputError("there is no such origin", (("/origin", f"one of: {', '.join(sorted(ids))}"),))
+        origin_id = ids[RemoteKind(spec.origin or best)]
+        start = f"{100 * spec.starting_ratio:.0f}%-" if spec.starting_ratio else ""
+        where = f"{spec.country}, {start}{100 * spec.ratio:.0f}%"
+        mark = f"Made by Audience Manager; please leave this mark: lookalike of {origin_id} ({where})"
+        for each in self._listed():
+            if each.get("description") == mark:
+                return Lookalike(each["id"], each.get("name", ""))
+        name = f"Lookalike ({where}) - {self._graph.get(origin_id, fields='name').get('name', origin_id)}"
+        return Lookalike(self._create_lookalike(origin_id, name, mark, spec), name)
+
+    def _create_lookalike(self, origin_id: str, name: str, description: str, spec: LookalikeSpec) -> str:
+        wanted: dict[str, Any] = {"country": spec.country, "ratio": float(spec.ratio)}
+        if spec.starting_ratio is not None:
+            wanted["starting_ratio"] = float(spec.starting_ratio)
+        answer = self._graph.post(
+            f"{self._settings.account_path}/customaudiences",
+            name=name,
+            subtype="LOOKALIKE",
+            description=description,
+            origin_audience_id=origin_id,
+            lookalike_spec=wanted,
+        )
+        return _id_of(answer)
 
     def _arrange(self, subscription: Subscription, known: dict[RemoteKind, str]) -> dict[str, str]:
         """Have exactly the wanted audiences, by their present name; their ids as settings to be echoed."""
