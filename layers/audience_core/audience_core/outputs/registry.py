@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from audience_core.domain.output import Connection, Output
 from audience_core.errors import InvalidInputError
 from audience_core.outputs.connector import Connector
-from audience_core.outputs.connectors import meta, webhook
+from audience_core.outputs.connectors import braze, meta, webhook
 from audience_core.outputs.connectors.meta_settings import IDENTITY_TYPES, MetaConnectionSettings, MetaSettings
 from audience_core.outputs.http import HttpRequest, HttpResponse, Send
 from audience_core.outputs.lookalike import Lookalike, LookalikeSpec
@@ -73,6 +73,16 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
             connection_settings=webhook.WebhookConnectionSettings,
             open=webhook.WebhookConnector,
             generated={"signing_secret": webhook.new_signing_secret},
+        ),
+        ConnectorKind(
+            kind="braze",
+            name="Braze",
+            description="Custom attributes of Braze users, to make segments for push, e-mail and in-app messages of.",
+            identity_types=braze.IDENTITY_TYPES,
+            accepts_attributes=False,
+            output_settings=braze.BrazeSettings,
+            connection_settings=braze.BrazeConnectionSettings,
+            open=braze.BrazeConnector,
         ),
         ConnectorKind(
             kind="meta",
