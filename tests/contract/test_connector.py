@@ -1,6 +1,7 @@
 """What every connector in the registry promises, whatever its partner's protocol."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,16 +24,31 @@ from audience_core.outputs.registry import (
 from tests.support.control import a_connection, an_output
 
 NOW = 1_795_430_000_000
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "connectors.md"
 # Settings of an output with every secret given, by kind: a new connector adds its own.
 SETTINGS: dict[str, dict[str, Any]] = {
     "braze": {"instance": "iad-01", "api_key": "secret-k3y"},
+    "eventbridge": {
+        "region": "eu-central-1",
+        "event_bus": "arn:aws:events:eu-central-1:123456789012:event-bus/marketing",
+        "access_key_id": "secret-k3y-id",
+        "secret_access_key": "secret-acc3ss",
+    },
     "meta": {"ad_account_id": "1234567890", "access_token": "secret-t0k3n", "app_id": "55"},
+    "s3": {
+        "region": "eu-central-1",
+        "bucket": "drop",
+        "access_key_id": "secret-k3y-id",
+        "secret_access_key": "secret-acc3ss",
+    },
     "webhook": {"url": "https://partner.example/in", "token": "secret-t0k3n", "signing_secret": "secret-k3y"},
 }
 # Settings of a connection in force, those that the partner wants echoed included.
 SUBSCRIBED: dict[str, dict[str, str]] = {
     "braze": {"attribute": "In Fans"},
+    "eventbridge": {},
     "meta": {"customer_file_source": "USER_PROVIDED_ONLY", "remote_device": "2385"},
+    "s3": {},
     "webhook": {},
 }
 # (kind, call) that have nothing to say.
@@ -98,6 +114,10 @@ def test_it_is_described_for_the_directory(kind: ConnectorKind) -> None:
     assert kind.identity_types
     for model in (kind.output_settings, kind.connection_settings):
         assert model.model_json_schema()
+
+
+def test_it_has_a_heading_in_the_documentation(kind: ConnectorKind) -> None:
+    assert f"\n## {kind.kind}\n" in DOCUMENTATION.read_text()
 
 
 def test_it_keeps_every_secret_out_of_the_stored_settings(kind: ConnectorKind) -> None:

@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Protocol
 
+from audience_core.domain.event import Identity
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
 from audience_core.domain.output import FaultKind, Forward
 from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
@@ -81,6 +82,14 @@ class Connector(Protocol):
 
     def forward(self, subscription: Subscription, changes: Sequence[Forward], now_ms: int) -> Receipt:
         """Tell the partner about at most `batch_size` members; none: see whether it would listen."""
+
+
+def gone(change: Forward) -> tuple[Identity, ...]:
+    """Identities the partner must forget; a removed member is named by all of them."""
+    if change.before is None:
+        return ()
+    kept = set(change.after.identities) if change.after else set()
+    return tuple(identity for identity in change.before.identities if identity not in kept)
 
 
 def raise_for_status(response: HttpResponse) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from audience_core.domain.output import Connection, Output
 from audience_core.errors import InvalidInputError
 from audience_core.outputs.connector import Connector
-from audience_core.outputs.connectors import braze, meta, webhook
+from audience_core.outputs.connectors import braze, eventbridge, meta, s3, webhook
 from audience_core.outputs.connectors.meta_settings import IDENTITY_TYPES, MetaConnectionSettings, MetaSettings
 from audience_core.outputs.http import HttpRequest, HttpResponse, Send
 from audience_core.outputs.lookalike import Lookalike, LookalikeSpec
@@ -64,6 +64,16 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
     each.kind: each
     for each in (
         ConnectorKind(
+            kind="s3",
+            name="Amazon S3",
+            description="CSV files of changes in a bucket of yours, at AWS or an S3-compatible service.",
+            identity_types=s3.IDENTITY_TYPES,
+            accepts_attributes=False,
+            output_settings=s3.S3Settings,
+            connection_settings=s3.S3ConnectionSettings,
+            open=s3.S3Connector,
+        ),
+        ConnectorKind(
             kind="webhook",
             name="Webhook",
             description="Signed membership messages to an HTTPS endpoint of your own.",
@@ -83,6 +93,16 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
             output_settings=braze.BrazeSettings,
             connection_settings=braze.BrazeConnectionSettings,
             open=braze.BrazeConnector,
+        ),
+        ConnectorKind(
+            kind="eventbridge",
+            name="Amazon EventBridge",
+            description="An event for each change, on an event bus of yours.",
+            identity_types=eventbridge.IDENTITY_TYPES,
+            accepts_attributes=False,
+            output_settings=eventbridge.EventBridgeSettings,
+            connection_settings=eventbridge.EventBridgeConnectionSettings,
+            open=eventbridge.EventBridgeConnector,
         ),
         ConnectorKind(
             kind="meta",
@@ -147,9 +167,7 @@ def connector_for(output: Output, secret: Mapping[str, str], send: Send) -> Conn
 
 def acceptance_of(output: Output) -> Acceptance:
     """Who is forwarded to an output; for those who need to know it without being able to speak."""
-    fields = kind_named(output.connector).output_settings.model_fields
-    unknown = {name: "unknown" for name in kind_named(output.connector).confidential if fields[name].is_required()}
-    return connector_for(output, unknown, _mute)
+    return connector_for(output, dict.fromkeys(kind_named(output.connector).confidential, "unknown"), _mute)
 
 
 def wanted_by(output: Output, connection: Connection) -> Wanted:
