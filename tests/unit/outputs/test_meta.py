@@ -197,6 +197,7 @@ def test_an_identity_that_another_member_of_the_batch_has_stays(partner: MetaPar
     connector.forward(fans, [Forward(BOB, shared if is_told else None, more), Forward(ANN, email("ann"), None)], NOW)
 
     assert partner.named("Fans (email)").values("EMAIL") == hashed("ann", "bob")
+    assert not any(each.method == "DELETE" for each in partner.heard)
 
 
 def test_removals_are_cut_to_short_urls_and_additions_are_not(partner: MetaPartner) -> None:
@@ -331,6 +332,7 @@ def test_without_a_usable_header_the_usual_one_counts(partner: MetaPartner, usag
         graph_error(1, None, 500),
         graph_error(2, None, 400),
         graph_error(9999, None, 503),
+        Answer(400, {"error": {"code": 9999, "is_transient": True}}),
         Answer(500),
         Answer(200, b"<html>Service Unavailable</html>"),
         Answer(200, {"success": False}),

@@ -106,6 +106,8 @@ def test_files_can_be_compressed_and_are_the_same_each_time(partner: AwsPartner)
     assert key.startswith("drops/cdp/account=7/audience=4411/")
     assert key.endswith(".csv.gz")
     assert partner.objects[key].content == once.content
+    # The time inside (RFC 1952, 2.3.1): none.
+    assert once.content[4:8] == bytes(4)
     assert rows(gzip.decompress(once.content))[1][:3] == ["add", "8", "email"]
 
 

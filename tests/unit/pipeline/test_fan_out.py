@@ -16,7 +16,7 @@ from audience_core.domain.ids import AudienceId, ConnectionId, Mpid, OutputId
 from audience_core.domain.membership import Membership, MembershipChange, Reason
 from audience_core.domain.messages import Due, WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, Target, delivery_bucket_of
-from audience_core.domain.profile import Profile, bucket_of
+from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, bucket_of
 from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore, MemoryOutputStore
 from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.identities import MemoryIdentityStore
@@ -31,6 +31,8 @@ from tests.support.control import (
     AUDIENCE,
     CONNECTION,
     OTHER_ACCOUNT,
+    OUTPUT,
+    WORKSPACE,
     a_connection,
     an_account,
     an_audience,
@@ -184,6 +186,26 @@ def test_a_member_whose_identities_change_is_told_of_and_not_counted_again() -> 
 
     assert world.desired() == {ANN: Target((EMAIL, phone))}
     assert world.counted() == (1, 1, 0)
+
+
+def test_an_attribute_that_a_connection_needs_is_told_of_when_it_changes() -> None:
+    world = World()
+    ads = {"connector": "meta", "settings": {"ad_account_id": "123"}}
+    world.outputs.save(world.outputs.get(ACCOUNT, OUTPUT).model_copy(update=ads))
+    worth = {"customer_file_source": "USER_PROVIDED_ONLY", "value_based": True, "value_attribute": "ltv"}
+    world.outputs.save_connection(
+        world.outputs.get_connection(ACCOUNT, CONNECTION).model_copy(update={"settings": worth})
+    )
+    key, other = (RegisterKey(WORKSPACE, RegisterKind.ATTRIBUTE, name) for name in ("ltv", "age"))
+    member = a_profile(audiences=[1], registers={key: Register(5, 1), other: Register(1, 1)})
+    older = a_profile(version=2, audiences=[1], registers={key: Register(5, 1), other: Register(2, 2)})
+    richer = a_profile(version=3, audiences=[1], registers={key: Register(9, 3), other: Register(2, 2)})
+
+    world.take(a_change(member, older))
+    assert world.desired() == {}
+    world.take(a_change(older, richer))
+
+    assert world.desired() == {ANN: Target((EMAIL,), (("ltv", 9),))}
 
 
 def test_a_write_that_moves_no_membership_touches_no_ledger() -> None:

@@ -65,6 +65,8 @@ def test_from_the_first_word_to_the_last(partner: MetaPartner) -> None:
     announce(world)
     run(world)
     assert partner.names == ["Fans (IDFA/GAID)", "Fans (email)"]
+    assert world.connection.subscription_settings["forward_phones"] == "false"
+    assert CONNECTION in partner.named("Fans (email)").description
     assert partner.named("Fans (email)").values("EMAIL") == {sha("ann@example.com")}
 
     audience = world.audiences.get(ACCOUNT, world.connection.audience_id)

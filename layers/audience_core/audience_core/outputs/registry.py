@@ -152,7 +152,8 @@ def connection_settings(
         InvalidInputError: names each field.
     """
     stored: dict[str, Any] = _validated(kind.connection_settings, values).model_dump(mode="json")
-    changed = [name for name in sorted(kind.fixed) if before is not None and stored.get(name) != before.get(name)]
+    held = before or {}
+    changed = [name for name in sorted(kind.fixed & held.keys()) if stored[name] != held[name]]
     if changed:
         what = "cannot be changed: make another connection"
         raise InvalidInputError("the settings cannot be used", tuple((f"/settings/{name}", what) for name in changed))
