@@ -165,8 +165,21 @@ def test_refused_users_are_rejections_and_the_others_are_told(
     all_of_them = connector.forward(fans, [Forward(ANN, None, customer("dummy"))], NOW)
 
     assert [each.mpid for each in some.rejected] == [each.mpid for each in all_of_them.rejected] == [ANN]
+    assert not any(each.is_partial for each in (*some.rejected, *all_of_them.rejected))
     assert set(partner.users) == {("external_id", "2")}
     assert "dummy" not in str(some) + caplog.text
+
+
+def test_a_rejection_is_partial_when_another_user_of_the_member_was_told(partner: BrazePartner) -> None:
+    connector = connect(partner)
+    fans = subscribed(connector)
+    partner.blocked = {"dummy"}
+
+    (rejection,) = connector.forward(
+        fans, [Forward(ANN, None, a_target(("customer_id", "1"), ("customer_id", "dummy")))], NOW
+    ).rejected
+
+    assert (rejection.mpid, rejection.is_partial) == (ANN, True)
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,18 @@ def test_entries_that_are_refused_for_good_are_rejections(partner: AwsPartner) -
 
     receipt = connect(partner).forward(FANS, members(12), NOW)
 
-    assert [each.mpid for each in receipt.rejected] == [Mpid(2), Mpid(12)]
+    assert [(each.mpid, each.is_partial) for each in receipt.rejected] == [(Mpid(2), False), (Mpid(12), False)]
     assert len(partner.events) == 10
     assert "m1" not in str(receipt)
+
+
+def test_a_rejection_is_partial_when_another_event_of_the_member_was_taken(partner: AwsPartner) -> None:
+    partner.failing = {'"add"': "MalformedDetail"}
+    moved = Forward(ANN, Target((EMAIL,)), Target((CUSTOMER,)))
+
+    (rejection,) = connect(partner).forward(FANS, [moved], NOW).rejected
+
+    assert (rejection.mpid, rejection.is_partial) == (ANN, True)
 
 
 def test_somebody_who_must_act_is_told_before_anything_is_tried_again(partner: AwsPartner) -> None:

@@ -267,6 +267,7 @@ def test_entries_that_meta_names_are_rejections_and_the_rest_a_count(
 
     # The partner samples three of five.
     assert [each.mpid for each in receipt.rejected] == [Mpid(1), Mpid(2), Mpid(3)]
+    assert all(each.is_partial for each in receipt.rejected)
     assert "broken" not in str(receipt) + caplog.text
     (record,) = [each for each in caplog.records if each.message == "entries were invalid"]
     assert (vars(record)["count"], vars(record)["named"]) == (5, 3)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from audience_core.domain.event import Identity
 from audience_core.domain.output import ConnectionStatus, SubscriptionState, Target
 from audience_core.errors import NotFoundError, RetryableDeliveryError
+from audience_core.outputs.connectors.meta import FLUSH_AFTER_S
 from audience_core.outputs.http import HttpSend, TimeLimits
 from audience_core.pipeline.deliver import deliver
 from audience_core.pipeline.update_subscription import Work, finish_deletion, update_subscription
@@ -55,14 +56,16 @@ def announce(world: World, attempt: int = 1) -> Work:
     return update_subscription(world, SEND, ACCOUNT, CONNECTION, attempt, NOW)
 
 
-def run(world: World) -> None:
-    deliver(world, SEND, LANE, 1, lambda: T, LATER)
+def run(world: World, now_ms: int = T + 1000 * FLUSH_AFTER_S) -> None:
+    deliver(world, SEND, LANE, 1, lambda: now_ms, now_ms + LATER - T)
 
 
 def test_from_the_first_word_to_the_last(partner: MetaPartner) -> None:
     world = connected(partner)
     world.desire(ANN, email("ann"))
     announce(world)
+    run(world, T + 1000 * FLUSH_AFTER_S - 1)
+    assert partner.named("Fans (email)").entries == {}
     run(world)
     assert partner.names == ["Fans (IDFA/GAID)", "Fans (email)"]
     assert world.connection.subscription_settings["forward_phones"] == "false"

@@ -3,11 +3,11 @@
 import secrets as random
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from audience_core.domain.account import Record, ResourceName
+from audience_core.domain.account import EmailAddress, Record, ResourceName
 from audience_core.domain.control_stores import OutputStore, SecretStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, OutputId
 from audience_core.domain.output import Fault, FaultKind, Output
@@ -28,6 +28,7 @@ class NewOutput(Record):
     """Args:
     connector: a `kind` of the directory.
     settings: as the connector's schema in the directory says, confidential ones included.
+    contact_email: who is told of faults; the account's contact when absent.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -35,6 +36,7 @@ class NewOutput(Record):
     connector: str
     name: ResourceName
     settings: dict[str, Any] = Field(default_factory=dict)
+    contact_email: EmailAddress | None = None
 
 
 class OutputEdit(Record):
@@ -42,12 +44,14 @@ class OutputEdit(Record):
 
     Args:
         settings: those to change; null removes one, or makes a new one where the connector makes it up.
+        contact_email: who is told of faults; "" for the account's contact.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     name: ResourceName | None = None
     settings: dict[str, Any] | None = None
+    contact_email: EmailAddress | Literal[""] | None = None
 
 
 def create(
@@ -64,6 +68,7 @@ def create(
         name=new.name,
         settings=settings,
         secret_ref=secrets.put(account_id, output_id, secret) if secret else None,
+        contact_email=new.contact_email,
         created_at=now,
     )
     return store.save(output), _made_up(kind, new.settings, secret)
@@ -81,15 +86,16 @@ def edit(
     """As `create`; changed settings reach every connection of the output."""
     output = store.get(account_id, output_id)
     require_version(output, version)
-    name = change.name or output.name
+    contact = output.contact_email if change.contact_email is None else change.contact_email or None
+    output = output.model_copy(update={"name": change.name or output.name, "contact_email": contact})
     if change.settings is None:
-        return store.save(output.model_copy(update={"name": name})), {}
+        return store.save(output), {}
     kind = kind_named(output.connector)
     known = secrets.get(output.secret_ref) if output.secret_ref else {}
     wanted = {key: value for key, value in {**output.settings, **known, **change.settings}.items() if value is not None}
     settings, secret = split_settings(kind, wanted)
     reference = secrets.put(account_id, output_id, secret) if secret else output.secret_ref
-    saved = store.save(output.model_copy(update={"name": name, "settings": settings, "secret_ref": reference}))
+    saved = store.save(output.model_copy(update={"settings": settings, "secret_ref": reference}))
     _refresh_connections(store, workflows, account_id, output_id)
     return saved, _made_up(kind, wanted, secret)
 

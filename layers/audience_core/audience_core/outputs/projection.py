@@ -1,13 +1,13 @@
 """What a partner should know of one profile: a pure function, so that anybody may work it out again."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 from audience_core.domain.event import AttributeValue, Identity
-from audience_core.domain.ids import AudienceId
-from audience_core.domain.output import Connection, Target
-from audience_core.domain.profile import Profile, RegisterKind, precedence
+from audience_core.domain.ids import AudienceId, WorkspaceId
+from audience_core.domain.output import Connection, SharedAttributes, Target
+from audience_core.domain.profile import Profile, RegisterKey, RegisterKind, precedence
 
 
 class Acceptance(Protocol):
@@ -22,7 +22,7 @@ class Acceptance(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What one connection forwards of a member.
+    """What one connection forwards of a member, beside the attributes that are shared over it.
 
     Args:
         attributes: names of the user attributes without which the connector cannot do what its settings ask for.
@@ -33,28 +33,53 @@ class Wanted:
     attributes: frozenset[str] = frozenset()
 
 
-def project(profile: Profile, audience_id: AudienceId, connection: Connection, wanted: Wanted) -> Target | None:
-    """The member's identities of accepted types, in order; None when the partner should not have the user.
+def project(
+    profile: Profile,
+    audience_id: AudienceId,
+    connection: Connection,
+    wanted: Wanted,
+    workspaces: Collection[WorkspaceId] = (),
+) -> Target | None:
+    """The member's identities of accepted types and shared attributes, in order.
 
-    That is: not a member, no accepted identity, or none of the required types.
+    None when the partner should not have the user: not a member, no accepted identity, or none of the required types.
+
+    Args:
+        workspaces: the audience's own; they decide the values of workspace-level attributes.
     """
     forwarded = identities_for(profile, wanted) if audience_id in profile.memberships else ()
-    return Target(forwarded, tuple(attributes_for(profile, wanted.attributes))) if forwarded else None
+    if not forwarded:
+        return None
+    return Target(forwarded, attributes_for(profile, connection.attributes, workspaces, wanted.attributes))
 
 
-def identities_for(profile: Profile, acceptance: Acceptance) -> tuple[Identity, ...]:
+def identities_for(profile: Profile, connector: Acceptance) -> tuple[Identity, ...]:
     """By which a member of any audience would be forwarded, in order; none when the partner cannot be told of them."""
-    accepted = tuple(sorted(i for i in profile.identities if i.type in acceptance.accepted_identities))
-    required = acceptance.required_identities
+    accepted = tuple(sorted(i for i in profile.identities if i.type in connector.accepted_identities))
+    required = connector.required_identities
     return accepted if not required or any(i.type in required for i in accepted) else ()
 
 
-def attributes_for(profile: Profile, names: frozenset[str]) -> Iterable[tuple[str, AttributeValue]]:
-    """User attributes of the given names, in order; of several workspaces' values the one written last."""
-    if not names:
-        return
-    held = [(key.name, each) for key, each in profile.registers.items() if key.kind is RegisterKind.ATTRIBUTE]
-    for name in sorted(names):
-        values = [each for held_name, each in held if held_name == name]
-        if values and not (last := max(values, key=precedence)).is_deleted:
-            yield name, last.value
+def attributes_for(
+    profile: Profile,
+    shared: SharedAttributes,
+    workspaces: Collection[WorkspaceId],
+    needed: Collection[str] = (),
+) -> tuple[tuple[str, AttributeValue], ...]:
+    """Names and values that are shared of a member, by name; an attribute without a value is not there.
+
+    Args:
+        needed: further account-level ones.
+    """
+    sources = dict.fromkeys([*needed, *shared.account], profile.seen.keys()) | dict.fromkeys(
+        shared.workspace, workspaces
+    )
+    found = ((name, _latest(profile, name, sources[name])) for name in sorted(sources))
+    return tuple((name, values[0]) for name, values in found if values)
+
+
+def _latest(profile: Profile, name: str, workspaces: Collection[WorkspaceId]) -> tuple[AttributeValue, ...]:
+    """The value written last in one of the workspaces, alone; empty when there is none."""
+    keys = (RegisterKey(workspace, RegisterKind.ATTRIBUTE, name) for workspace in workspaces)
+    known = [register for key in keys if (register := profile.registers.get(key)) and not register.is_deleted]
+    return (max(known, key=precedence).value,) if known else ()

@@ -31,6 +31,11 @@ class ConnectorKind:
         connection_settings: of one audience -> output pair; fields marked `fixed` stay as they were at its creation.
         open: the connector for validated output settings, secrets included.
         generated: confidential settings made up for those who give none.
+        is_keyed_by_identity: whether the partner knows members by their identities alone, so that one that two members
+            share is removed only with the last of them; otherwise removals name the member.
+        flush_after_s: a lane's changes are sent, all together, when the oldest has waited for so long; 0: at once.
+        max_concurrency: how many lanes of one output, whatever the number of its connections, may tell the partner of
+            members at the same time; None: each of the 8 lanes of each connection.
         wanted: what a connection forwards, by the connector and the connection's settings.
         make_lookalike: makes one of a connection, given the connector and the settings that the partner wants echoed,
             or finds the same one made before. None where partners make none. Raises as `Connector` does, and
@@ -46,6 +51,9 @@ class ConnectorKind:
     connection_settings: type[BaseModel]
     open: Callable[[Any, Send], Connector]
     generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    is_keyed_by_identity: bool = True
+    flush_after_s: int = 0
+    max_concurrency: int | None = None
     wanted: Callable[[Any, Mapping[str, Any]], Wanted] = _same_for_all
     make_lookalike: Callable[[Any, Mapping[str, str], LookalikeSpec], Lookalike] | None = None
 
@@ -60,30 +68,9 @@ class ConnectorKind:
         return _marked(self.connection_settings, "fixed")
 
 
-CONNECTORS: Mapping[str, ConnectorKind] = {
+CONNECTORS: dict[str, ConnectorKind] = {
     each.kind: each
     for each in (
-        ConnectorKind(
-            kind="s3",
-            name="Amazon S3",
-            description="CSV files of changes in a bucket of yours, at AWS or an S3-compatible service.",
-            identity_types=s3.IDENTITY_TYPES,
-            accepts_attributes=False,
-            output_settings=s3.S3Settings,
-            connection_settings=s3.S3ConnectionSettings,
-            open=s3.S3Connector,
-        ),
-        ConnectorKind(
-            kind="webhook",
-            name="Webhook",
-            description="Signed membership messages to an HTTPS endpoint of your own.",
-            identity_types=webhook.IDENTITY_TYPES,
-            accepts_attributes=True,
-            output_settings=webhook.WebhookSettings,
-            connection_settings=webhook.WebhookConnectionSettings,
-            open=webhook.WebhookConnector,
-            generated={"signing_secret": webhook.new_signing_secret},
-        ),
         ConnectorKind(
             kind="braze",
             name="Braze",
@@ -103,6 +90,7 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
             output_settings=eventbridge.EventBridgeSettings,
             connection_settings=eventbridge.EventBridgeConnectionSettings,
             open=eventbridge.EventBridgeConnector,
+            is_keyed_by_identity=False,
         ),
         ConnectorKind(
             kind="meta",
@@ -113,8 +101,33 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
             output_settings=MetaSettings,
             connection_settings=MetaConnectionSettings,
             open=meta.MetaConnector,
+            flush_after_s=meta.FLUSH_AFTER_S,
             wanted=meta.MetaConnector.wanted,
             make_lookalike=meta.MetaConnector.make_lookalike,
+        ),
+        ConnectorKind(
+            kind="s3",
+            name="Amazon S3",
+            description="CSV files of changes in a bucket of yours, at AWS or an S3-compatible service.",
+            identity_types=s3.IDENTITY_TYPES,
+            accepts_attributes=False,
+            output_settings=s3.S3Settings,
+            connection_settings=s3.S3ConnectionSettings,
+            open=s3.S3Connector,
+            is_keyed_by_identity=False,
+            flush_after_s=s3.FLUSH_AFTER_S,
+        ),
+        ConnectorKind(
+            kind="webhook",
+            name="Webhook",
+            description="Signed membership messages to an HTTPS endpoint of your own.",
+            identity_types=webhook.IDENTITY_TYPES,
+            accepts_attributes=True,
+            output_settings=webhook.WebhookSettings,
+            connection_settings=webhook.WebhookConnectionSettings,
+            open=webhook.WebhookConnector,
+            generated={"signing_secret": webhook.new_signing_secret},
+            is_keyed_by_identity=False,
         ),
     )
 }

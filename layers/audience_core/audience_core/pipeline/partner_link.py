@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from audience_core.domain.control_stores import AudienceStore, OutputStore, SecretStore
-from audience_core.domain.ids import AccountId, ConnectionId
+from audience_core.domain.ids import AccountId, ConnectionId, WorkspaceId
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output, SubscriptionState
-from audience_core.domain.stores import LedgerStore, WakeUpQueue
+from audience_core.domain.stores import IdentityStore, LedgerStore, WakeUpQueue
 from audience_core.errors import InvalidInputError, NotFoundError, StaleVersionError, TerminalDeliveryError
 from audience_core.outputs.connector import Connector, Subscription
 from audience_core.outputs.http import Send
-from audience_core.outputs.registry import connector_for
+from audience_core.outputs.registry import ConnectorKind, connector_for, kind_named
 
 _SAVE_ATTEMPTS = 5
 
@@ -29,6 +29,9 @@ class DeliveryStores(Protocol):
     def secrets(self) -> SecretStore: ...
 
     @property
+    def identities(self) -> IdentityStore: ...
+
+    @property
     def ledger(self) -> LedgerStore: ...
 
     @property
@@ -39,6 +42,8 @@ class DeliveryStores(Protocol):
 class PartnerLink:
     """`subscription` carries the settings in force: those that the partner was last told."""
 
+    connection: Connection
+    kind: ConnectorKind
     connector: Connector
     subscription: Subscription
 
@@ -54,12 +59,28 @@ def find_connection(outputs: OutputStore, account_id: AccountId, connection_id: 
         return None
 
 
+def own_workspaces(audiences: AudienceStore, connection: Connection) -> tuple[WorkspaceId, ...]:
+    """The workspaces of the connection's audience, if what is shared of its members depends on them."""
+    if not connection.attributes.workspace:
+        return ()
+    try:
+        return audiences.get(connection.account_id, connection.audience_id).workspaces
+    except NotFoundError:
+        return ()
+
+
 def forwarding_connection(
     outputs: OutputStore, account_id: AccountId, connection_id: ConnectionId
 ) -> Connection | None:
     """The connection if memberships may be sent for it now; one being deleted still has removals to send."""
     connection = find_connection(outputs, account_id, connection_id)
     return connection if connection is not None and _may_forward(connection) else None
+
+
+def is_due(connection: Connection, kind: ConnectorKind, dirty_since: int, now_ms: int) -> bool:
+    """Whether a lane is sent whose oldest row is dirty since an instant; for a connection that ends nobody waits."""
+    waits_ms = 0 if connection.status is ConnectionStatus.DELETING else kind.flush_after_s * 1000
+    return dirty_since + waits_ms <= now_ms
 
 
 def _may_forward(connection: Connection) -> bool:
@@ -75,10 +96,10 @@ def open_link(stores: DeliveryStores, connection: Connection, send: Send) -> Par
     try:
         output = stores.outputs.get(connection.account_id, connection.output_id)
         secret = stores.secrets.get(output.secret_ref) if output.secret_ref else {}
-        connector = connector_for(output, secret, send)
+        kind, connector = kind_named(output.connector), connector_for(output, secret, send)
     except (InvalidInputError, NotFoundError) as error:
         raise TerminalDeliveryError(f"the output cannot be used: {error}", FaultKind.CONFIGURATION) from error
-    return PartnerLink(connector, _subscription(stores.audiences, connection, output))
+    return PartnerLink(connection, kind, connector, _subscription(stores.audiences, connection, output))
 
 
 def record_fault(

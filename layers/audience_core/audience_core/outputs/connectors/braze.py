@@ -6,6 +6,7 @@ errors say which object they mean (`input_array`, `index`) is not in it, so what
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -113,15 +114,15 @@ class BrazeConnector:
         if not changes:
             self._knock(now_ms)
         objects = _objects(subscription, changes)
-        rejected: dict[Mpid, Rejection] = {}
+        refused: list[Mpid] = []
         for start in range(0, len(objects), BATCH_SIZE):
             told = objects[start : start + BATCH_SIZE]
             response = self._post([each for _, each in told], now_ms)
-            rejected |= {each.mpid: each for each in _rejections(response, told, now_ms)}
+            refused += [told[place][0] for place in _refused(response, len(told), now_ms)]
             if start + BATCH_SIZE < len(objects) and response.headers.get("x-ratelimit-remaining") == "0":
                 wait_s = _until_reset_s(response, now_ms)
                 raise RetryableDeliveryError("the partner takes no more for now", wait_s, FaultKind.RATE_LIMIT)
-        return Receipt(tuple(rejected.values()))
+        return Receipt(tuple(_rejections(refused, [mpid for mpid, _ in objects])))
 
     def _knock(self, now_ms: int) -> None:
         """See whether the key is good: a request about nobody is refused as such (400) once its key was accepted."""
@@ -193,18 +194,22 @@ def _attribute(subscription: Subscription, known: Mapping[str, str]) -> str:
     return known.get("attribute") or f"In {subscription.audience_name}"[:_NAME_CHARACTERS]
 
 
-def _rejections(
-    response: HttpResponse, told: Sequence[tuple[Mpid, dict[str, Any]]], now_ms: int
-) -> Iterable[Rejection]:
-    """Whose objects were refused, while the others were taken. Raise for a request that was refused as a whole."""
+def _rejections(refused: Sequence[Mpid], told: Sequence[Mpid]) -> Iterable[Rejection]:
+    """One for each member; partial when another object about the member was taken."""
+    reason, left, all_told = "the partner refuses the user or the attribute", Counter(refused), Counter(told)
+    return (Rejection(mpid, reason, is_partial=left[mpid] < all_told[mpid]) for mpid in sorted(left))
+
+
+def _refused(response: HttpResponse, count: int, now_ms: int) -> Sequence[int]:
+    """Places of the objects that were refused while the others were taken; raise when the request was, as a whole."""
     errors = _errors(response)
-    places = {place for place in map(_place, errors) if place is not None and place < len(told)}
+    places = {place for place in map(_place, errors) if place is not None and place < count}
     # Braze calls a request bad, too, when each single object of it is.
-    if not (response.status == HTTPStatus.BAD_REQUEST and len(places) == len(told)):
+    if not (response.status == HTTPStatus.BAD_REQUEST and len(places) == count):
         _raise_for_status(response, now_ms)
     if errors:
         logger.warning("objects were refused", extra={"count": len(errors), "named": len(places)})
-    return [Rejection(told[place][0], "the partner refuses the user or the attribute") for place in sorted(places)]
+    return sorted(places)
 
 
 def _errors(response: HttpResponse) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -98,11 +99,8 @@ class EventBridgeConnector:
             for each in changes
             if each.after
         ]
-        rejected: dict[Mpid, Rejection] = {}
-        for part in _parts(told):
-            for place in self._put([entry for _, entry in part]):
-                rejected[part[place][0]] = Rejection(part[place][0], "the bus refuses the event")
-        return Receipt(tuple(rejected.values()))
+        refused = [part[place][0] for part in _parts(told) for place in self._put([entry for _, entry in part])]
+        return Receipt(tuple(_rejections(refused, [mpid for mpid, _ in told])))
 
     def _announce(self, subscription: Subscription, action: str) -> None:
         self._put([self._entry(subscription, SUBSCRIPTION, {"action": action})])
@@ -150,6 +148,12 @@ class EventBridgeConnector:
         for failure in sorted(failures, key=lambda each: not isinstance(each, TerminalDeliveryError)):
             raise failure
         return [place for place, code in enumerate(codes) if code]
+
+
+def _rejections(refused: Sequence[Mpid], told: Sequence[Mpid]) -> Iterable[Rejection]:
+    """One for each member; partial when another event of the member was taken."""
+    left, all_told = Counter(refused), Counter(told)
+    return (Rejection(m, "the bus refuses the event", is_partial=left[m] < all_told[m]) for m in sorted(left))
 
 
 def _failure(code: str) -> DeliveryError:

@@ -27,6 +27,8 @@ from audience_core.outputs.projection import Wanted
 # Members at once: far fewer rows than a request may hold, but as many as one run of the worker acknowledges in time.
 BATCH_SIZE = 1000
 ROWS_PER_REQUEST = 10_000
+# Membership shows at Meta within a day; calls are rationed by the hour.
+FLUSH_AFTER_S = 3 * 3600
 # Removals travel in the URL. Meta hangs up on long ones (16 kB have been seen to fail), and RFC 9110 (4.1) asks
 # nobody to take more than this.
 MAX_URL_BYTES = 8000
@@ -244,7 +246,9 @@ def _rejections(kind: RemoteKind, told: Sequence[tuple[Row, Mpid]], answer: Mapp
     texts = {str(part) for pair in samples.items() for part in pair} if isinstance(samples, dict) else set()
     named = {mpid for row, mpid in told if meta_rows.cells(kind, row) & texts}
     logger.warning("entries were invalid", extra={"count": count, "named": len(named)})
-    yield from (Rejection(mpid, f"the partner calls an entry invalid ({TITLES[kind]})") for mpid in sorted(named))
+    # Partial: the member's other entries, and those in other audiences, are taken.
+    reason = f"the partner calls an entry invalid ({TITLES[kind]})"
+    yield from (Rejection(mpid, reason, is_partial=True) for mpid in sorted(named))
 
 
 def _connection_settings(subscription: Subscription) -> MetaConnectionSettings:

@@ -21,6 +21,7 @@ from audience_core.outputs.setting_types import usable_url
 
 IDENTITY_TYPES = frozenset(webhook_messages.USER_IDENTITIES | webhook_messages.DEVICE_IDENTITIES)
 BATCH_SIZE = 1000
+FLUSH_AFTER_S = 900
 HEADER = ("action", "mpid", "identity_type", "identity_value", "at")
 
 

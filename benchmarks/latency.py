@@ -1,0 +1,231 @@
+"""From an event's acceptance to its membership in the list, under load, on a local stack of its own.
+
+    python -m benchmarks.latency                            # 50 events a second, 1,000 active audiences
+
+Users of the engine's workload send their events through the ingest API, one a request, at an even rate. Every tenth
+event is a probe: by a user who joins one more audience with it, timed from its 202 until the member list has the row.
+"""
+
+import argparse
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import batched
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+import httpx
+
+from audience_core.domain.audience import Audience
+from audience_core.domain.control_stores import Change
+from audience_core.domain.event import Event
+from audience_core.domain.ids import AudienceId
+from audience_core.domain.profile import bucket_of
+from audience_core.persistence.audiences import DynamoAudienceStore
+from benchmarks import workload
+from local.aws import ACCESS_KEY, REGION
+from local.stack import ensure_stack
+from tests.support.partners import a_partner
+from tests.support.shop import Json, Shop
+
+# Every so many events one is a probe.
+PROBE_EVERY = 10
+_SENDERS, _WATCHERS = 16, 8
+_FIRST_OF_PORTFOLIO = 100
+_PATIENCE_S = 60.0
+
+
+def within_a_day(name: str) -> Json:
+    window = {"type": "within_last", "duration": {"amount": 1, "unit": "days"}}
+    return {"type": "event", "event": {"kind": "custom_event", "name": name}, "window": window}
+
+
+@dataclass(slots=True)
+class Taken:
+    """Seconds of each probe after its 202, and of each call until its 202."""
+
+    visible: list[float] = field(default_factory=list)
+    calls: list[float] = field(default_factory=list)
+    lost: int = 0
+
+
+class Load:
+    """Events of one shop's customers, and what becomes of the probes among them."""
+
+    def __init__(self, shop: Shop, probe: int, probes: Sequence[str]) -> None:
+        self._shop, self._probe, self._probes = shop, probe, list(probes)
+        resources = shop.stack.client("cloudformation").describe_stack_resources(StackName="audiences")
+        physical = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources["StackResources"]}
+        self._members = physical["MembershipsTable"]
+        self._own = threading.local()
+        self.taken = Taken()
+
+    def run(self, batches: Iterator[Json], per_second: float, seconds: float) -> float:
+        """Send for so long; the rate that was reached (events a second)."""
+        began, sent = time.monotonic(), 0
+        with ThreadPoolExecutor(_SENDERS) as senders, ThreadPoolExecutor(_WATCHERS) as watchers:
+            while sent < per_second * seconds:
+                time.sleep(max(0.0, began + sent / per_second - time.monotonic()))
+                if sent % PROBE_EVERY == 0 and self._probes:
+                    senders.submit(self._send_probe, self._probes.pop(), watchers)
+                else:
+                    senders.submit(self._send, next(batches))
+                sent += 1
+            senders.shutdown()
+            ended = time.monotonic()
+        return sent / (ended - began)
+
+    def _send(self, batch: Json) -> None:
+        began = time.monotonic()
+        answer = self._client().post("/v2/events", json=batch)
+        answer.raise_for_status()
+        self.taken.calls.append(time.monotonic() - began)
+
+    def _send_probe(self, mpid: str, watchers: ThreadPoolExecutor) -> None:
+        self._send({"mpid": mpid, "events": [_custom("probe", _now(), {})]})
+        watchers.submit(self._watch, mpid, time.monotonic())
+
+    def _watch(self, mpid: str, accepted: float) -> None:
+        dynamodb = self._dynamodb()
+        pk = f"{self._shop.account_id}#{self._probe}#{bucket_of(int(mpid)):02d}"
+        key = {"pk": {"S": pk}, "sk": {"S": mpid}}
+        while time.monotonic() < accepted + _PATIENCE_S:
+            if "Item" in dynamodb.get_item(TableName=self._members, Key=key, ConsistentRead=True):
+                self.taken.visible.append(time.monotonic() - accepted)
+                return
+            time.sleep(0.02)
+        self.taken.lost += 1
+
+    def _client(self) -> httpx.Client:
+        if not hasattr(self._own, "client"):
+            url = self._shop.stack.outputs["ApiUrl"]
+            self._own.client = httpx.Client(base_url=url, auth=self._shop.credential, timeout=60)
+        client: httpx.Client = self._own.client
+        return client
+
+    def _dynamodb(self) -> Any:
+        if not hasattr(self._own, "dynamodb"):
+            self._own.dynamodb = self._shop.stack.client("dynamodb")
+        return self._own.dynamodb
+
+
+def _custom(name: str, at: int, attributes: Json) -> Json:
+    data = {"event_name": name, "timestamp_unixtime_ms": at, "custom_event_type": "other"}
+    return {"event_type": "custom_event", "data": data | {"custom_attributes": attributes}}
+
+
+def batches_of(users: int) -> Iterator[Json]:
+    """Events of the workload in their order, all as of now."""
+    events = workload.generate(max(users, 1000))
+    tracks = [list(workload.events_of(events, user)) for user in range(users)]
+    for place in range(max(map(len, tracks))):
+        for user, track in enumerate(tracks):
+            if place < len(track):
+                yield _batch(user, track[place])
+
+
+def _batch(user: int, event: Event) -> Json:
+    return {
+        "user_identities": {"customer_id": f"user-{user}"},
+        "user_attributes": workload.traits(user),
+        "events": [_custom(event.name, _now(), dict(event.attributes))],
+    }
+
+
+def activate(shop: Shop, count: int) -> None:
+    """Put a portfolio straight into the table: there are no profiles yet that a backfill would have to visit."""
+    resources = shop.stack.client("cloudformation").describe_stack_resources(StackName="audiences")["StackResources"]
+    (table,) = [each["PhysicalResourceId"] for each in resources if each["LogicalResourceId"] == "AudiencesTable"]
+    store = DynamoAudienceStore(table, REGION)
+    for some in batched((_of_shop(shop, each) for each in workload.portfolio(count)), 25, strict=False):
+        store.advance(shop.account_id, partial(_as_of, some))
+
+
+def _as_of(audiences: Sequence[Audience], version: int) -> Change:
+    return [each.model_copy(update={"program_version": version}) for each in audiences], ()
+
+
+def _of_shop(shop: Shop, audience: Audience) -> Audience:
+    return audience.model_copy(
+        update={
+            "account_id": shop.account_id,
+            "audience_id": AudienceId(audience.audience_id + _FIRST_OF_PORTFOLIO),
+            "workspaces": (shop.workspace,),
+            "inputs": (shop.input["id"],),
+        }
+    )
+
+
+def probe_mpids(shop: Shop, count: int) -> list[str]:
+    """Users who were met before, with events of their own."""
+    hello = shop.audience("Met", within_a_day("hello"))
+    for first in range(0, count, 100):
+        numbers = range(first, min(count, first + 100))
+        shop.send(
+            *(
+                {"user_identities": {"customer_id": f"probe-{n}"}, "events": [_custom("hello", _now(), {})]}
+                for n in numbers
+            )
+        )
+    shop.wait_until(lambda: len(shop.members(hello)) == count, patience_s=300)
+    return sorted(shop.members(hello))
+
+
+def _hello(number: int) -> Json:
+    return {"user_identities": {"customer_id": f"probe-{number}"}, "events": [_custom("hello", _now(), {})]}
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def told(seconds: Sequence[float]) -> str:
+    cuts = quantiles(seconds, n=100)
+    return f"p50 {cuts[49]:.2f} s, p90 {cuts[89]:.2f} s, p99 {cuts[98]:.2f} s, most {max(seconds):.2f} s"
+
+
+def measure(shop: Shop, options: argparse.Namespace) -> None:
+    probe = shop.audience("Probed", within_a_day("probe"))
+    count = round(options.rate * options.seconds / PROBE_EVERY) + 1
+    mpids = probe_mpids(shop, count + options.warm_up)
+    activate(shop, options.audiences)
+    load, batches = Load(shop, probe, mpids), batches_of(options.users)
+    load.run(batches, options.rate / 2, options.warm_up * PROBE_EVERY / options.rate * 2)
+    load.taken = Taken()
+    rate = load.run(batches, options.rate, options.seconds)
+    taken = load.taken
+    print(
+        f"{options.audiences} audiences, {rate:.1f} events a second for {options.seconds:.0f} s; load {os.getloadavg()}"
+    )
+    print(f"call to 202: {told(taken.calls)}")
+    print(
+        f"202 to member list: {told(taken.visible)} ({len(taken.visible)} probes, {taken.lost} not in {_PATIENCE_S} s)"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--audiences", type=int, default=1000)
+    parser.add_argument("--rate", type=float, default=50, help="events a second")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--users", type=int, default=500)
+    parser.add_argument("--warm-up", type=int, default=100, help="probes sent before, at half the rate")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, ensure_stack(Path(folder)) as stack, a_partner() as partner:
+        environment = {"AWS_ENDPOINT_URL": stack.endpoint, "AWS_ACCESS_KEY_ID": ACCESS_KEY}
+        os.environ.update(environment | {"AWS_SECRET_ACCESS_KEY": ACCESS_KEY, "AWS_DEFAULT_REGION": REGION})
+        shop = Shop(stack, partner)
+        try:
+            measure(shop, options)
+        finally:
+            shop.close()
+
+
+if __name__ == "__main__":
+    main()
