@@ -113,6 +113,23 @@ def test_an_audience_deleted_at_meta_is_a_configuration_fault(partner: MetaPartn
     assert world.is_dirty(ANN)
 
 
+def test_an_address_that_two_members_share_stays_until_the_last_leaves(partner: MetaPartner) -> None:
+    world = connected(partner)
+    announce(world)
+    for mpid in (ANN, BOB):
+        world.hold(mpid, email("family"))
+        world.desire(mpid, email("family"))
+    run(world)
+
+    world.desire(ANN, None)
+    run(world)
+    assert partner.named("Fans (email)").values("EMAIL") == {sha("family@example.com")}
+
+    world.desire(BOB, None)
+    run(world)
+    assert partner.named("Fans (email)").entries == {}
+
+
 people = {
     ANN: (None, email("a1"), email("a2"), Target((*email("a1").identities, *email("a2").identities))),
     BOB: (None, email("b1"), Target((*email("b1").identities, Identity("ios_advertising_id", "bb")))),
