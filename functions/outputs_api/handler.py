@@ -26,6 +26,7 @@ from audience_core.api.views import (
     ConnectionView,
     ConnectorView,
     Listing,
+    LookalikeView,
     OutputSecretView,
     OutputTestView,
     OutputView,
@@ -42,6 +43,7 @@ from audience_core.management import bulk_connect, connections, jobs, outputs
 from audience_core.management.bulk_connect import BulkConnection
 from audience_core.management.connections import ConnectionEdit, NewConnection
 from audience_core.management.outputs import NewOutput, OutputEdit
+from audience_core.outputs.lookalike import LookalikeSpec
 from audience_core.outputs.registry import CONNECTORS, kind_named
 from audience_core.pipeline.convergence import compare
 
@@ -227,6 +229,19 @@ def reconcile_connection(
     connection = stores.outputs.get_connection(account_id, ConnectionId(connection_id))
     found = compare(stores, account_id, connection.connection_id, position, limit, _now_ms, now_ms + COMPARE_MS)
     return reconciliation_view(connection, found, cursor.encode(listing, found.next))
+
+
+@app.post(
+    "/v1/connections/<connection_id>/lookalike", status_code=201, summary="Have a lookalike made", tags=["connections"]
+)
+def make_lookalike(connection_id: str, body: LookalikeSpec) -> Response[LookalikeView]:
+    """The partner finds people like the members it was told of. Asking for the same again gives the same one."""
+    stores = wiring.stores()
+    made = connections.make_lookalike(
+        stores.outputs, stores.secrets, wiring.send(), _account_id(), ConnectionId(connection_id), body
+    )
+    view = LookalikeView(remote_id=made.remote_id, name=made.name)
+    return Response(HTTPStatus.CREATED, "application/json", view)
 
 
 def explain(error: Exception) -> Response[str]:

@@ -1,5 +1,7 @@
 """The directory, outputs and connections, through their handler."""
 
+import json
+from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -9,12 +11,13 @@ import pytest
 from audience_core import wiring
 from audience_core.domain.account import Role
 from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.ids import Mpid
+from audience_core.domain.ids import ConnectionId, Mpid
 from audience_core.domain.membership import Membership
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, Fault, FaultKind, SubscriptionState
-from audience_core.outputs.http import HttpRequest, HttpResponse
+from audience_core.outputs.http import HttpRequest, HttpResponse, HttpSend
 from audience_core.outputs.registry import CONNECTORS
+from audience_core.pipeline.update_subscription import update_subscription
 from functions.connect_audiences import handler as connect_audiences
 from functions.jobs_api import handler as jobs_handler
 from functions.outputs_api import handler
@@ -22,6 +25,9 @@ from tests.support.control import ACCOUNT, AUDIENCE, NOW, OTHER_ACCOUNT, an_audi
 from tests.support.control_stack import control_stack, emptied, runs
 from tests.support.delivery import T, email
 from tests.support.http_api import Caller, a_context, a_sample
+from tests.support.meta_partner import ACCOUNT as META_ACCOUNT
+from tests.support.meta_partner import TOKEN as META_TOKEN
+from tests.support.meta_partner import MetaPartner, sha
 
 ANY = {"If-Match": "*"}
 FAULT = Fault(kind=FaultKind.AUTHENTICATION, message="401 Unauthorized", at=NOW)
@@ -307,6 +313,92 @@ def test_resuming_what_the_partner_never_heard_of_tells_it_again(call: Caller, s
     resumed = call("POST", f"{path}/resume")
 
     assert f"fill-{ACCOUNT}-{resumed.body['id']}-{resumed.body['version']}" in runs(stack)
+
+
+def test_fixed_settings_stay_as_the_connection_was_made_with(call: Caller) -> None:
+    meta = {"ad_account_id": "123", "access_token": "t0ken", "app_id": "55"}
+    output = call("POST", "/v1/outputs", {"connector": "meta", "name": "Ads", "settings": meta})
+    given = {"customer_file_source": "USER_PROVIDED_ONLY", "value_based": True, "value_attribute": "ltv"}
+    path = call("POST", "/v1/audiences/1/connections", {"output_id": output.body["id"], "settings": given}).headers[
+        "Location"
+    ]
+
+    toggled = call("PATCH", path, {"settings": {**given, "forward_phones": False}}, ANY)
+    refused = call("PATCH", path, {"settings": {**given, "value_attribute": "age", "multi_key": True}}, ANY)
+
+    assert (toggled.status, toggled.body["settings"]["forward_phones"]) == (200, False)
+    assert refused.status == 422
+    assert {each["pointer"] for each in refused.body["errors"]} == {"/settings/value_attribute", "/settings/multi_key"}
+    assert "t0ken" not in str(output.body)
+
+
+@pytest.fixture
+def partner(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetaPartner]:
+    monkeypatch.setattr(wiring, "send", lambda: HttpSend(allow_private=True))
+    with MetaPartner().serving() as partner:
+        yield partner
+
+
+def advertised(call: Caller, stack: SimpleNamespace, partner: MetaPartner, members: int) -> str:
+    """Path of a connection to Meta whose audience of e-mails has members."""
+    meta = {"ad_account_id": META_ACCOUNT, "access_token": META_TOKEN, "graph_url": partner.url}
+    output = call("POST", "/v1/outputs", {"connector": "meta", "name": "Ads", "settings": meta})
+    given = {"output_id": output.body["id"], "settings": {"customer_file_source": "USER_PROVIDED_ONLY"}}
+    path = call("POST", "/v1/audiences/1/connections", given).headers["Location"]
+    update_subscription(stack, wiring.send(), ACCOUNT, ConnectionId(path.rpartition("/")[2]), 1, NOW)
+    origin = next(each for each in partner.audiences.values() if each.name.endswith("(email)"))
+    origin.entries = {frozenset({("EMAIL", sha(str(n)))}): None for n in range(members)}
+    return path
+
+
+def test_a_lookalike_is_made_once(call: Caller, stack: SimpleNamespace, partner: MetaPartner) -> None:
+    path = advertised(call, stack, partner, 100)
+    spec = {"country": "DE", "ratio": 0.03, "starting_ratio": 0.01}
+
+    made = call("POST", f"{path}/lookalike", spec)
+    again = call("POST", f"{path}/lookalike", spec)
+    other = call("POST", f"{path}/lookalike", {"country": "DE", "origin": "email"})
+
+    assert (made.status, made.body["name"]) == (201, "Lookalike (DE, 1%-3%) - Players (email)")
+    assert (again.status, again.body) == (201, made.body)
+    assert other.body["name"] == "Lookalike (DE, 1%) - Players (email)"
+    fields = partner.audiences[made.body["remote_id"]].fields
+    assert json.loads(fields["lookalike_spec"]) == spec
+    assert partner.audiences[fields["origin_audience_id"]].name == "Players (email)"
+
+
+def test_a_lookalike_needs_members_and_a_partner_that_makes_them(
+    call: Caller, stack: SimpleNamespace, partner: MetaPartner
+) -> None:
+    path, spec = advertised(call, stack, partner, 99), {"country": "DE"}
+
+    few = call("POST", f"{path}/lookalike", spec)
+    elsewhere = call("POST", f"{path}/lookalike", {**spec, "origin": "phones"})
+    nonsense = call("POST", f"{path}/lookalike", {"country": "Germany", "ratio": 0.015})
+    call("DELETE", path)
+
+    assert (few.status, "hundred" in few.body["detail"]) == (409, True)
+    assert (elsewhere.status, elsewhere.pointers) == (422, ["/origin"])
+    assert (nonsense.status, nonsense.pointers) == (422, ["/country", "/ratio"])
+    assert call("POST", "/v1/connections/c-9/lookalike", spec).status == 404
+
+
+def test_a_webhook_makes_no_lookalikes_and_nobody_before_the_partner_was_told(
+    call: Caller, stack: SimpleNamespace
+) -> None:
+    meta = {"connector": "meta", "name": "Ads", "settings": {"ad_account_id": "1", "access_token": "t"}}
+    untold = call(
+        "POST",
+        "/v1/audiences/1/connections",
+        {
+            "output_id": call("POST", "/v1/outputs", meta).body["id"],
+            "settings": {"customer_file_source": "USER_PROVIDED_ONLY"},
+        },
+    ).headers["Location"]
+
+    answers = [call("POST", f"{path}/lookalike", {"country": "DE"}) for path in (connected(call), untold)]
+
+    assert [each.status for each in answers] == [409, 409]
 
 
 def test_a_partner_is_compared_with_its_audience(call: Caller, stack: SimpleNamespace) -> None:

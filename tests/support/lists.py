@@ -11,10 +11,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from audience_core.domain.output import Forward
-from audience_core.outputs.connector import Receipt, Rejection, Subscription, raise_for_status
+from audience_core.outputs.connector import Receipt, Rejection, Subscription, gone, raise_for_status
 from audience_core.outputs.http import HttpRequest, Send
 from audience_core.outputs.registry import ConnectorKind
-from audience_core.pipeline.shared_identities import removed_by
 from local.partner import Book
 from tests.support.partners import FaultyHandler, FaultyPartner, serving
 
@@ -110,7 +109,7 @@ class ListConnector:
         self._post(subscription, {})
 
     def forward(self, subscription: Subscription, changes: Sequence[Forward], now_ms: int) -> Receipt:
-        removed = [[i.type, i.value] for change in changes for i in removed_by(change)]
+        removed = [[i.type, i.value] for change in changes for i in gone(change)]
         added = [
             {"identity": [i.type, i.value], "attributes": dict(change.after.attributes)}
             for change in changes

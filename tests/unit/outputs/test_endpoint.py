@@ -3,7 +3,7 @@
 import pytest
 
 from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
-from audience_core.outputs.endpoint import Endpoint, checked_addresses, endpoint_of, is_public
+from audience_core.outputs.endpoint import Endpoint, checked_addresses, endpoint_of, is_loopback, is_public
 
 PUBLIC = ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "8.8.8.8")
 PRIVATE = (
@@ -168,3 +168,9 @@ def test_a_local_stack_still_refuses_user_info_and_other_schemes() -> None:
     for url in ("ftp://localhost/", "http://user@localhost/", "http://127.1/"):
         with pytest.raises(TerminalDeliveryError):
             endpoint_of(url, allow_private=True)
+
+
+def test_only_an_address_says_that_it_is_this_machine() -> None:
+    assert is_loopback("127.0.0.1")
+    assert is_loopback("::1")
+    assert not any(is_loopback(host) for host in ("localhost", "10.0.0.1", "partner.example", "::ffff:8.8.8.8"))

@@ -1,22 +1,19 @@
 """What a partner should know of one profile."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AccountId, AudienceId, Mpid, WorkspaceId
 from audience_core.domain.output import SharedAttributes, Target
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen
-from audience_core.outputs.projection import project
+from audience_core.outputs.projection import Wanted, project
 from tests.support.control import a_connection
 
 HIKERS = AudienceId(4411)
 EMAIL, CUSTOMER, TOKEN = Identity("email", "a@b.c"), Identity("customer_id", "1"), Identity("push_token", "t")
 
 
-@dataclass(frozen=True)
-class Accepts:
-    accepted_identities: frozenset[str] = frozenset({"email", "customer_id"})
-    required_identities: frozenset[str] = frozenset()
+ACCEPTED = Wanted(frozenset({"email", "customer_id"}))
 
 
 def a_profile(*identities: Identity, audiences: frozenset[AudienceId] = frozenset({HIKERS})) -> Profile:
@@ -30,20 +27,20 @@ def a_profile(*identities: Identity, audiences: frozenset[AudienceId] = frozense
 
 
 def test_a_member_is_its_accepted_identities_in_order() -> None:
-    assert project(a_profile(TOKEN, EMAIL, CUSTOMER), HIKERS, a_connection(), Accepts()) == Target((CUSTOMER, EMAIL))
+    assert project(a_profile(TOKEN, EMAIL, CUSTOMER), HIKERS, a_connection(), ACCEPTED) == Target((CUSTOMER, EMAIL))
 
 
 def test_somebody_who_is_not_a_member_is_nothing() -> None:
-    assert project(a_profile(EMAIL, audiences=frozenset()), HIKERS, a_connection(), Accepts()) is None
+    assert project(a_profile(EMAIL, audiences=frozenset()), HIKERS, a_connection(), ACCEPTED) is None
 
 
 def test_a_member_without_accepted_identities_is_nothing() -> None:
-    assert project(a_profile(TOKEN), HIKERS, a_connection(), Accepts()) is None
-    assert project(a_profile(), HIKERS, a_connection(), Accepts()) is None
+    assert project(a_profile(TOKEN), HIKERS, a_connection(), ACCEPTED) is None
+    assert project(a_profile(), HIKERS, a_connection(), ACCEPTED) is None
 
 
 def test_a_member_without_a_required_identity_is_nothing() -> None:
-    accepts = Accepts(required_identities=frozenset({"email"}))
+    accepts = replace(ACCEPTED, required_identities=frozenset({"email"}))
 
     assert project(a_profile(CUSTOMER), HIKERS, a_connection(), accepts) is None
     assert project(a_profile(CUSTOMER, EMAIL), HIKERS, a_connection(), accepts) == Target((CUSTOMER, EMAIL))
@@ -65,7 +62,7 @@ def with_attributes(*written: tuple[WorkspaceId, str, object, int]) -> Profile:
 
 def shared(profile: Profile, *, account: tuple[str, ...] = (), workspace: tuple[str, ...] = ()) -> dict[str, object]:
     connection = a_connection(attributes=SharedAttributes(account=account, workspace=workspace))
-    target = project(profile, HIKERS, connection, Accepts(), (SHOP,))
+    target = project(profile, HIKERS, connection, ACCEPTED, (SHOP,))
     assert target is not None
     return dict(target.attributes)
 
@@ -97,6 +94,18 @@ def test_attributes_come_in_the_order_of_their_names_and_only_with_members() -> 
     profile = with_attributes((SHOP, "b", 1, 1), (SHOP, "a", True, 1))
     connection = a_connection(attributes=SharedAttributes(account=("b", "a")))
 
-    assert project(profile, HIKERS, connection, Accepts()) == Target((EMAIL,), (("a", True), ("b", 1)))
+    assert project(profile, HIKERS, connection, ACCEPTED) == Target((EMAIL,), (("a", True), ("b", 1)))
     profile.memberships = set()
-    assert project(profile, HIKERS, connection, Accepts()) is None
+    assert project(profile, HIKERS, connection, ACCEPTED) is None
+
+
+def test_attributes_that_the_connection_needs_are_told_whether_or_not_they_are_shared() -> None:
+    profile = with_attributes(
+        (SHOP, "tier", "gold", 1), (APP, "tier", "silver", 2), (SHOP, "age", 41, 1), (SHOP, "x", 1, 1)
+    )
+    needing, sharing = replace(ACCEPTED, attributes=frozenset({"tier", "never"})), SharedAttributes(account=("age",))
+
+    assert project(profile, HIKERS, a_connection(), needing) == Target((EMAIL,), (("tier", "silver"),))
+    assert project(profile, HIKERS, a_connection(attributes=sharing), needing) == Target(
+        (EMAIL,), (("age", 41), ("tier", "silver"))
+    )

@@ -32,6 +32,7 @@ from tests.support.control import (
     AUDIENCE,
     CONNECTION,
     OTHER_ACCOUNT,
+    OUTPUT,
     WORKSPACE,
     a_connection,
     an_account,
@@ -186,6 +187,27 @@ def test_a_member_whose_identities_change_is_told_of_and_not_counted_again() -> 
 
     assert world.desired() == {ANN: Target((EMAIL, phone))}
     assert world.counted() == (1, 1, 0)
+
+
+def test_an_attribute_that_a_connection_needs_is_told_of_when_it_changes() -> None:
+    world = World()
+    ads = {"connector": "meta", "settings": {"ad_account_id": "123"}}
+    world.outputs.save(world.outputs.get(ACCOUNT, OUTPUT).model_copy(update=ads))
+    worth = {"customer_file_source": "USER_PROVIDED_ONLY", "value_based": True, "value_attribute": "ltv"}
+    world.outputs.save_connection(
+        world.outputs.get_connection(ACCOUNT, CONNECTION).model_copy(update={"settings": worth})
+    )
+    key, other = (RegisterKey(WORKSPACE, RegisterKind.ATTRIBUTE, name) for name in ("ltv", "age"))
+    seen = {WORKSPACE: Seen(1, 1)}
+    member = a_profile(audiences=[1], seen=seen, registers={key: Register(5, 1), other: Register(1, 1)})
+    older = a_profile(version=2, audiences=[1], seen=seen, registers={key: Register(5, 1), other: Register(2, 2)})
+    richer = a_profile(version=3, audiences=[1], seen=seen, registers={key: Register(9, 3), other: Register(2, 2)})
+
+    world.take(a_change(member, older))
+    assert world.desired() == {}
+    world.take(a_change(older, richer))
+
+    assert world.desired() == {ANN: Target((EMAIL,), (("ltv", 9),))}
 
 
 def test_a_write_that_moves_no_membership_touches_no_ledger() -> None:

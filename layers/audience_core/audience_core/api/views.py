@@ -179,7 +179,8 @@ class FaultView(View):
 
 class ConnectorView(View):
     """Args:
-    output_settings, connection_settings: JSON Schema; `confidential` marks those that are never shown.
+    output_settings, connection_settings: JSON Schema; `confidential` marks those that are never shown, `fixed` those
+        that a connection keeps as it was made with.
     """
 
     kind: str
@@ -187,6 +188,7 @@ class ConnectorView(View):
     description: str
     identity_types: tuple[str, ...]
     accepts_attributes: bool
+    makes_lookalikes: bool
     output_settings: dict[str, Any]
     connection_settings: dict[str, Any]
 
@@ -222,6 +224,13 @@ class OutputTestView(View):
 
     ok: bool
     fault: FaultView | None = None
+
+
+class LookalikeView(View):
+    """An audience at the partner, which is not kept up to date from here."""
+
+    remote_id: str
+    name: str
 
 
 class ConnectionView(Versioned):
@@ -327,6 +336,7 @@ def connector_view(kind: ConnectorKind) -> ConnectorView:
         description=kind.description,
         identity_types=tuple(sorted(kind.identity_types)),
         accepts_attributes=kind.accepts_attributes,
+        makes_lookalikes=kind.make_lookalike is not None,
         output_settings=kind.output_settings.model_json_schema(),
         connection_settings=kind.connection_settings.model_json_schema(),
     )

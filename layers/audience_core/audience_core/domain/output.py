@@ -158,7 +158,8 @@ class Forward:
     """What one send must achieve for one member: from what the partner has, or may have, to what it should have.
 
     Args:
-        before: equal to `after` when an earlier send of unknown outcome said the same: then all of it is said again.
+        before: what the partner may have, so it must be told to forget whatever of it is not in `after`; but nothing
+            of it is sure to be there. Equal to `after` when an earlier send of unknown outcome said the same.
         version: profile version that `after` reflects.
     """
 

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from audience_core.domain.account import Record
 from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.control_stores import AudienceStore, OutputStore, Workflows
+from audience_core.domain.control_stores import AudienceStore, OutputStore, SecretStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.output import (
     MAX_ATTRIBUTES,
@@ -19,10 +19,12 @@ from audience_core.domain.output import (
     SubscriptionState,
 )
 from audience_core.domain.stores import WakeUpQueue
-from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
+from audience_core.errors import ConflictError, InvalidInputError, NotFoundError, TerminalDeliveryError
 from audience_core.management.versions import require_version
+from audience_core.outputs.http import Send
 from audience_core.outputs.lanes import wake_ups_of
-from audience_core.outputs.registry import ConnectorKind, connection_settings, kind_named
+from audience_core.outputs.lookalike import Lookalike, LookalikeSpec
+from audience_core.outputs.registry import ConnectorKind, connection_settings, connector_for, kind_named
 
 # What people set; deleting is what becomes of a deleted one.
 Switch = Literal[ConnectionStatus.ACTIVE, ConnectionStatus.INACTIVE]
@@ -107,7 +109,7 @@ def edit(
     kind = kind_named(store.get(account_id, connection.output_id).connector)
     changes: dict[str, Any] = {}
     if change.settings is not None:
-        changes["settings"] = connection_settings(kind, change.settings)
+        changes["settings"] = connection_settings(kind, change.settings, connection.settings)
     if change.attributes is not None:
         changes["attributes"] = _shareable(kind, change.attributes)
     if change.status not in (None, connection.status):
@@ -155,6 +157,34 @@ def resume(
     kind = kind_named(store.get(account_id, resumed.output_id).connector)
     wake_ups.send(wake_ups_of(resumed, kind), now_ms)
     return resumed
+
+
+def make_lookalike(
+    store: OutputStore,
+    secrets_of: SecretStore,
+    send: Send,
+    account_id: AccountId,
+    connection_id: ConnectionId,
+    spec: LookalikeSpec,
+) -> Lookalike:
+    """Have the partner find people like those of a connection; the same one again when it is asked for again.
+
+    Raises:
+        ConflictError: the connector makes none, or not of this connection now.
+        RetryableDeliveryError: it may work later.
+    """
+    connection = store.get_connection(account_id, connection_id)
+    output = store.get(account_id, connection.output_id)
+    make = kind_named(output.connector).make_lookalike
+    if make is None:
+        raise ConflictError("the output's partner makes no lookalikes")
+    if connection.subscription is not SubscriptionState.ACTIVE:
+        raise ConflictError("the partner has not been told of the audience yet")
+    secret = secrets_of.get(output.secret_ref) if output.secret_ref else {}
+    try:
+        return make(connector_for(output, secret, send), connection.subscription_settings, spec)
+    except TerminalDeliveryError as error:
+        raise ConflictError(f"{error}; an audience needs about a hundred people to have a lookalike") from error
 
 
 def _shareable(kind: ConnectorKind, attributes: SharedAttributes) -> SharedAttributes:

@@ -6,7 +6,8 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Protocol
 
-from audience_core.domain.ids import AccountId, AudienceId, Mpid
+from audience_core.domain.event import Identity
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
 from audience_core.domain.output import FaultKind, Forward
 from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
 from audience_core.outputs.http import HttpResponse
@@ -25,6 +26,7 @@ class Subscription:
         audience_name: the external one.
         settings: of the connection, with those that the partner wants echoed.
         revision: changes whenever the output or the connection does.
+        connection_id: tells apart the connections of one audience to several outputs, which may be of one partner.
     """
 
     account_id: AccountId
@@ -32,6 +34,7 @@ class Subscription:
     audience_name: str
     settings: Mapping[str, str]
     revision: str = ""
+    connection_id: ConnectionId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,14 @@ class Connector(Protocol):
 
         Removals are told first: an identity that one member gives up may be what another one brings.
         """
+
+
+def gone(change: Forward) -> tuple[Identity, ...]:
+    """Identities the partner must forget; a removed member is named by all of them."""
+    if change.before is None:
+        return ()
+    kept = set(change.after.identities) if change.after else set()
+    return tuple(identity for identity in change.before.identities if identity not in kept)
 
 
 def raise_for_status(response: HttpResponse) -> None:

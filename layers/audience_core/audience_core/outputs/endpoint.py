@@ -88,6 +88,14 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host, as `Endpoint` has it, is this machine by its address: a name may lead anywhere."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def resolve_host(host: str, port: int) -> Sequence[str]:
     """Addresses of a host by the system's resolver, each once."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -1,6 +1,7 @@
 """What a partner should know of one profile: a pure function, so that anybody may work it out again."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Protocol
 
 from audience_core.domain.event import AttributeValue, Identity
@@ -19,11 +20,24 @@ class Acceptance(Protocol):
     def required_identities(self) -> frozenset[str]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one connection forwards of a member, beside the attributes that are shared over it.
+
+    Args:
+        attributes: names of the user attributes without which the connector cannot do what its settings ask for.
+    """
+
+    accepted_identities: frozenset[str]
+    required_identities: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
+
+
 def project(
     profile: Profile,
     audience_id: AudienceId,
     connection: Connection,
-    connector: Acceptance,
+    wanted: Wanted,
     workspaces: Collection[WorkspaceId] = (),
 ) -> Target | None:
     """The member's identities of accepted types and shared attributes, in order.
@@ -33,8 +47,10 @@ def project(
     Args:
         workspaces: the audience's own; they decide the values of workspace-level attributes.
     """
-    forwarded = identities_for(profile, connector) if audience_id in profile.memberships else ()
-    return Target(forwarded, attributes_for(profile, connection.attributes, workspaces)) if forwarded else None
+    forwarded = identities_for(profile, wanted) if audience_id in profile.memberships else ()
+    if not forwarded:
+        return None
+    return Target(forwarded, attributes_for(profile, connection.attributes, workspaces, wanted.attributes))
 
 
 def identities_for(profile: Profile, connector: Acceptance) -> tuple[Identity, ...]:
@@ -45,10 +61,19 @@ def identities_for(profile: Profile, connector: Acceptance) -> tuple[Identity, .
 
 
 def attributes_for(
-    profile: Profile, shared: SharedAttributes, workspaces: Collection[WorkspaceId]
+    profile: Profile,
+    shared: SharedAttributes,
+    workspaces: Collection[WorkspaceId],
+    needed: Collection[str] = (),
 ) -> tuple[tuple[str, AttributeValue], ...]:
-    """Names and values that are shared of a member, by name; an attribute without a value is not there."""
-    sources = dict.fromkeys(shared.account, profile.seen.keys()) | dict.fromkeys(shared.workspace, workspaces)
+    """Names and values that are shared of a member, by name; an attribute without a value is not there.
+
+    Args:
+        needed: further account-level ones.
+    """
+    sources = dict.fromkeys([*needed, *shared.account], profile.seen.keys()) | dict.fromkeys(
+        shared.workspace, workspaces
+    )
     found = ((name, _latest(profile, name, sources[name])) for name in sorted(sources))
     return tuple((name, values[0]) for name, values in found if values)
 

@@ -6,12 +6,18 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from audience_core.domain.output import Output
+from audience_core.domain.output import Connection, Output
 from audience_core.errors import InvalidInputError
 from audience_core.outputs.connector import Connector
-from audience_core.outputs.connectors import webhook
+from audience_core.outputs.connectors import braze, eventbridge, meta, s3, webhook
+from audience_core.outputs.connectors.meta_settings import IDENTITY_TYPES, MetaConnectionSettings, MetaSettings
 from audience_core.outputs.http import HttpRequest, HttpResponse, Send
-from audience_core.outputs.projection import Acceptance
+from audience_core.outputs.lookalike import Lookalike, LookalikeSpec
+from audience_core.outputs.projection import Acceptance, Wanted
+
+
+def _same_for_all(connector: Connector, settings: Mapping[str, Any]) -> Wanted:
+    return Wanted(connector.accepted_identities, connector.required_identities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,7 @@ class ConnectorKind:
         identity_types: canonical names of what it can forward.
         accepts_attributes: whether user attributes can be shared with it.
         output_settings: of an output; fields marked `confidential` belong into the secret store.
-        connection_settings: of one audience -> output pair.
+        connection_settings: of one audience -> output pair; fields marked `fixed` stay as they were at its creation.
         open: the connector for validated output settings, secrets included.
         generated: confidential settings made up for those who give none.
         is_keyed_by_identity: whether the partner knows members by their identities alone, so that one that two members
@@ -30,6 +36,10 @@ class ConnectorKind:
         flush_after_s: a lane's changes are sent, all together, when the oldest has waited for so long; 0: at once.
         max_concurrency: how many lanes of one output, whatever the number of its connections, may tell the partner of
             members at the same time; None: each of the 8 lanes of each connection.
+        wanted: what a connection forwards, by the connector and the connection's settings.
+        make_lookalike: makes one of a connection, given the connector and the settings that the partner wants echoed,
+            or finds the same one made before. None where partners make none. Raises as `Connector` does, and
+            `InvalidInputError` for an origin that there is not.
     """
 
     kind: str
@@ -44,16 +54,69 @@ class ConnectorKind:
     is_keyed_by_identity: bool = True
     flush_after_s: int = 0
     max_concurrency: int | None = None
+    wanted: Callable[[Any, Mapping[str, Any]], Wanted] = _same_for_all
+    make_lookalike: Callable[[Any, Mapping[str, str], LookalikeSpec], Lookalike] | None = None
 
     @property
     def confidential(self) -> frozenset[str]:
         """Names of the output settings that are secrets."""
-        return frozenset(name for name, info in self.output_settings.model_fields.items() if _is_confidential(info))
+        return _marked(self.output_settings, "confidential")
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """Names of the connection settings that cannot be changed."""
+        return _marked(self.connection_settings, "fixed")
 
 
 CONNECTORS: dict[str, ConnectorKind] = {
     each.kind: each
     for each in (
+        ConnectorKind(
+            kind="braze",
+            name="Braze",
+            description="Custom attributes of Braze users, to make segments for push, e-mail and in-app messages of.",
+            identity_types=braze.IDENTITY_TYPES,
+            accepts_attributes=False,
+            output_settings=braze.BrazeSettings,
+            connection_settings=braze.BrazeConnectionSettings,
+            open=braze.BrazeConnector,
+        ),
+        ConnectorKind(
+            kind="eventbridge",
+            name="Amazon EventBridge",
+            description="An event for each change, on an event bus of yours.",
+            identity_types=eventbridge.IDENTITY_TYPES,
+            accepts_attributes=False,
+            output_settings=eventbridge.EventBridgeSettings,
+            connection_settings=eventbridge.EventBridgeConnectionSettings,
+            open=eventbridge.EventBridgeConnector,
+            is_keyed_by_identity=False,
+        ),
+        ConnectorKind(
+            kind="meta",
+            name="Meta Custom Audiences",
+            description="Audiences for advertising on Facebook and Instagram, kept in an ad account.",
+            identity_types=IDENTITY_TYPES,
+            accepts_attributes=False,
+            output_settings=MetaSettings,
+            connection_settings=MetaConnectionSettings,
+            open=meta.MetaConnector,
+            flush_after_s=meta.FLUSH_AFTER_S,
+            wanted=meta.MetaConnector.wanted,
+            make_lookalike=meta.MetaConnector.make_lookalike,
+        ),
+        ConnectorKind(
+            kind="s3",
+            name="Amazon S3",
+            description="CSV files of changes in a bucket of yours, at AWS or an S3-compatible service.",
+            identity_types=s3.IDENTITY_TYPES,
+            accepts_attributes=False,
+            output_settings=s3.S3Settings,
+            connection_settings=s3.S3ConnectionSettings,
+            open=s3.S3Connector,
+            is_keyed_by_identity=False,
+            flush_after_s=s3.FLUSH_AFTER_S,
+        ),
         ConnectorKind(
             kind="webhook",
             name="Webhook",
@@ -90,9 +153,23 @@ def split_settings(kind: ConnectorKind, values: Mapping[str, Any]) -> tuple[dict
     return stored, secret
 
 
-def connection_settings(kind: ConnectorKind, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the settings of a connection; what to store. Raise `InvalidInputError`, naming each field."""
+def connection_settings(
+    kind: ConnectorKind, values: Mapping[str, Any], before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Check the settings of a connection; what to store.
+
+    Args:
+        before: what is stored of an existing connection.
+
+    Raises:
+        InvalidInputError: names each field.
+    """
     stored: dict[str, Any] = _validated(kind.connection_settings, values).model_dump(mode="json")
+    held = before or {}
+    changed = [name for name in sorted(kind.fixed & held.keys()) if stored[name] != held[name]]
+    if changed:
+        what = "cannot be changed: make another connection"
+        raise InvalidInputError("the settings cannot be used", tuple((f"/settings/{name}", what) for name in changed))
     return stored
 
 
@@ -104,7 +181,12 @@ def connector_for(output: Output, secret: Mapping[str, str], send: Send) -> Conn
 
 def acceptance_of(output: Output) -> Acceptance:
     """Who is forwarded to an output; for those who need to know it without being able to speak."""
-    return connector_for(output, {}, _mute)
+    return connector_for(output, dict.fromkeys(kind_named(output.connector).confidential, "unknown"), _mute)
+
+
+def wanted_by(output: Output, connection: Connection) -> Wanted:
+    """What is forwarded over a connection of the output; as `acceptance_of`."""
+    return kind_named(output.connector).wanted(acceptance_of(output), connection.settings)
 
 
 def _mute(request: HttpRequest) -> HttpResponse:
@@ -119,6 +201,6 @@ def _validated(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:
         raise InvalidInputError("the settings cannot be used", problems) from error
 
 
-def _is_confidential(info: Any) -> bool:
-    extra = info.json_schema_extra
-    return isinstance(extra, dict) and extra.get("confidential") is True
+def _marked(model: type[BaseModel], mark: str) -> frozenset[str]:
+    extras = {name: info.json_schema_extra for name, info in model.model_fields.items()}
+    return frozenset(name for name, extra in extras.items() if isinstance(extra, dict) and extra.get(mark) is True)

@@ -19,7 +19,7 @@ from audience_core.domain.profile import BUCKETS
 from audience_core.domain.stores import LedgerStore, MembershipStore, ProfileStore
 from audience_core.errors import InvalidInputError
 from audience_core.outputs.projection import project
-from audience_core.outputs.registry import acceptance_of
+from audience_core.outputs.registry import wanted_by
 from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.partner_link import own_workspaces
 
@@ -172,7 +172,7 @@ class _Reader:
     def __init__(self, stores: ConvergenceStores, connection: Connection) -> None:
         self._stores, self._connection = stores, connection
         self._live_set = stores.audiences.get(connection.account_id, connection.audience_id).live_set
-        self._acceptance = acceptance_of(stores.outputs.get(connection.account_id, connection.output_id))
+        self._wanted = wanted_by(stores.outputs.get(connection.account_id, connection.output_id), connection)
         self._sets, self._workspaces = MemberSets(stores.audiences), own_workspaces(stores.audiences, connection)
 
     def stretch(
@@ -220,7 +220,7 @@ class _Reader:
             if profile is None:
                 found[mpid] = (None, False)
             else:
-                target = project(profile, audience, self._connection, self._acceptance, self._workspaces)
+                target = project(profile, audience, self._connection, self._wanted, self._workspaces)
                 found[mpid] = (target, audience in profile.memberships)
         return found
 

@@ -27,8 +27,8 @@ from audience_core.domain.stores import (
     WakeUpQueue,
 )
 from audience_core.outputs.lanes import wake_up_of
-from audience_core.outputs.projection import Acceptance, project
-from audience_core.outputs.registry import ConnectorKind, acceptance_of, kind_named
+from audience_core.outputs.projection import Wanted, project
+from audience_core.outputs.registry import ConnectorKind, kind_named, wanted_by
 from audience_core.pipeline.history import changes_between, record
 from audience_core.pipeline.member_sets import MemberSets, Tenures, live
 from audience_core.pipeline.partner_link import own_workspaces
@@ -202,13 +202,13 @@ class _Known:
 
     connection: Connection
     kind: ConnectorKind
-    acceptance: Acceptance
+    wanted: Wanted
     workspaces: tuple[WorkspaceId, ...]
 
     def target(self, profile: Profile | None) -> Target | None:
         if profile is None:
             return None
-        return project(profile, self.connection.audience_id, self.connection, self.acceptance, self.workspaces)
+        return project(profile, self.connection.audience_id, self.connection, self.wanted, self.workspaces)
 
 
 type _Wish = tuple[ProfileChange, _Known]
@@ -256,7 +256,7 @@ class _Connections:
                 if connection.status is ConnectionStatus.ACTIVE and connection.output_id in outputs:
                     output = outputs[connection.output_id]
                     workspaces = own_workspaces(self._audiences, connection)
-                    known = _Known(connection, kind_named(output.connector), acceptance_of(output), workspaces)
+                    known = _Known(connection, kind_named(output.connector), wanted_by(output, connection), workspaces)
                     self._by_audience[connection.audience_id].append(known)
         return self._by_audience.get(audience_id, [])
 

@@ -17,8 +17,8 @@ from audience_core.domain.output import (
 from audience_core.domain.profile import Profile
 from audience_core.domain.stores import LedgerStore, ProfileStore, WakeUpQueue
 from audience_core.outputs.lanes import wake_ups_of
-from audience_core.outputs.projection import Acceptance, project
-from audience_core.outputs.registry import acceptance_of, kind_named
+from audience_core.outputs.projection import Wanted, project
+from audience_core.outputs.registry import kind_named, wanted_by
 from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.partner_link import find_connection, own_workspaces
 
@@ -65,7 +65,7 @@ def fill_bucket(
         output = stores.outputs.get(account_id, connection.output_id)
         page = stores.profiles.page(account_id, Environment.PRODUCTION, bucket, cursor, PAGE)
         now_ms = clock()
-        dirty = _desire_all(stores, connection, acceptance_of(output), page.items, now_ms)
+        dirty = _desire_all(stores, connection, wanted_by(output, connection), page.items, now_ms)
         _wake(stores, connection, output, {delivery_bucket_of(mpid) for mpid in dirty}, now_ms)
         if _was_changed(stores, connection):
             # Another fill may have passed here already: what this one has desired for it as it was is desired anew.
@@ -104,7 +104,7 @@ def wake_connection(stores: FillStores, account_id: AccountId, connection_id: Co
 
 
 def _desire_all(
-    stores: FillStores, connection: Connection, acceptance: Acceptance, profiles: Collection[Profile], now_ms: int
+    stores: FillStores, connection: Connection, wanted: Wanted, profiles: Collection[Profile], now_ms: int
 ) -> set[Mpid]:
     """Mpids whose rows are dirty now.
 
@@ -116,7 +116,7 @@ def _desire_all(
         return stores.ledger.desire(connection.account_id, connection.connection_id, mpid, target, version, now_ms)
 
     def target_of(profile: Profile) -> Target | None:
-        return project(sets.live(profile), connection.audience_id, connection, acceptance, workspaces)
+        return project(sets.live(profile), connection.audience_id, connection, wanted, workspaces)
 
     sets, workspaces = MemberSets(stores.audiences), own_workspaces(stores.audiences, connection)
     targets = {profile.mpid: target_of(profile) for profile in profiles}

@@ -127,6 +127,7 @@ def _subscription(audiences: AudienceStore, connection: Connection, output: Outp
         _external_name(audiences, connection),
         connection.subscription_settings,
         f"{output.version}.{connection.version}",
+        connection.connection_id,
     )
 
 

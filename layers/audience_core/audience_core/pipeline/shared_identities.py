@@ -13,6 +13,7 @@ from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import Mpid
 from audience_core.domain.output import Connection, Forward, LedgerRow, Target, delivery_bucket_of
 from audience_core.domain.stores import IdentityStore, LedgerStore, WakeUpQueue
+from audience_core.outputs.connector import gone
 from audience_core.outputs.lanes import wake_ups_of
 from audience_core.outputs.registry import ConnectorKind
 
@@ -38,7 +39,7 @@ class SharedIdentities:
             keepers = [row for row in sharers if _has(row.acknowledged, identity)]
             kept |= {identity: keepers[0]} if keepers else {}
         uncertain = [change for row, change in zip(rows, changes, strict=True) if row.attempted is not None]
-        self._say_again([kept[i] for change in uncertain for i in removed_by(change) if i in kept], now_ms)
+        self._say_again([kept[i] for change in uncertain for i in gone(change) if i in kept], now_ms)
         return [_without(change, kept.keys()) for change in changes]
 
     def made_good(self, told: Sequence[Forward], now_ms: int) -> None:
@@ -63,7 +64,7 @@ class SharedIdentities:
         """For each identity that the changes remove, rows of other members that desire it."""
         losers: dict[Identity, set[Mpid]] = defaultdict(set)
         for change in changes:
-            for identity in removed_by(change):
+            for identity in gone(change):
                 losers[identity].add(change.mpid)
         if not losers:
             return {}
@@ -75,12 +76,6 @@ class SharedIdentities:
             identity: [rows[m] for m in sorted(mpids & rows.keys()) if _has(rows[m].desired, identity)]
             for identity, mpids in holders.items()
         }
-
-
-def removed_by(change: Forward) -> tuple[Identity, ...]:
-    """Identities that the partner is to forget by a change."""
-    kept = change.after.identities if change.after else ()
-    return tuple(i for i in change.before.identities if i not in kept) if change.before else ()
 
 
 def _without(change: Forward, kept: Collection[Identity]) -> Forward:

@@ -1,8 +1,10 @@
 """Tells a partner that an audience comes, has changed, or comes no more, as its connection's status asks for."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from audience_core.domain.ids import AccountId, ConnectionId
 from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, SubscriptionState
@@ -114,7 +116,7 @@ def _is_dirty(stores: DeliveryStores, connection: Connection) -> bool:
 
 def _announce(stores: DeliveryStores, send: Send, connection: Connection, now: datetime) -> None:
     link = open_link(stores, connection, send)
-    settings = {name: str(value) for name, value in connection.settings.items()}
+    settings = {name: _text(value) for name, value in connection.settings.items()}
     subscription = link.with_settings(settings)
     if connection.subscription is SubscriptionState.ACTIVE:
         echoed = link.connector.update(subscription, connection.subscription_settings, _ms(now))
@@ -131,6 +133,11 @@ def _announce(stores: DeliveryStores, send: Send, connection: Connection, now: d
 def _unsubscribe(stores: DeliveryStores, send: Send, connection: Connection, now: datetime) -> None:
     link = open_link(stores, connection, send)
     link.connector.unsubscribe(link.subscription, _ms(now))
+
+
+def _text(value: Any) -> str:
+    """Settings travel as text: text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _ms(now: datetime) -> int:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
 
 from audience_core.domain.output import FaultKind, Forward
 from audience_core.errors import TerminalDeliveryError
@@ -19,13 +19,11 @@ from audience_core.outputs.connectors.webhook_messages import (
     membership_request,
     subscription_request,
 )
-from audience_core.outputs.endpoint import endpoint_of
 from audience_core.outputs.http import HttpRequest, Send
+from audience_core.outputs.setting_types import SecretText, usable_url
 
 IDENTITY_TYPES = frozenset(USER_IDENTITIES | DEVICE_IDENTITIES)
 BATCH_SIZE = 100
-
-type HeaderText = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[!-~]+$")]
 
 
 class WebhookSettings(BaseModel):
@@ -33,13 +31,17 @@ class WebhookSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: Annotated[str, Field(max_length=2048, title="URL", description="Where messages are posted; https")]
+    url: Annotated[
+        str,
+        AfterValidator(usable_url),
+        Field(max_length=2048, title="URL", description="Where messages are posted; https"),
+    ]
     token: Annotated[
-        HeaderText | None,
+        SecretText | None,
         Field(description="Sent as `Authorization: Token ...`", json_schema_extra={"confidential": True}),
     ] = None
     signing_secret: Annotated[
-        HeaderText | None,
+        SecretText | None,
         Field(description="Key of the HMAC signature; made up if absent", json_schema_extra={"confidential": True}),
     ] = None
     encoding: Annotated[Encoding, Field(description="How identities are written")] = Encoding.RAW
@@ -49,16 +51,6 @@ class WebhookSettings(BaseModel):
     required_identities: Annotated[
         tuple[str, ...], Field(description="Forward only users with at least one identity of these types")
     ] = ()
-
-    @field_validator("url")
-    @classmethod
-    def _is_usable(cls, url: str) -> str:
-        """Whether it must be https, and public, is for the sender to say: it knows where it runs."""
-        try:
-            endpoint_of(url, allow_private=True)
-        except TerminalDeliveryError as error:
-            raise ValueError(str(error)) from error
-        return url
 
     @field_validator("accepted_identities", "required_identities")
     @classmethod

@@ -9,7 +9,7 @@ from typing import Any
 
 from audience_core.domain.event import AttributeValue, Identity
 from audience_core.domain.output import Forward, Target
-from audience_core.outputs.connector import Subscription
+from audience_core.outputs.connector import Subscription, gone
 
 FIREHOSE_VERSION = "3.2.0"
 _MESSAGE_IDS = uuid.UUID("8f1c3b62-52cf-4f52-9b0e-0d6a4e0f7c11")
@@ -74,7 +74,7 @@ def membership_request(
 
     Without changes it is the verification ping, which holds no profiles.
     """
-    deletes = [_entry(subscription, c, encoding, "delete", gone) for c in changes if (gone := _gone(c))]
+    deletes = [_entry(subscription, c, encoding, "delete", left) for c in changes if (left := gone(c))]
     sets = [_set_entry(subscription, c, c.after, encoding) for c in changes if c.after is not None]
     content: dict[str, Any] = {"account": _account(subscription)}
     if changes:
@@ -97,14 +97,6 @@ def _message(kind: str, content: dict[str, Any], revision: str, now_ms: int) -> 
 
 def _account(subscription: Subscription) -> dict[str, Any]:
     return {"account_id": subscription.account_id, "account_settings": {}}
-
-
-def _gone(change: Forward) -> tuple[Identity, ...]:
-    """Identities the partner must forget; a removed member is named by all of them."""
-    if change.before is None:
-        return ()
-    kept = set(change.after.identities) if change.after else set()
-    return tuple(identity for identity in change.before.identities if identity not in kept)
 
 
 def _set_entry(subscription: Subscription, change: Forward, after: Target, encoding: Encoding) -> dict[str, Any]:
