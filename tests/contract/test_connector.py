@@ -15,11 +15,13 @@ from audience_core.outputs.registry import CONNECTORS, ConnectorKind, connector_
 from tests.support.control import an_output
 
 NOW = 1_795_430_000_000
-FANS = Subscription(AccountId(7), AudienceId(1), "Fans", {}, "1.1")
 # Settings of an output with every secret given, by kind: a new connector adds its own.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "webhook": {"url": "https://partner.example/in", "token": "secret-t0k3n", "signing_secret": "secret-k3y"}
+    "mailchimp": {"api_key": "0123456789abcdef-us19"},
+    "webhook": {"url": "https://partner.example/in", "token": "secret-t0k3n", "signing_secret": "secret-k3y"},
 }
+# Settings that a connection must have, whatever the kind.
+FANS = Subscription(AccountId(7), AudienceId(1), "Fans", {"list_id": "a1b2c3d4e5"}, "1.1")
 
 type Call = Callable[[Connector, Target], object]
 
@@ -29,6 +31,7 @@ CALLS: dict[str, Call] = {
     "unsubscribe": lambda c, target: c.unsubscribe(FANS, NOW),
     "add": lambda c, target: c.forward(FANS, [Forward(Mpid(8), None, target)], NOW),
     "delete": lambda c, target: c.forward(FANS, [Forward(Mpid(8), target, None)], NOW),
+    "test": lambda c, target: c.forward(FANS, [], NOW),
 }
 
 

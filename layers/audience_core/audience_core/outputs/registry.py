@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from audience_core.domain.output import Output
 from audience_core.errors import InvalidInputError
 from audience_core.outputs.connector import Connector
-from audience_core.outputs.connectors import webhook
+from audience_core.outputs.connectors import mailchimp, webhook
 from audience_core.outputs.http import HttpRequest, HttpResponse, Send
 from audience_core.outputs.projection import Acceptance
 
@@ -56,6 +56,16 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
             connection_settings=webhook.WebhookConnectionSettings,
             open=webhook.WebhookConnector,
             generated={"signing_secret": webhook.new_signing_secret},
+        ),
+        ConnectorKind(
+            kind="mailchimp",
+            name="Mailchimp",
+            description="Members become contacts of a Mailchimp audience, by their e-mail, tagged with the audience.",
+            identity_types=mailchimp.IDENTITY_TYPES,
+            accepts_attributes=True,
+            output_settings=mailchimp.MailchimpSettings,
+            connection_settings=mailchimp.MailchimpConnectionSettings,
+            open=mailchimp.with_key,
         ),
     )
 }
