@@ -17,6 +17,7 @@ from tests.support.control import an_output
 NOW = 1_795_430_000_000
 # Settings of an output with every secret given, by kind: a new connector adds its own.
 SETTINGS: dict[str, dict[str, Any]] = {
+    "kahuna": {"secret_key": "secret-k3y", "api_key": "ap1-k3y"},
     "mailchimp": {"api_key": "0123456789abcdef-us19"},
     "webhook": {"url": "https://partner.example/in", "token": "secret-t0k3n", "signing_secret": "secret-k3y"},
 }

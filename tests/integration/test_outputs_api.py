@@ -67,6 +67,12 @@ def test_the_directory_describes_each_connector(call: Caller) -> None:
     assert card["output_settings"]["properties"]["token"]["confidential"] is True
 
 
+def test_the_directory_says_which_services_have_ended(call: Caller) -> None:
+    cards = call("GET", "/v1/directory").body["items"]
+
+    assert {each["kind"] for each in cards if each["is_legacy"]} == {"kahuna"}
+
+
 def test_an_output_is_created_changed_listed_and_deleted(call: Caller) -> None:
     created = call("POST", "/v1/outputs", new())
     path = created.headers["Location"]

@@ -171,6 +171,7 @@ class FaultView(View):
 
 class ConnectorView(View):
     """Args:
+    is_legacy: the partner has ended its service; for those who still have it.
     output_settings, connection_settings: JSON Schema; `confidential` marks those that are never shown.
     """
 
@@ -179,6 +180,7 @@ class ConnectorView(View):
     description: str
     identity_types: tuple[str, ...]
     accepts_attributes: bool
+    is_legacy: bool
     output_settings: dict[str, Any]
     connection_settings: dict[str, Any]
 
@@ -308,6 +310,7 @@ def connector_view(kind: ConnectorKind) -> ConnectorView:
         description=kind.description,
         identity_types=tuple(sorted(kind.identity_types)),
         accepts_attributes=kind.accepts_attributes,
+        is_legacy=kind.is_legacy,
         output_settings=kind.output_settings.model_json_schema(),
         connection_settings=kind.connection_settings.model_json_schema(),
     )

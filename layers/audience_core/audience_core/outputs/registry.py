@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from audience_core.domain.output import Output
 from audience_core.errors import InvalidInputError
 from audience_core.outputs.connector import Connector
-from audience_core.outputs.connectors import mailchimp, webhook
+from audience_core.outputs.connectors import kahuna, mailchimp, webhook
 from audience_core.outputs.http import HttpRequest, HttpResponse, Send
 from audience_core.outputs.projection import Acceptance
 
@@ -25,6 +25,7 @@ class ConnectorKind:
         connection_settings: of one audience -> output pair.
         open: the connector for validated output settings, secrets included.
         generated: confidential settings made up for those who give none.
+        is_legacy: the partner has ended this service, or announced that it will: kept for those who still have it.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class ConnectorKind:
     connection_settings: type[BaseModel]
     open: Callable[[Any, Send], Connector]
     generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    is_legacy: bool = False
 
     @property
     def confidential(self) -> frozenset[str]:
@@ -66,6 +68,17 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
             output_settings=mailchimp.MailchimpSettings,
             connection_settings=mailchimp.MailchimpConnectionSettings,
             open=mailchimp.with_key,
+        ),
+        ConnectorKind(
+            kind="kahuna",
+            name="Kahuna",
+            description="A user attribute tells members from others. Kahuna is no longer sold.",
+            identity_types=kahuna.IDENTITY_TYPES,
+            accepts_attributes=False,
+            output_settings=kahuna.KahunaSettings,
+            connection_settings=kahuna.KahunaConnectionSettings,
+            open=kahuna.KahunaConnector,
+            is_legacy=True,
         ),
     )
 }
