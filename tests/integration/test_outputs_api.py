@@ -10,6 +10,7 @@ from audience_core.domain.account import Role
 from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, Fault, FaultKind, SubscriptionState
+from audience_core.errors import NotFoundError
 from audience_core.outputs.http import HttpRequest, HttpResponse
 from functions.outputs_api import handler
 from tests.support.control import ACCOUNT, NOW, OTHER_ACCOUNT, an_audience
@@ -119,6 +120,18 @@ def test_changed_settings_keep_the_others_and_reach_the_connections(call: Caller
     stored = stack.outputs.get(ACCOUNT, created.body["id"])
     assert stack.secrets.get(stored.secret_ref) == {"signing_secret": "s1gn"}
     assert sorted(runs(stack)) == [f"fill-{ACCOUNT}-{connection.body['id']}-{version}" for version in (1, 2)]
+
+
+def test_the_last_secret_that_is_removed_is_gone(call: Caller, stack: SimpleNamespace) -> None:
+    settings = {"secret_key": "s3cret", "api_key": "k3y"}
+    created = call("POST", "/v1/outputs", {"connector": "kahuna", "name": "Kahuna", "settings": settings})
+    reference = stack.outputs.get(ACCOUNT, created.body["id"]).secret_ref
+
+    call("PATCH", created.headers["Location"], {"settings": dict.fromkeys(settings)}, ANY)
+
+    assert stack.outputs.get(ACCOUNT, created.body["id"]).secret_ref is None
+    with pytest.raises(NotFoundError):
+        stack.secrets.get(reference)
 
 
 def test_problems_name_the_settings(call: Caller) -> None:

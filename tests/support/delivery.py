@@ -6,7 +6,12 @@ from audience_core.domain.event import Identity
 from audience_core.domain.ids import AccountId, Mpid
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import Connection, SubscriptionState, Target, delivery_bucket_of
-from audience_core.persistence.memory.control import MemoryAudienceStore, MemoryOutputStore, MemorySecretStore
+from audience_core.persistence.memory.control import (
+    MemoryAudienceStore,
+    MemoryLogInStore,
+    MemoryOutputStore,
+    MemorySecretStore,
+)
 from audience_core.persistence.memory.ingest import MemoryWakeUpQueue
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
@@ -32,6 +37,7 @@ class World:
     outputs: MemoryOutputStore = field(default_factory=MemoryOutputStore)
     audiences: MemoryAudienceStore = field(default_factory=MemoryAudienceStore)
     secrets: MemorySecretStore = field(default_factory=MemorySecretStore)
+    log_ins: MemoryLogInStore = field(default_factory=MemoryLogInStore)
     ledger: MemoryLedgerStore = field(default_factory=MemoryLedgerStore)
     profiles: MemoryProfileStore = field(default_factory=MemoryProfileStore)
     wake_ups: MemoryWakeUpQueue = field(default_factory=MemoryWakeUpQueue)

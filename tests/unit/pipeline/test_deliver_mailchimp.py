@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from audience_core.domain.output import ConnectionStatus, FaultKind, SubscriptionState
+from audience_core.domain.output import ConnectionStatus, FaultKind, Grant, SubscriptionState
 from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
 from audience_core.outputs.http import Send
+from audience_core.outputs.log_in import grant_as_secret
 from audience_core.pipeline.deliver import MAX_ATTEMPTS, Delivered, deliver
 from audience_core.pipeline.update_subscription import finish_deletion, update_subscription
 from tests.support.control import ACCOUNT, CONNECTION, OUTPUT
@@ -16,6 +17,7 @@ from tests.support.mailchimp import HOST, KEY, LIST, RESULTS_HOST, FakeMailchimp
 from tests.support.redirect import Redirected
 from tests.support.stand_in import Answer, running
 
+FACTS = {"api_endpoint": f"https://{HOST}"}
 NOW = datetime.fromtimestamp(T / 1000, UTC)
 
 
@@ -112,3 +114,32 @@ def test_a_member_that_mailchimp_refuses_is_counted_and_not_asked_for_again(
 
     assert run(world, send) == Delivered(1, 1)
     assert not world.is_dirty(ANN)
+
+
+def test_a_revoked_log_in_faults_the_connection_until_somebody_logs_in_again(
+    world: World, send: Send, partner: FakeMailchimp
+) -> None:
+    reference = world.secrets.put(ACCOUNT, "log-in", grant_as_secret(Grant("t0ken", facts=FACTS)))
+    output = world.outputs.get(ACCOUNT, OUTPUT)
+    world.outputs.save(output.model_copy(update={"secret_ref": None, "log_in_ref": reference}))
+    partner.tokens.add("t0ken")
+    announce(world, send)
+    world.desire(ANN, email("ann"))
+    run(world, send)
+    partner.tokens.clear()
+    world.desire(ANN, None)
+    run(world, send)
+    fault = world.connection.fault
+
+    partner.tokens.add("an0ther")
+    world.secrets.replace(reference, grant_as_secret(Grant("an0ther", facts=FACTS)))
+    run(world, send)
+    is_left_alone = not partner.audience.in_status("archived")
+    world.change(fault=None)
+    run(world, send)
+
+    assert fault is not None
+    assert fault.kind is FaultKind.AUTHENTICATION
+    assert f"/v1/outputs/{OUTPUT}/authorize" in fault.message
+    assert is_left_alone
+    assert partner.audience.in_status("archived") == {"ann@example.com"}

@@ -172,6 +172,7 @@ class FaultView(View):
 class ConnectorView(View):
     """Args:
     is_legacy: the partner has ended its service; for those who still have it.
+    has_log_in: whether one may log in at the partner instead of entering a key: see `authorize`.
     output_settings, connection_settings: JSON Schema; `confidential` marks those that are never shown.
     """
 
@@ -181,6 +182,7 @@ class ConnectorView(View):
     identity_types: tuple[str, ...]
     accepts_attributes: bool
     is_legacy: bool
+    has_log_in: bool
     output_settings: dict[str, Any]
     connection_settings: dict[str, Any]
 
@@ -188,12 +190,14 @@ class ConnectorView(View):
 class OutputView(Versioned):
     """Args:
     settings: without the confidential ones.
+    is_logged_in: whether somebody has logged in at the partner for it; the partner may have ended that since.
     """
 
     id: str
     connector: str
     name: str
     settings: dict[str, Any]
+    is_logged_in: bool
     created_at: datetime
 
 
@@ -212,6 +216,14 @@ class OutputTestView(View):
 
     ok: bool
     fault: FaultView | None = None
+
+
+class AuthorizationView(View):
+    """Args:
+    authorization_url: open it in a browser and log in there; it is good once, for ten minutes.
+    """
+
+    authorization_url: str
 
 
 class ConnectionView(Versioned):
@@ -311,6 +323,7 @@ def connector_view(kind: ConnectorKind) -> ConnectorView:
         identity_types=tuple(sorted(kind.identity_types)),
         accepts_attributes=kind.accepts_attributes,
         is_legacy=kind.is_legacy,
+        has_log_in=kind.log_in is not None,
         output_settings=kind.output_settings.model_json_schema(),
         connection_settings=kind.connection_settings.model_json_schema(),
     )
@@ -322,6 +335,7 @@ def output_view(output: Output) -> OutputView:
         connector=output.connector,
         name=output.name,
         settings=output.settings,
+        is_logged_in=output.log_in_ref is not None,
         created_at=output.created_at,
         version=output.version,
     )

@@ -6,11 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from audience_core.domain.output import Output
+from audience_core.domain.output import Grant, Output
 from audience_core.errors import InvalidInputError
 from audience_core.outputs.connector import Connector
 from audience_core.outputs.connectors import kahuna, mailchimp, webhook
 from audience_core.outputs.http import HttpRequest, HttpResponse, Send
+from audience_core.outputs.log_in import LogIn
 from audience_core.outputs.projection import Acceptance
 
 
@@ -26,6 +27,7 @@ class ConnectorKind:
         open: the connector for validated output settings, secrets included.
         generated: confidential settings made up for those who give none.
         is_legacy: the partner has ended this service, or announced that it will: kept for those who still have it.
+        log_in: how people log in at the partner; None when they cannot.
     """
 
     kind: str
@@ -38,6 +40,7 @@ class ConnectorKind:
     open: Callable[[Any, Send], Connector]
     generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     is_legacy: bool = False
+    log_in: LogIn | None = None
 
     @property
     def confidential(self) -> frozenset[str]:
@@ -68,6 +71,7 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
             output_settings=mailchimp.MailchimpSettings,
             connection_settings=mailchimp.MailchimpConnectionSettings,
             open=mailchimp.with_key,
+            log_in=mailchimp.LOG_IN,
         ),
         ConnectorKind(
             kind="kahuna",
@@ -110,10 +114,13 @@ def connection_settings(kind: ConnectorKind, values: Mapping[str, Any]) -> dict[
     return stored
 
 
-def connector_for(output: Output, secret: Mapping[str, str], send: Send) -> Connector:
-    """The connector of an output, ready to speak. Raise `InvalidInputError` if its settings cannot be used."""
+def connector_for(output: Output, secret: Mapping[str, str], send: Send, grant: Grant | None = None) -> Connector:
+    """The connector of an output, with its secrets or as whoever logged in. `InvalidInputError`: unusable settings."""
     kind = kind_named(output.connector)
-    return kind.open(_validated(kind.output_settings, {**output.settings, **secret}), send)
+    settings = _validated(kind.output_settings, {**output.settings, **secret})
+    if grant is not None and kind.log_in is not None:
+        return kind.log_in.open(settings, grant, send)
+    return kind.open(settings, send)
 
 
 def acceptance_of(output: Output) -> Acceptance:

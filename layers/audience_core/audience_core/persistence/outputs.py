@@ -21,6 +21,7 @@ class OutputItem(VersionedItem):
     name = UnicodeAttribute()
     settings = JSONAttribute()
     secret_ref = UnicodeAttribute(null=True)
+    log_in_ref = UnicodeAttribute(null=True)
     created_at = UnicodeAttribute()
 
 
@@ -62,6 +63,7 @@ class DynamoOutputStore:
             name=output.name,
             settings=output.settings,
             secret_ref=output.secret_ref,
+            log_in_ref=output.log_in_ref,
             created_at=output.created_at.isoformat(),
         )
         with conflicts_raised():
@@ -143,6 +145,7 @@ def _output(account_id: AccountId, item: OutputItem) -> Output:
         name=item.name,
         settings=item.settings,
         secret_ref=item.secret_ref,
+        log_in_ref=item.log_in_ref,
         created_at=datetime.fromisoformat(item.created_at),
         version=int(item.version),
     )

@@ -75,7 +75,7 @@ def drain(stores: DeliveryStores, send: Send, wake_up: WakeUp, clock: Clock, unt
     connection = forwarding_connection(stores.outputs, wake_up.account_id, wake_up.connection_id)
     if connection is None:
         return Delivered()
-    link = open_link(stores, connection, send)
+    link = open_link(stores, connection, send, clock())
     told = Delivered()
     for rows in _batches(stores, link.connector.batch_size, wake_up, clock, until_ms):
         try:

@@ -113,7 +113,7 @@ def _is_dirty(stores: DeliveryStores, connection: Connection) -> bool:
 
 
 def _announce(stores: DeliveryStores, send: Send, connection: Connection, now: datetime) -> None:
-    link = open_link(stores, connection, send)
+    link = open_link(stores, connection, send, _ms(now))
     settings = {name: str(value) for name, value in connection.settings.items()}
     subscription = link.with_settings(settings)
     if connection.subscription is SubscriptionState.ACTIVE:
@@ -129,7 +129,7 @@ def _announce(stores: DeliveryStores, send: Send, connection: Connection, now: d
 
 
 def _unsubscribe(stores: DeliveryStores, send: Send, connection: Connection, now: datetime) -> None:
-    link = open_link(stores, connection, send)
+    link = open_link(stores, connection, send, _ms(now))
     link.connector.unsubscribe(link.subscription, _ms(now))
 
 

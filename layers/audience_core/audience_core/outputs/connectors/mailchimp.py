@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from audience_core.domain.output import FaultKind, Forward
+from audience_core.domain.output import FaultKind, Forward, Grant
 from audience_core.errors import TerminalDeliveryError
 from audience_core.outputs.connector import Receipt, Rejection, Subscription
-from audience_core.outputs.connectors.mailchimp_api import Added, MailchimpApi, Pause
+from audience_core.outputs.connectors.mailchimp_api import Added, MailchimpApi, Pause, account_facts
 from audience_core.outputs.connectors.mailchimp_members import (
     Contact,
     hash_of,
@@ -23,6 +23,7 @@ from audience_core.outputs.connectors.mailchimp_members import (
     to_remove,
 )
 from audience_core.outputs.http import Send
+from audience_core.outputs.log_in import LogIn
 
 IDENTITY_TYPES = frozenset({"email"})
 # What one request may hold (https://mailchimp.com/developer/marketing/api/lists/batch-subscribe-or-unsubscribe/).
@@ -174,6 +175,24 @@ def with_key(settings: MailchimpSettings, send: Send, pause: Pause = time.sleep)
     credential = base64.b64encode(f"user:{key}".encode()).decode()
     base = f"https://{key.rpartition('-')[2]}.api.mailchimp.com/3.0"
     return MailchimpConnector(settings, MailchimpApi(base, {"Authorization": f"Basic {credential}"}, send, pause))
+
+
+def logged_in(settings: MailchimpSettings, grant: Grant, send: Send, pause: Pause = time.sleep) -> MailchimpConnector:
+    """A connector that shows the token of a log-in, whose facts name the data centre."""
+    headers = {"Authorization": f"Bearer {grant.access_token}"}
+    return MailchimpConnector(settings, MailchimpApi(f"{grant.facts['api_endpoint']}/3.0", headers, send, pause))
+
+
+# https://mailchimp.com/developer/marketing/guides/access-user-data-oauth-2/
+LOG_IN = LogIn(
+    url="https://login.mailchimp.com",
+    authorize_path="/oauth2/authorize",
+    token_path="/oauth2/token",
+    scope=None,
+    instead_of="api_key",
+    facts=account_facts,
+    open=logged_in,
+)
 
 
 def _list_of(settings: Mapping[str, str]) -> str:

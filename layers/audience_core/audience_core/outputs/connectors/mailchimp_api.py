@@ -144,6 +144,16 @@ class MailchimpApi:
         return self._send(HttpRequest(method, url, headers, content, _MAX_ANSWER_BYTES))
 
 
+def account_facts(url: str, access_token: str, send: Send) -> Mapping[str, str]:
+    """The address of the API for the account that a token is for; `url` is of Mailchimp's log-in pages."""
+    response = send(HttpRequest("GET", f"{url}/oauth2/metadata", {"Authorization": f"OAuth {access_token}"}))
+    _raise_for(response)
+    endpoint = (_object(response.body) or {}).get("api_endpoint")
+    if not isinstance(endpoint, str):
+        raise RetryableDeliveryError("the partner did not say where the account's API is")
+    return {"api_endpoint": endpoint}
+
+
 def _raise_for(response: HttpResponse) -> None:
     """As `raise_for_status`, but that a 403 without JSON is Mailchimp's other way to say "too many requests"."""
     if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
