@@ -81,8 +81,8 @@ def _granted(client: WebApplicationClient, response: HttpResponse, now_ms: int) 
     except OAuth2Error as error:
         kind = FaultKind.CONFIGURATION if error.error in _OF_REGISTRATION else FaultKind.AUTHENTICATION
         raise TerminalDeliveryError("the partner does not accept the log-in", kind) from error
-    # Some partners, Mailchimp among them, write 0 for tokens that do not expire.
-    lifetime_s = token.get("expires_in") or None
+    # Some partners, Mailchimp among them, write 0 for tokens that do not expire: oauthlib leaves that out.
+    lifetime_s = token.get("expires_in")
     expires_at = None if lifetime_s is None else now_ms + int(lifetime_s) * 1000
     refresh_token = token.get("refresh_token")
     return Grant(str(token["access_token"]), None if refresh_token is None else str(refresh_token), expires_at)
