@@ -9,9 +9,9 @@ import pytest
 
 from audience_core.domain.event import Identity
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
-from audience_core.domain.output import Forward, Target
+from audience_core.domain.output import Forward, Grant, Target
 from audience_core.outputs.connector import Subscription
-from audience_core.outputs.connectors.mailchimp import MailchimpConnector, MailchimpSettings, with_key
+from audience_core.outputs.connectors.mailchimp import MailchimpConnector, MailchimpSettings, logged_in, with_key
 from tests.support.mailchimp import HOST, KEY, LIST, RESULTS_HOST, Contact, FakeMailchimp, member_hash
 from tests.support.redirect import Redirected
 from tests.support.stand_in import Heard, running
@@ -142,3 +142,18 @@ def test_the_data_centre_is_the_one_that_the_official_client_finds_in_the_key() 
     client.set_config({"api_key": KEY})
 
     assert client.api_client.host.replace("server", client.api_client.server) == f"https://{HOST}/3.0"
+
+
+def test_a_log_in_is_shown_as_the_official_client_shows_it(partner: FakeMailchimp) -> None:
+    partner.tokens.add("t0ken")
+    grant = Grant("t0ken", facts={"api_endpoint": f"https://{HOST}"})
+    logged_in(MailchimpSettings(), grant, Redirected({HOST: partner.url})).forward(FANS, (), NOW)
+    ours = [seen(each) for each in partner.heard]
+    partner.heard.clear()
+
+    client = mailchimp_marketing.Client()
+    client.set_config({"access_token": "t0ken", "server": "us19"})
+    client.api_client.host = f"{partner.url}/3.0"
+    client.ping.get()
+
+    assert ours == [seen(each) for each in partner.heard]

@@ -49,7 +49,8 @@ class LogIn:
 
 
 def registration_of(log_in: LogIn, stored: Mapping[str, str]) -> Registration:
-    return Registration(stored["client_id"], stored["client_secret"], stored.get("url") or log_in.url)
+    url = stored.get("url") or log_in.url
+    return Registration(stored["client_id"], stored["client_secret"], url.rstrip("/"))
 
 
 def grant_as_secret(grant: Grant) -> dict[str, str]:
