@@ -1,6 +1,6 @@
 """Logging in at a partner that checks state, code and challenge as OAuth 2 asks it to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -68,21 +68,22 @@ class World:
     def begin(self, account_id: AccountId = ACCOUNT, output_id: OutputId = OUTPUT, at: datetime = NOW) -> str:
         return log_ins.begin(self, account_id, output_id, CALLBACK, at)
 
-    def finish(self, state: str, code: str | None = None, at: datetime = NOW) -> Output:
-        return log_ins.finish(self, self.send, state, code, at)
+    def finish(self, query: Mapping[str, str], at: datetime = NOW) -> Output:
+        """As a browser that comes back with this query."""
+        return log_ins.finish(self, self.send, query["state"], query.get("code"), at)
 
     def log_in(self, account_id: AccountId = ACCOUNT) -> Output:
-        return self.finish(**browse(self.login, self.begin(account_id)))
+        return self.finish(browse(self.login, self.begin(account_id)))
 
     @property
     def logged_in(self) -> set[AccountId]:
         return {each for each in (ACCOUNT, OTHER_ACCOUNT) if self.outputs.get(each, OUTPUT).log_in_ref}
 
-    def refused(self, state: str, code: str | None = None, at: datetime = NOW) -> tuple[str, ...]:
+    def refused(self, query: Mapping[str, str], at: datetime = NOW) -> tuple[str, ...]:
         """Which parameters are refused; nobody is logged in by that, and the partner hears nothing."""
         asked = len(self.login.heard)
         with pytest.raises(InvalidInputError) as error:
-            self.finish(state, code, at)
+            self.finish(query, at)
         assert not self.logged_in
         assert len(self.login.heard) == asked
         return tuple(pointer for pointer, _ in error.value.problems)
@@ -137,31 +138,31 @@ def test_a_state_that_nobody_was_given_is_refused(world: World) -> None:
     code = browse(world.login, url)["code"]
 
     for state in ("", "7", "7.", "7.guess", "x.y", "²", f"8.{query_of(url)['state'].partition('.')[2]}"):
-        assert world.refused(state, code) == ("/query/state",)
+        assert world.refused({"state": state, "code": code}) == ("/query/state",)
 
 
 def test_a_state_is_good_once(world: World) -> None:
     query = browse(world.login, world.begin())
-    world.finish(**query)
+    world.finish(query)
     world.outputs.save(world.outputs.get(ACCOUNT, OUTPUT).model_copy(update={"log_in_ref": None}))
 
-    assert world.refused(**query) == ("/query/state",)
+    assert world.refused(query) == ("/query/state",)
 
 
 def test_a_state_is_spent_even_if_the_log_in_failed(world: World) -> None:
     query = browse(world.login, world.begin())
 
     with pytest.raises(InvalidInputError) as error:
-        world.finish(query["state"], "another code")
+        world.finish({**query, "code": "another code"})
 
     assert [pointer for pointer, _ in error.value.problems] == ["/query/code"]
-    assert world.refused(**query) == ("/query/state",)
+    assert world.refused(query) == ("/query/state",)
 
 
 def test_another_accounts_state_ends_in_its_own_account(world: World) -> None:
     theirs = browse(world.login, world.begin(OTHER_ACCOUNT))
 
-    output = world.finish(**theirs)
+    output = world.finish(theirs)
 
     assert (output.account_id, world.logged_in) == (OTHER_ACCOUNT, {OTHER_ACCOUNT})
 
@@ -171,22 +172,22 @@ def test_a_state_of_another_account_cannot_be_made_ones_own(world: World) -> Non
 
     mine = theirs["state"].replace(f"{OTHER_ACCOUNT}.", f"{ACCOUNT}.", 1)
 
-    assert world.refused(mine, theirs["code"]) == ("/query/state",)
-    world.finish(**theirs)
+    assert world.refused({**theirs, "state": mine}) == ("/query/state",)
+    world.finish(theirs)
 
 
 def test_a_state_lives_for_ten_minutes(world: World) -> None:
     late, in_time = browse(world.login, world.begin()), browse(world.login, world.begin())
 
-    assert world.refused(**late, at=LATE) == ("/query/state",)
-    world.finish(**in_time, at=LATE - timedelta(milliseconds=1))
+    assert world.refused(late, at=LATE) == ("/query/state",)
+    world.finish(in_time, at=LATE - timedelta(milliseconds=1))
 
 
 def test_a_code_is_worth_nothing_without_the_verifier_it_was_asked_with(world: World) -> None:
     mine, theirs = browse(world.login, world.begin()), browse(world.login, world.begin(OTHER_ACCOUNT))
 
     with pytest.raises(InvalidInputError) as error:
-        world.finish(mine["state"], theirs["code"])
+        world.finish({**mine, "code": theirs["code"]})
 
     assert error.value.problems == (("/query/code", "the partner does not accept the log-in"),)
     assert not world.logged_in
@@ -197,8 +198,8 @@ def test_whoever_says_no_at_the_partner_is_not_logged_in(world: World) -> None:
     answer = browse(world.login, world.begin())
 
     assert answer["error"] == "access_denied"
-    assert world.refused(answer["state"]) == ("/query/error",)
-    assert world.refused(answer["state"]) == ("/query/state",)
+    assert world.refused(answer) == ("/query/error",)
+    assert world.refused(answer) == ("/query/state",)
 
 
 def test_a_second_log_in_replaces_the_first(world: World) -> None:
@@ -286,7 +287,7 @@ def test_a_partner_that_does_not_play_along_logs_nobody_in(
     world.login.replies.append(answer)
 
     with pytest.raises(raised) as error:
-        world.finish(**query)
+        world.finish(query)
 
     assert "ann@" not in str(error.value) + str(getattr(error.value, "problems", ""))
     assert not world.logged_in
