@@ -1,32 +1,23 @@
 """The Mailchimp connector against a Mailchimp on loopback that keeps the documented limits."""
 
-import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from audience_core.domain.event import AttributeValue, Identity
-from audience_core.domain.ids import AccountId, AudienceId, Mpid
-from audience_core.domain.output import Forward, Target
+from audience_core.domain.event import AttributeValue
+from audience_core.domain.ids import Mpid
+from audience_core.domain.output import Forward
 from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
 from audience_core.outputs.connector import Receipt, Rejection, Subscription
-from audience_core.outputs.connectors.mailchimp import (
-    MailchimpConnectionSettings,
-    MailchimpConnector,
-    MailchimpSettings,
-    with_key,
-)
+from audience_core.outputs.connectors.mailchimp import MailchimpConnectionSettings, MailchimpSettings
 from audience_core.outputs.connectors.mailchimp_members import hash_of, key_of, merge_tag
-from tests.support.mailchimp import HOST, KEY, LIST, RESULTS_HOST, Audience, Contact, FakeMailchimp, member_hash, packed
-from tests.support.redirect import Redirected
+from tests.support.mailchimp import LIST, Audience, FakeMailchimp
+from tests.support.mailchimp_calls import ANN, BOB, FANS, NOW, added, connector, forward, known, many, removed, target
 from tests.support.stand_in import Answer, running
 
-NOW = 1_795_430_000_000
-FANS = Subscription(AccountId(7), AudienceId(4411), "Fans", {"list_id": LIST, "tag": "Fans"}, "1.1")
-ANN, BOB = Mpid(8), Mpid(16)
 PROBLEM = {"Content-Type": "application/problem+json"}
 
 
@@ -39,38 +30,6 @@ def partner() -> Iterator[FakeMailchimp]:
 @pytest.fixture
 def audience(partner: FakeMailchimp) -> Audience:
     return partner.audience
-
-
-def connector(partner: FakeMailchimp, pauses: list[float] | None = None, **given: Any) -> MailchimpConnector:
-    settings = MailchimpSettings(**{"api_key": KEY} | given)
-    pause = (pauses if pauses is not None else list[float]()).append
-    return with_key(settings, Redirected({HOST: partner.url, RESULTS_HOST: partner.url}), pause)
-
-
-def target(*emails: str, **attributes: AttributeValue) -> Target:
-    return Target(tuple(Identity("email", email) for email in emails), tuple(sorted(attributes.items())))
-
-
-def added(email: str, mpid: Mpid = ANN, **attributes: AttributeValue) -> Forward:
-    return Forward(mpid, None, target(email, **attributes))
-
-
-def removed(email: str, mpid: Mpid = ANN) -> Forward:
-    return Forward(mpid, target(email), None)
-
-
-def forward(partner: FakeMailchimp, *changes: Forward, **settings: Any) -> Receipt:
-    return connector(partner, **settings).forward(FANS, changes, NOW)
-
-
-def known(audience: Audience, email: str, status: str = "subscribed", **given: Any) -> Contact:
-    contact = audience.contacts[member_hash(email)] = Contact(email, status, tags={"Fans"}, **given)
-    audience.tag("Fans")
-    return contact
-
-
-def many(count: int) -> Sequence[str]:
-    return [f"user-{n}@example.com" for n in range(count)]
 
 
 def test_the_hash_is_the_one_of_the_documentation() -> None:
@@ -146,65 +105,6 @@ def test_two_users_of_one_address_are_one_contact(partner: FakeMailchimp) -> Non
     assert {each.mpid for each in refused.rejected} == {ANN, BOB}
 
 
-def test_whoever_leaves_is_archived(partner: FakeMailchimp, audience: Audience) -> None:
-    known(audience, "ann@example.com")
-    known(audience, "bob@example.com")
-
-    forward(partner, removed("Ann@Example.com"))
-
-    assert audience.in_status("archived") == {"ann@example.com"}
-    assert partner.calls == [f"DELETE /3.0/lists/{LIST}/members/{member_hash('ann@example.com')}"]
-
-
-@pytest.mark.parametrize("status", ["archived", "pending", "cleaned"])
-def test_what_cannot_be_archived_is_no_failure(partner: FakeMailchimp, audience: Audience, status: str) -> None:
-    known(audience, "ann@example.com", status)
-
-    forward(partner, removed("ann@example.com"), removed("stranger@example.com", BOB))
-
-    assert audience.contact("ann@example.com").status == status
-
-
-def test_without_deletion_only_the_tag_of_the_audience_goes(partner: FakeMailchimp, audience: Audience) -> None:
-    ann, bob = known(audience, "ann@example.com"), known(audience, "bob@example.com")
-    ann.tags.add("Fans of tea")
-    audience.tag("Fans of tea")
-
-    forward(partner, removed("ann@example.com"), removed("stranger@example.com", BOB), delete_on_subscription_end=False)
-
-    assert (ann.status, ann.tags, bob.tags) == ("subscribed", {"Fans of tea"}, {"Fans"})
-
-
-def test_a_tag_that_nobody_ever_had_needs_no_removal(partner: FakeMailchimp) -> None:
-    forward(partner, removed("ann@example.com"), delete_on_subscription_end=False)
-
-    assert partner.calls == [f"GET /3.0/lists/{LIST}/tag-search"]
-
-
-def test_an_address_that_another_member_has_stays(partner: FakeMailchimp, audience: Audience) -> None:
-    known(audience, "ann@example.com")
-
-    forward(partner, removed("ann@example.com"), Forward(BOB, target("bob@example.com"), target("ANN@example.com")))
-
-    assert audience.contact("ann@example.com").status == "subscribed"
-
-
-def test_a_changed_address_takes_the_place_of_the_old_one(partner: FakeMailchimp, audience: Audience) -> None:
-    known(audience, "old@example.com")
-
-    forward(partner, Forward(ANN, target("old@example.com"), target("new@example.com")))
-
-    assert (audience.in_status("archived"), audience.in_status("pending")) == ({"old@example.com"}, {"new@example.com"})
-
-
-def test_a_change_of_case_removes_nobody(partner: FakeMailchimp, audience: Audience) -> None:
-    known(audience, "ann@example.com")
-
-    forward(partner, Forward(ANN, target("ann@example.com"), target("Ann@Example.com")))
-
-    assert audience.in_status("subscribed") == {"ann@example.com"}
-
-
 def test_a_whole_batch_is_one_request_with_a_long_answer(partner: FakeMailchimp, audience: Audience) -> None:
     emails = ["nobody", *many(499)]
 
@@ -213,70 +113,6 @@ def test_a_whole_batch_is_one_request_with_a_long_answer(partner: FakeMailchimp,
     assert receipt.rejected == (Rejection(Mpid(0), "ERROR_GENERIC"),)
     assert len(audience.in_status("pending")) == 499
     assert partner.calls == [f"POST /3.0/lists/{LIST}"]
-
-
-def test_more_than_a_request_holds_are_sent_in_chunks(partner: FakeMailchimp, audience: Audience) -> None:
-    changes = [Forward(Mpid(n), target(f"old-{n}@example.com"), target(f"new-{n}@example.com")) for n in range(501)]
-    for n in range(501):
-        known(audience, f"old-{n}@example.com")
-
-    forward(partner, *changes, delete_on_subscription_end=False)
-
-    assert len(audience.in_status("pending")) == 501
-    assert not [each for each in audience.contacts.values() if each.email.startswith("old") and each.tags]
-    assert len(partner.calls) == 2 + 2 * 2
-
-
-def test_hundreds_who_leave_are_archived_as_one_batch(partner: FakeMailchimp, audience: Audience) -> None:
-    pauses: list[float] = []
-    for email in many(300):
-        known(audience, email)
-    known(audience, "user-7@example.com", "archived")
-
-    connector(partner, pauses).forward(FANS, [removed(email, Mpid(n)) for n, email in enumerate(many(301))], NOW)
-
-    assert len(audience.in_status("archived")) == 300
-    assert partner.calls == [
-        "POST /3.0/batches",
-        "GET /3.0/batches/b0",
-        "GET /3.0/batches/b0",
-        "GET /results/b0.tar.gz",
-    ]
-    assert pauses == [2.0, 2.0]
-
-
-def test_a_batch_that_waits_too_long_is_called_off(partner: FakeMailchimp, audience: Audience) -> None:
-    partner.polls = 100
-    for email in many(300):
-        known(audience, email)
-
-    with pytest.raises(RetryableDeliveryError, match="busy") as error:
-        forward(partner, *(removed(email, Mpid(n)) for n, email in enumerate(many(300))))
-
-    assert (error.value.retry_after_s, partner.batches) == (60, {})
-    assert partner.calls[-1] == "DELETE /3.0/batches/b0"
-
-
-@pytest.mark.parametrize(
-    ("results", "raised"),
-    [
-        ('[{"status_code": 429, "response": ""}]', RetryableDeliveryError),
-        ('[{"status_code": 401, "response": "{}"}]', TerminalDeliveryError),
-        ('[{"status_code": 200}, {"status_code": 405, "response": "{}"}]', None),
-        ('{"not": "a list"}', RetryableDeliveryError),
-    ],
-)
-def test_failures_in_a_batch_are_understood(
-    partner: FakeMailchimp, monkeypatch: pytest.MonkeyPatch, results: str, raised: type[Exception] | None
-) -> None:
-    monkeypatch.setattr(partner, "_results", lambda heard: Answer(200, packed(json.loads(results))))
-    changes = [removed(email, Mpid(n)) for n, email in enumerate(many(11))]
-
-    if raised is None:
-        forward(partner, *changes)
-    else:
-        with pytest.raises(raised):
-            forward(partner, *changes)
 
 
 def test_attributes_fill_the_merge_tags_that_the_list_has(partner: FakeMailchimp, audience: Audience) -> None:
@@ -393,18 +229,6 @@ def test_an_audience_needs_a_list_that_exists(partner: FakeMailchimp) -> None:
     assert (subscribed, error.value.fault_kind) == ({"tag": "Fans"}, "configuration")
 
 
-def test_a_renamed_audience_keeps_its_tag(partner: FakeMailchimp, audience: Audience) -> None:
-    renamed = Subscription(FANS.account_id, FANS.audience_id, "Friends", {"list_id": LIST}, "2.1")
-    told = connector(partner, delete_on_subscription_end=False)
-    told.forward(FANS, [added("ann@example.com")], NOW)
-
-    echoed = told.update(renamed, FANS.settings, NOW)
-    in_force = Subscription(FANS.account_id, FANS.audience_id, "Friends", {"list_id": LIST, **echoed}, "2.1")
-    told.forward(in_force, [removed("ann@example.com")], NOW)
-
-    assert audience.contact("ann@example.com").tags == set()
-
-
 def test_the_list_of_a_connection_cannot_change(partner: FakeMailchimp) -> None:
     moved = Subscription(FANS.account_id, FANS.audience_id, "Fans", {"list_id": "another1"}, "2.1")
 
@@ -412,12 +236,6 @@ def test_the_list_of_a_connection_cannot_change(partner: FakeMailchimp) -> None:
         connector(partner).update(moved, FANS.settings, NOW)
 
     assert (error.value.fault_kind, partner.calls) == ("configuration", [])
-
-
-def test_the_end_of_a_connection_asks_for_nothing_but_an_answer(partner: FakeMailchimp) -> None:
-    connector(partner).unsubscribe(FANS, NOW)
-
-    assert partner.calls == ["GET /3.0/ping"]
 
 
 def test_all_said_twice_changes_nothing(partner: FakeMailchimp, audience: Audience) -> None:
