@@ -124,7 +124,7 @@ class Account1:
         self.profiles = DynamoProfileStore(physical["ProfilesTable"], physical["ChunksTable"], REGION)
         self.memberships = DynamoMembershipStore(physical["MembershipsTable"], physical["CountsTable"], REGION)
         self.jobs = DynamoJobStore(physical["JobsTable"], REGION)
-        self.workflows = StepFunctionsWorkflows(physical["BackfillAudience"], "", REGION)
+        self.workflows = StepFunctionsWorkflows({"backfill": physical["BackfillAudience"]}, REGION)
         self.machine, self.states = physical["BackfillAudience"], stack.client("stepfunctions")
 
     def seed(self, count: int, now: int) -> None:
@@ -142,7 +142,7 @@ class Account1:
         """Seconds from the start of the execution to its end."""
         wanted = audiences(count)
         self.audiences.advance(
-            ACCOUNT, lambda version: [each.model_copy(update={"program_version": version}) for each in wanted]
+            ACCOUNT, lambda version: ([each.model_copy(update={"program_version": version}) for each in wanted], ())
         )
         started = time.monotonic()
         run = self.workflows.start_backfill(ACCOUNT, 1)

@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 
 from audience_core.domain.audience import Audience
+from audience_core.domain.control_stores import Change
 from audience_core.domain.event import Event
 from audience_core.domain.ids import AudienceId
 from audience_core.domain.profile import bucket_of
@@ -146,8 +147,8 @@ def activate(shop: Shop, count: int) -> None:
         store.advance(shop.account_id, partial(_as_of, some))
 
 
-def _as_of(audiences: Sequence[Audience], version: int) -> list[Audience]:
-    return [each.model_copy(update={"program_version": version}) for each in audiences]
+def _as_of(audiences: Sequence[Audience], version: int) -> Change:
+    return [each.model_copy(update={"program_version": version}) for each in audiences], ()
 
 
 def _of_shop(shop: Shop, audience: Audience) -> Audience:

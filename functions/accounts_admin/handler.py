@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from audience_core import wiring
-from audience_core.domain.account import ClientCredentials, LoginStrategy, ResourceName, Role
+from audience_core.domain.account import ClientCredentials, EmailAddress, LoginStrategy, ResourceName, Role
 from audience_core.domain.ids import AccountId
 from audience_core.management import accounts
 from audience_core.persistence.identity_provider import CognitoIdentityProvider
@@ -28,6 +28,7 @@ class Limits(BaseModel):
     profile_retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
     history_retention_days: Annotated[int, Field(ge=1, le=3650)] = 90
     strategy: LoginStrategy = LoginStrategy()
+    contact_email: EmailAddress | None = None
 
 
 class CreateAccount(BaseModel):

@@ -15,11 +15,13 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
-from audience_core.api import edge
+from audience_core.api import cursor, edge
 from audience_core.api.etag import etag, optional_version, required_version
 from audience_core.api.idempotency import once
+from audience_core.api.job_views import JobView, job_view
 from audience_core.api.principal import principal_of
 from audience_core.api.problem import CONTENT_TYPE
+from audience_core.api.reconciliation_view import ReconciliationView, reconciliation_view
 from audience_core.api.views import (
     AuthorizationView,
     ConnectionView,
@@ -36,10 +38,16 @@ from audience_core.api.views import (
     output_view,
 )
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
-from audience_core.management import connections, log_ins, outputs
+from audience_core.domain.output import Connection
+from audience_core.management import bulk_connect, connections, jobs, log_ins, outputs
+from audience_core.management.bulk_connect import BulkConnection
 from audience_core.management.connections import ConnectionEdit, NewConnection
 from audience_core.management.outputs import NewOutput, OutputEdit
-from audience_core.outputs.registry import CONNECTORS
+from audience_core.outputs.registry import CONNECTORS, kind_named
+from audience_core.pipeline.convergence import compare
+
+# A page of a comparison is answered well within the 30 s of an HTTP request.
+COMPARE_MS = 15_000
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -71,7 +79,7 @@ def create_output(body: NewOutput, idempotency_key: IdempotencyKey = None) -> Re
         edge.create_of(app.current_event.raw_event, account_id),
         now,
         OutputSecretView,
-        lambda: output_secret_view(*outputs.create(stores.outputs, stores.secrets, account_id, body, now)),
+        lambda: output_secret_view(*outputs.create(stores.outputs, stores.secrets, account_id, body, now), ()),
         frozenset({"generated"}),
     )
     return _created(view, f"/v1/outputs/{view.id}")
@@ -79,22 +87,26 @@ def create_output(body: NewOutput, idempotency_key: IdempotencyKey = None) -> Re
 
 @app.get("/v1/outputs", summary="List the outputs, by creation", tags=["outputs"])
 def list_outputs() -> Listing[OutputView]:
-    return Listing(items=tuple(map(output_view, wiring.stores().outputs.list(_account_id()))))
+    store, account_id = wiring.stores().outputs, _account_id()
+    found, connected = store.list(account_id), store.list_connections(account_id)
+    return Listing(items=tuple(output_view(each, connected) for each in found))
 
 
 @app.get("/v1/outputs/<output_id>", summary="Get an output", tags=["outputs"])
 def get_output(output_id: str) -> Response[OutputView]:
-    return _ok(output_view(wiring.stores().outputs.get(_account_id(), OutputId(output_id))))
+    store, account_id = wiring.stores().outputs, _account_id()
+    return _ok(output_view(store.get(account_id, OutputId(output_id)), store.list_connections(account_id)))
 
 
 @app.patch("/v1/outputs/<output_id>", summary="Change an output", tags=["outputs"])
 def edit_output(output_id: str, body: OutputEdit, if_match: IfMatch = None) -> Response[OutputSecretView]:
     """Changed settings reach all connections of the output."""
     stores, version = wiring.stores(), required_version(if_match)
-    output = (_account_id(), OutputId(output_id))
-    return _ok(
-        output_secret_view(*outputs.edit(stores.outputs, stores.secrets, stores.workflows, *output, version, body))
+    account_id = _account_id()
+    edited, made_up = outputs.edit(
+        stores.outputs, stores.secrets, stores.workflows, account_id, OutputId(output_id), version, body
     )
+    return _ok(output_secret_view(edited, made_up, stores.outputs.list_connections(account_id)))
 
 
 @app.delete("/v1/outputs/<output_id>", status_code=204, summary="Delete an unconnected output", tags=["outputs"])
@@ -123,6 +135,28 @@ def authorize_output(output_id: str) -> AuthorizationView:
 
 
 @app.post(
+    "/v1/outputs/<output_id>/connect-audiences",
+    status_code=202,
+    summary="Connect many audiences to an output",
+    tags=["outputs"],
+)
+def connect_audiences(
+    output_id: str, body: BulkConnection, idempotency_key: IdempotencyKey = None
+) -> Response[JobView]:
+    """A job that gives each audience a result of its own; what is made is never taken back."""
+    stores, account_id, now = wiring.stores(), _account_id(), edge.now()
+    of = stores.jobs, stores.outputs, stores.workflows
+    view = once(
+        stores.audiences,
+        edge.create_of(app.current_event.raw_event, account_id),
+        now,
+        JobView,
+        lambda: job_view(jobs.queued(bulk_connect.start(*of, account_id, OutputId(output_id), body, now))),
+    )
+    return Response(HTTPStatus.ACCEPTED, "application/json", view, {"Location": f"/v1/jobs/{view.id}"})
+
+
+@app.post(
     "/v1/audiences/<audience_id>/connections", status_code=201, summary="Connect an audience", tags=["connections"]
 )
 def create_connection(
@@ -136,7 +170,7 @@ def create_connection(
         edge.create_of(app.current_event.raw_event, account_id),
         now,
         ConnectionView,
-        lambda: connection_view(
+        lambda: _connection_view(
             connections.create(stores.outputs, stores.audiences, stores.workflows, *audience, body, now)
         ),
     )
@@ -148,13 +182,13 @@ def list_connections(audience_id: int) -> Listing[ConnectionView]:
     stores, account_id = wiring.stores(), _account_id()
     audience = stores.audiences.get(account_id, AudienceId(audience_id))
     found = stores.outputs.list_connections(account_id, audience.audience_id)
-    return Listing(items=tuple(map(connection_view, found)))
+    return Listing(items=tuple(map(_connection_view, found)))
 
 
 @app.get("/v1/connections/<connection_id>", summary="Get a connection", tags=["connections"])
 def get_connection(connection_id: str) -> Response[ConnectionView]:
     store = wiring.stores().outputs
-    return _ok(connection_view(store.get_connection(_account_id(), ConnectionId(connection_id))))
+    return _ok(_connection_view(store.get_connection(_account_id(), ConnectionId(connection_id))))
 
 
 @app.patch("/v1/connections/<connection_id>", summary="Change a connection", tags=["connections"])
@@ -162,7 +196,7 @@ def edit_connection(connection_id: str, body: ConnectionEdit, if_match: IfMatch 
     stores, version = wiring.stores(), required_version(if_match)
     connection = (_account_id(), ConnectionId(connection_id))
     return _ok(
-        connection_view(connections.edit(stores.outputs, stores.workflows, *connection, version, body, edge.now()))
+        _connection_view(connections.edit(stores.outputs, stores.workflows, *connection, version, body, edge.now()))
     )
 
 
@@ -171,7 +205,7 @@ def delete_connection(connection_id: str, if_match: IfMatch = None) -> Response[
     """It is gone once the partner was told to forget its members. Delete it again to give a faulted partner up."""
     stores, version = wiring.stores(), optional_version(if_match)
     connection = (_account_id(), ConnectionId(connection_id))
-    view = connection_view(connections.delete(stores.outputs, stores.workflows, *connection, version))
+    view = _connection_view(connections.delete(stores.outputs, stores.workflows, *connection, version))
     return Response(HTTPStatus.ACCEPTED, "application/json", view, {"ETag": etag(view.version)})
 
 
@@ -181,8 +215,30 @@ def resume_connection(connection_id: str) -> Response[ConnectionView]:
     stores, now_ms = wiring.stores(), edge.milliseconds(edge.now())
     connection = (_account_id(), ConnectionId(connection_id))
     return _ok(
-        connection_view(connections.resume(stores.outputs, stores.wake_ups, stores.workflows, *connection, now_ms))
+        _connection_view(connections.resume(stores.outputs, stores.wake_ups, stores.workflows, *connection, now_ms))
     )
+
+
+@app.get(
+    "/v1/connections/<connection_id>/reconciliation",
+    summary="Compare a partner with its audience",
+    tags=["connections"],
+)
+def reconcile_connection(
+    connection_id: str,
+    limit: Annotated[int, Query(ge=0, le=1000, description="Undelivered members to a page; 0 to count alone")] = 100,
+    after: Annotated[str | None, Query(alias="next", description="From the page before")] = None,
+) -> ReconciliationView:
+    """What the partner should have and what it acknowledged, by digest; every member not delivered, with the reason.
+
+    A page ends at `limit` members or after some seconds; the figures are those of all pages up to it.
+    """
+    stores, account_id, now_ms = wiring.stores(), _account_id(), edge.milliseconds(edge.now())
+    listing = f"reconciliation {account_id} {connection_id}"
+    position = cursor.decode(listing, after)
+    connection = stores.outputs.get_connection(account_id, ConnectionId(connection_id))
+    found = compare(stores, account_id, connection.connection_id, position, limit, _now_ms, now_ms + COMPARE_MS)
+    return reconciliation_view(connection, found, cursor.encode(listing, found.next))
 
 
 def explain(error: Exception) -> Response[str]:
@@ -204,6 +260,15 @@ def _public_url() -> str:
     where = app.current_event.request_context
     stage = "" if where.stage == "$default" else f"/{where.stage}"
     return wiring.settings()["PUBLIC_URL"] or f"https://{where.domain_name}{stage}"
+
+
+def _connection_view(connection: Connection) -> ConnectionView:
+    output = wiring.stores().outputs.get(connection.account_id, connection.output_id)
+    return connection_view(connection, kind_named(output.connector))
+
+
+def _now_ms() -> int:
+    return edge.milliseconds(edge.now())
 
 
 def _account_id() -> AccountId:

@@ -12,7 +12,7 @@ from audience_core.domain.audience import (
     ProgramMark,
     Staged,
 )
-from audience_core.domain.control_stores import Answer, AudienceStore
+from audience_core.domain.control_stores import Answer, AudienceStore, Change
 from audience_core.domain.definition import Definition, UserAttributeCriterion
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.value_tests import StringInTest
@@ -152,6 +152,35 @@ def test_publishing_advances_the_program_of_the_account(store: AudienceStore) ->
     assert store.get(ACCOUNT, AUDIENCE) == first
 
 
+def test_a_change_is_made_again_when_somebody_published_in_between(store: AudienceStore) -> None:
+    made: list[int] = []
+
+    def change(version: int) -> Change:
+        if not made:
+            store.publish(an_audience(audience_id=AudienceId(2), status=AudienceStatus.ACTIVE))
+        made.append(version)
+        return [an_audience(program_version=version)], ()
+
+    (saved,) = store.advance(ACCOUNT, change)
+
+    assert (made, saved.program_version, store.program_version(ACCOUNT)) == ([1, 2], 2, 2)
+
+
+def test_what_forbids_a_deletion_is_looked_for_again(store: AudienceStore) -> None:
+    audience = store.publish(an_audience(status=AudienceStatus.ACTIVE))
+    looked: list[int] = []
+
+    def check() -> None:
+        if looked:
+            raise ConflictError("somebody reads it by now")
+        looked.append(store.publish(an_audience(audience_id=AudienceId(2))).program_version)
+
+    with pytest.raises(ConflictError, match="reads it"):
+        store.delete(audience, check)
+
+    assert store.get(ACCOUNT, AUDIENCE) == audience
+
+
 def test_a_stale_publication_changes_nothing(store: AudienceStore) -> None:
     stored = store.publish(an_audience())
 
@@ -243,7 +272,7 @@ def test_what_was_staged_takes_over_without_asking_for_a_backfill(store: Audienc
     first = store.publish(an_audience(status=AudienceStatus.ACTIVE))
     assert store.program(ACCOUNT) == ProgramMark(version=1, published=1)
     staged = first.model_copy(update={"staged": Staged(number=2, member_set=AudienceId(9), program_version=2)})
-    (saved,) = store.advance(ACCOUNT, lambda version: [staged], [a_version(1), a_version(2)])
+    (saved,) = store.advance(ACCOUNT, lambda version: ([staged], [a_version(1), a_version(2)]))
     mark = store.program(ACCOUNT)
 
     former = FormerSet(member_set=AUDIENCE, live_from=0, live_until=3)
@@ -271,7 +300,7 @@ def test_several_audiences_advance_together_or_not_at_all(store: AudienceStore) 
     store.save(other)
 
     with pytest.raises(StaleVersionError):
-        store.advance(ACCOUNT, lambda version: [one, other], [a_version(2)])
+        store.advance(ACCOUNT, lambda version: ([one, other], [a_version(2)]))
 
     assert store.get(ACCOUNT, AUDIENCE) == one
     assert store.list_versions(ACCOUNT, AUDIENCE) == ()
@@ -280,7 +309,7 @@ def test_several_audiences_advance_together_or_not_at_all(store: AudienceStore) 
 
 def test_versions_are_listed_by_number_and_go_with_their_audience(store: AudienceStore) -> None:
     audience = store.publish(an_audience(status=AudienceStatus.ACTIVE))
-    (audience,) = store.advance(ACCOUNT, lambda version: [audience], [a_version(10), a_version(2)])
+    (audience,) = store.advance(ACCOUNT, lambda version: ([audience], [a_version(10), a_version(2)]))
 
     assert store.get_version(ACCOUNT, AUDIENCE, 10) == a_version(10)
     assert [each.number for each in store.list_versions(ACCOUNT, AUDIENCE)] == [2, 10]

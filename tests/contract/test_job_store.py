@@ -50,7 +50,15 @@ def a_part(**given: object) -> Part:
 
 
 def test_a_saved_job_is_found_in_its_account_alone(store: JobStore) -> None:
-    given = a_job(after=2, connection_id=CONNECTION, run="run-1", started_at=NOW, ended_at=NOW, error="no luck")
+    given = a_job(
+        after=2,
+        connection_id=CONNECTION,
+        request={"output_id": "o-1", "ids": [1]},
+        run="run-1",
+        started_at=NOW,
+        ended_at=NOW,
+        error="no luck",
+    )
 
     saved = store.save(given)
 
@@ -147,3 +155,12 @@ def test_what_is_backfilled_never_goes_back(store: JobStore) -> None:
         store.set_backfilled(ACCOUNT, version)
 
     assert (store.backfilled(ACCOUNT), store.backfilled(OTHER_ACCOUNT)) == (5, 0)
+
+
+def test_a_part_keeps_its_result(store: JobStore) -> None:
+    claimed = store.claim(a_part())
+    result = {"audience_id": 1, "code": "connected", "problems": []}
+
+    store.save_part(claimed.model_copy(update={"result": result}))
+
+    assert [part.result for part in store.parts(ACCOUNT, "backfill-3")] == [result]

@@ -54,16 +54,15 @@ def test_a_secret_that_exists_is_replaced_and_no_other(store: SecretStore) -> No
 
 
 def test_an_installation_that_is_not_registered_at_a_partner_says_so(store: SecretStore) -> None:
-    with pytest.raises(NotFoundError, match="not registered at mailchimp"):
-        store.registration("mailchimp")
+    with pytest.raises(NotFoundError, match="not registered at telex"):
+        store.registration("telex")
 
 
 def test_a_registration_is_found_under_the_name_that_the_template_gives_it(aws: str) -> None:
     content = '{"client_id": "app-1", "client_secret": "s3cret", "url": "https://login.example"}'
-    boto3.client("secretsmanager", region_name=aws).create_secret(
-        Name="audience-manager/log-in/mailchimp", SecretString=content
-    )
+    client, name = boto3.client("secretsmanager", region_name=aws), "audience-manager/log-in/fax"
+    client.create_secret(Name=name, SecretString=content)
 
-    found = SecretsManagerStore(aws).registration("mailchimp")
+    found = SecretsManagerStore(aws).registration("fax")
 
     assert found == {"client_id": "app-1", "client_secret": "s3cret", "url": "https://login.example"}

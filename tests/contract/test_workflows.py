@@ -27,7 +27,8 @@ def workflows(request: pytest.FixtureRequest) -> Workflows:
     if request.param == "memory":
         return MemoryWorkflows()
     region: str = request.getfixturevalue("aws")
-    return StepFunctionsWorkflows(a_state_machine(region), a_state_machine(region), region)
+    names = ("backfill", "fill_connection", "connect_audiences")
+    return StepFunctionsWorkflows({name: a_state_machine(region) for name in names}, region)
 
 
 def test_starting_twice_starts_one(workflows: Workflows) -> None:
@@ -43,9 +44,12 @@ def test_every_purpose_has_a_run_of_its_own(workflows: Workflows) -> None:
         workflows.start_connection_fill(ACCOUNT, ConnectionId("c-2"), 1),
         workflows.start_backfill(ACCOUNT, 3, token=2),
         workflows.start_connection_fill(ACCOUNT, ConnectionId("c-1"), 1, token=2),
+        workflows.start_connecting(ACCOUNT, "connect-1"),
+        workflows.start_connecting(ACCOUNT, "connect-2"),
+        workflows.start_connecting(ACCOUNT, "connect-1", token=2),
     }
 
-    assert len(names) == 7
+    assert len(names) == 10
 
 
 def test_a_backfill_is_under_way_once_it_was_started(workflows: Workflows) -> None:
@@ -57,7 +61,7 @@ def test_a_backfill_is_under_way_once_it_was_started(workflows: Workflows) -> No
 
 def test_a_run_that_died_is_started_again(aws: str) -> None:
     machine = a_state_machine(aws)
-    workflows = StepFunctionsWorkflows(machine, machine, aws)
+    workflows = StepFunctionsWorkflows({"backfill": machine}, aws)
     first = workflows.start_backfill(ACCOUNT, 3)
     execution = f"{machine.replace(':stateMachine:', ':execution:')}:{first}"
     boto3.client("stepfunctions", region_name=aws).stop_execution(executionArn=execution)

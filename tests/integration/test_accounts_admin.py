@@ -34,12 +34,13 @@ def invoke(**event: Any) -> dict[str, Any]:
 
 
 def test_an_account_comes_with_an_admin_client(store: DynamoAccountStore) -> None:
-    limits = {"look_back_days": 90, "active_audience_cap": 12}
+    limits = {"look_back_days": 90, "active_audience_cap": 12, "contact_email": "owner@example.com"}
 
     answer = invoke(action="create_account", name="Acme", account_id=7, limits=limits)
 
     account = store.get(AccountId(7))
     assert (account.name, account.look_back_days, account.active_audience_cap) == ("Acme", 90, 12)
+    assert account.contact_email == "owner@example.com"
     assert (answer["account_id"], answer["token_url"], answer["scope"]) == (7, TOKEN_URL, "audiences/api")
     assert store.client(answer["client_id"]).role is Role.ADMIN
     assert answer["client_secret"]

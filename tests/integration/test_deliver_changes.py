@@ -22,6 +22,7 @@ from audience_core.domain.profile import Profile
 from audience_core.errors import NotFoundError, NotOursError, TerminalDeliveryError
 from audience_core.outputs.http import HttpSend
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.outputs import DynamoOutputStore
@@ -56,7 +57,7 @@ class Stack:
     """The parts of AWS that delivery uses, with one connection to a partner, announced already."""
 
     def __init__(self, region: str, url: str) -> None:
-        for table in ("outputs", "audiences", "ledger", "profiles", "chunks", "jobs"):
+        for table in ("outputs", "audiences", "identities", "ledger", "profiles", "chunks", "jobs"):
             recreate_table(region, table)
         self.sqs = boto3.client("sqs", region_name=region)
         self.queue_url = self.sqs.create_queue(
@@ -66,6 +67,7 @@ class Stack:
             outputs=DynamoOutputStore("outputs", region),
             audiences=DynamoAudienceStore("audiences", region),
             secrets=SecretsManagerStore(region),
+            identities=DynamoIdentityStore("identities", region),
             ledger=DynamoLedgerStore("ledger", region),
             profiles=DynamoProfileStore("profiles", "chunks", region),
             wake_ups=SqsWakeUpQueue(self.queue_url, region),

@@ -74,7 +74,9 @@ def run_backfill(stack: SimpleNamespace, version: int, token: int = 1) -> None:
     programs = Programs(stack.accounts, stack.audiences)
     pipeline = Pipeline(programs, MemoryIdentityStore(), stack.profiles, MemoryEventQueue(), MemoryArchive())
     files = MemoryRunFiles()
-    stores = Backfill(pipeline, stack.audiences, MemoryMembershipStore(), stack.jobs, files)
+    stores = Backfill(
+        pipeline, stack.audiences, MemoryMembershipStore(), stack.jobs, files, stack.outputs, stack.workflows
+    )
     now = datetime.now(UTC)
     plan = backfill.plan(stores, ACCOUNT, version, token, f"run-{token}", now)
     for step in (JobStep.EVALUATE, JobStep.PUBLISH):
@@ -181,6 +183,8 @@ def test_a_cancelled_job_says_so_and_is_restarted(jobs: Caller, stack: SimpleNam
         MemoryMembershipStore(),
         stack.jobs,
         MemoryRunFiles(),
+        stack.outputs,
+        stack.workflows,
     )
     backfill.plan(plan_only, ACCOUNT, 1, 1, "run-1", datetime.now(UTC))
 

@@ -26,11 +26,11 @@ CALLBACK = "https://api.execute-api.us-east-1.amazonaws.com/v1/oauth/callback"
 
 
 @pytest.fixture(scope="module")
-def aws_stack(aws: str) -> SimpleNamespace:
-    boto3.client("secretsmanager", region_name=aws).create_secret(
-        Name="audience-manager/log-in/mailchimp", SecretString=json.dumps(REGISTRATION)
-    )
-    return control_stack()
+def aws_stack(aws: str) -> Iterator[SimpleNamespace]:
+    client, name = boto3.client("secretsmanager", region_name=aws), "audience-manager/log-in/mailchimp"
+    client.create_secret(Name=name, SecretString=json.dumps(REGISTRATION))
+    yield control_stack()
+    client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
 
 @pytest.fixture

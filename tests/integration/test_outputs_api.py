@@ -1,5 +1,6 @@
 """The directory, outputs and connections, through their handler."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,13 +9,19 @@ import pytest
 from audience_core import wiring
 from audience_core.domain.account import Role
 from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.ids import Mpid
+from audience_core.domain.membership import Membership
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, Fault, FaultKind, SubscriptionState
 from audience_core.errors import NotFoundError
 from audience_core.outputs.http import HttpRequest, HttpResponse
+from audience_core.outputs.registry import CONNECTORS
+from functions.connect_audiences import handler as connect_audiences
+from functions.jobs_api import handler as jobs_handler
 from functions.outputs_api import handler
-from tests.support.control import ACCOUNT, NOW, OTHER_ACCOUNT, an_audience
+from tests.support.control import ACCOUNT, AUDIENCE, NOW, OTHER_ACCOUNT, an_audience
 from tests.support.control_stack import control_stack, emptied, runs
+from tests.support.delivery import T, email
 from tests.support.http_api import Caller, a_context, a_sample
 
 ANY = {"If-Match": "*"}
@@ -84,6 +91,37 @@ def test_an_output_is_created_changed_listed_and_deleted(call: Caller) -> None:
     assert [each["id"] for each in listed.body["items"]] == [created.body["id"]]
     assert call("DELETE", path).status == 204
     assert call("GET", path).status == 404
+
+
+def test_the_list_of_outputs_shows_which_of_their_connections_are_faulted(call: Caller, stack: SimpleNamespace) -> None:
+    path = connected(call)
+    call("POST", "/v1/outputs", new())
+    stored = stack.outputs.list_connections(ACCOUNT)[0]
+    stack.outputs.save_connection(stored.model_copy(update={"fault": FAULT}))
+
+    listed = call("GET", "/v1/outputs").body["items"]
+
+    assert [each["faults"] for each in listed] == [[path.rsplit("/", 1)[1]], []]
+    assert call("GET", f"/v1/outputs/{listed[0]['id']}").body == listed[0]
+
+
+def test_an_output_names_whom_to_tell_of_faults(call: Caller) -> None:
+    created = call("POST", "/v1/outputs", {**new(), "contact_email": "ops@example.com"})
+    path = created.headers["Location"]
+
+    renamed = call("PATCH", path, {"name": "Lake"}, ANY)
+    changed = call("PATCH", path, {"contact_email": "data@example.com"}, ANY)
+    removed = call("PATCH", path, {"contact_email": ""}, ANY)
+
+    found = [answer.body["contact_email"] for answer in (created, renamed, changed, removed, call("GET", path))]
+    assert found == ["ops@example.com", "ops@example.com", "data@example.com", None, None]
+
+
+@pytest.mark.parametrize("address", ["nobody", "a@b", "a b@example.com", "a@example.com\nBcc: b@example.com"])
+def test_an_address_that_is_none_is_refused(call: Caller, address: str) -> None:
+    refused = call("POST", "/v1/outputs", {**new(), "contact_email": address})
+
+    assert (refused.status, refused.pointers) == (422, ["/contact_email"])
 
 
 def test_secrets_are_kept_apart_and_never_shown(call: Caller, stack: SimpleNamespace) -> None:
@@ -178,6 +216,58 @@ def test_an_audience_is_connected_paused_and_disconnected(call: Caller, stack: S
     assert sorted(runs(stack)) == [f"fill-{ACCOUNT}-{created.body['id']}-{version}" for version in (1, 2, 3)]
 
 
+def test_attributes_are_chosen_before_the_partner_is_told_anything(call: Caller, stack: SimpleNamespace) -> None:
+    output_id = call("POST", "/v1/outputs", new()).body["id"]
+    inactive = {"output_id": output_id, "status": "inactive"}
+    created = call("POST", "/v1/audiences/1/connections", inactive)
+    path = created.headers["Location"]
+    lists = {"account": ["tier", "city", "tier"], "workspace": ["visits"]}
+
+    changed = call("PATCH", path, {"attributes": lists, "status": "active"}, ANY)
+
+    assert created.body["attributes"] == {"account": [], "workspace": []}
+    assert "attributes" in created.body["notice"]
+    assert changed.body["attributes"] == {"account": ["city", "tier"], "workspace": ["visits"]}
+    assert call("GET", path).body == changed.body
+    assert f"fill-{ACCOUNT}-{created.body['id']}-2" in runs(stack)
+    stored = stack.outputs.list_connections(ACCOUNT)[0]
+    stack.outputs.save_connection(stored.model_copy(update={"subscription": SubscriptionState.ACTIVE}))
+    assert call("GET", path).body["notice"] is None
+    assert call("PATCH", path, {"attributes": {}}, ANY).body["attributes"] == {"account": [], "workspace": []}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "pointer"),
+    [
+        ({"account": [str(n) for n in range(30)], "workspace": [str(n) for n in range(100, 120)]}, "/attributes"),
+        ({"account": [""]}, "/attributes/account/0"),
+        ({"device": ["model"]}, "/attributes/device"),
+    ],
+    ids=["too many", "no name", "no such list"],
+)
+def test_lists_of_attributes_that_cannot_be_used_are_named(call: Caller, attributes: Any, pointer: str) -> None:
+    output_id = call("POST", "/v1/outputs", new()).body["id"]
+
+    refused = call("POST", "/v1/audiences/1/connections", {"output_id": output_id, "attributes": attributes})
+
+    assert (refused.status, refused.pointers) == (422, [pointer])
+
+
+def test_a_connector_without_attributes_takes_none(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = replace(CONNECTORS["webhook"], kind="plain", accepts_attributes=False)
+    monkeypatch.setitem(CONNECTORS, "plain", plain)
+    output_id = call("POST", "/v1/outputs", {**new(), "connector": "plain"}).body["id"]
+    body = {"output_id": output_id, "attributes": {"account": ["tier"]}}
+
+    refused = call("POST", "/v1/audiences/1/connections", body)
+    created = call("POST", "/v1/audiences/1/connections", {"output_id": output_id})
+    edited = call("PATCH", created.headers["Location"], {"attributes": body["attributes"]}, ANY)
+
+    assert (refused.status, refused.pointers) == (422, ["/attributes"])
+    assert created.body["notice"] is None
+    assert (edited.status, edited.pointers) == (422, ["/attributes"])
+
+
 def test_a_connection_being_deleted_is_not_changed_and_not_replaced(call: Caller) -> None:
     path = connected(call)
     output_id = call("DELETE", path).body["output_id"]
@@ -238,6 +328,43 @@ def test_resuming_what_the_partner_never_heard_of_tells_it_again(call: Caller, s
     assert f"fill-{ACCOUNT}-{resumed.body['id']}-{resumed.body['version']}" in runs(stack)
 
 
+def test_a_partner_is_compared_with_its_audience(call: Caller, stack: SimpleNamespace) -> None:
+    path = connected(call)
+    connection_id = path.rsplit("/", 1)[1]
+    stack.memberships.rows[ACCOUNT, AUDIENCE] = [Membership(AUDIENCE, Mpid(n), 1) for n in (8, 16, 24)]
+    for mpid in (Mpid(8), Mpid(16), Mpid(24)):
+        stack.ledger.desire(ACCOUNT, connection_id, mpid, email(f"user-{mpid}"), 1, T)
+    first, second, third = stack.ledger.dirty(ACCOUNT, connection_id, 0, 10)
+    stack.ledger.acknowledge([first])
+    stack.ledger.reject(second, "unsubscribed", None)
+
+    page = call("GET", f"{path}/reconciliation", limit=1).body
+    rest = call("GET", f"{path}/reconciliation", limit=1, next=page["next"]).body
+    last = call("GET", f"{path}/reconciliation", limit=1, next=rest["next"]).body
+    counted = call("GET", f"{path}/reconciliation", limit=0).body
+
+    assert (page["is_complete"], page["is_converged"], len(page["items"])) == (False, None, 1)
+    assert {each["mpid"]: each["reason"] for each in page["items"] + rest["items"] + last["items"]} == {
+        str(second.mpid): "rejected",
+        str(third.mpid): "waiting",
+    }
+    assert [each["detail"] for each in page["items"] + rest["items"]] == ["unsubscribed", None]
+    assert (last["is_complete"], last["is_converged"], last["next"]) == (True, False, None)
+    assert counted["items"] == []
+    assert counted["total"] == last["total"]
+    assert {name: counted["total"][name] for name in ("members", "delivered", "waiting", "rejected")} == {
+        "members": 3, "delivered": 1, "waiting": 1, "rejected": 1,
+    }  # fmt: skip
+    assert "example.com" not in str((page, rest, last))
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "W10", ""])
+def test_a_comparison_is_not_continued_from_nowhere(call: Caller, cursor: str) -> None:
+    refused = call("GET", f"{connected(call)}/reconciliation", next=cursor)
+
+    assert (refused.status, refused.pointers) == (422, ["/query/next"])
+
+
 def test_a_connected_output_is_not_deleted(call: Caller) -> None:
     path = connected(call)
     output_id = call("GET", path).body["output_id"]
@@ -265,6 +392,7 @@ def test_another_account_finds_nothing(call: Caller, stranger: Caller) -> None:
         stranger("PATCH", connection, {"status": "inactive"}, ANY),
         stranger("DELETE", connection),
         stranger("POST", f"{connection}/resume"),
+        stranger("GET", f"{connection}/reconciliation"),
         stranger("GET", "/v1/audiences/1/connections"),
         stranger("POST", "/v1/audiences/1/connections", {"output_id": output.rsplit("/", 1)[1]}),
     ]
@@ -292,6 +420,62 @@ def test_audience_makers_connect_to_outputs_that_users_create(stack: SimpleNames
     created = user("POST", "/v1/outputs", new())
     assert created.status == 201
     assert maker("POST", "/v1/audiences/1/connections", {"output_id": created.body["id"]}).status == 201
+
+
+def test_many_audiences_are_connected_by_a_job_with_a_result_for_each(call: Caller, stack: SimpleNamespace) -> None:
+    output = call("POST", "/v1/outputs", new()).body["id"]
+    body = {"audience_ids": [1, 2], "status": "inactive", "settings": {"list": "7"}}
+    once, key = f"/v1/outputs/{output}/connect-audiences", {"Idempotency-Key": "k-1"}
+
+    started, repeated = call("POST", once, body, key), call("POST", once, body, key)
+    assert (started.status, started.body["state"], started.body["results"]) == (202, "queued", [])
+    assert repeated.body["id"] == started.body["id"]
+    arguments = {"account_id": ACCOUNT, "job_id": started.body["id"], "run": "run-1"}
+    answer = connect_audiences.lambda_handler({"step": "connect", **arguments}, a_context())
+    job = Caller(jobs_handler.lambda_handler, ACCOUNT)("GET", started.headers["Location"])
+
+    assert answer == {"next": "done"}
+    assert (job.body["state"], job.body["kind"]) == ("succeeded", "connect_audiences")
+    assert [(each["audience_id"], each["code"]) for each in job.body["results"]] == [(1, "connected"), (2, "not_found")]
+    (connection,) = stack.outputs.list_connections(ACCOUNT)
+    assert (connection.connection_id, connection.settings) == (job.body["results"][0]["connection_id"], {"list": "7"})
+
+
+def test_a_failed_bulk_connection_says_why(call: Caller) -> None:
+    output = call("POST", "/v1/outputs", new()).body["id"]
+    started = call("POST", f"/v1/outputs/{output}/connect-audiences", {"audience_ids": [1]}).body["id"]
+
+    failure = {"step": "fail", "account_id": ACCOUNT, "job_id": started, "run": "run-1", "error": "TimeoutError"}
+    connect_audiences.lambda_handler(failure, a_context())
+
+    job = Caller(jobs_handler.lambda_handler, ACCOUNT)("GET", f"/v1/jobs/{started}")
+    assert (job.body["state"], job.body["error"]) == ("failed", "TimeoutError")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"audience_ids": []}, "/audience_ids"),
+        ({"audience_ids": [1, 1]}, "/audience_ids"),
+        ({"audience_ids": list(range(501))}, "/audience_ids"),
+        ({"audience_ids": [1], "status": "deleting"}, "/status"),
+        ({"audience_ids": [1], "colour": "red"}, "/colour"),
+    ],
+)
+def test_a_bulk_connection_that_cannot_be_read_names_its_field(
+    call: Caller, body: dict[str, Any], pointer: str
+) -> None:
+    output = call("POST", "/v1/outputs", new()).body["id"]
+
+    answer = call("POST", f"/v1/outputs/{output}/connect-audiences", body)
+
+    assert (answer.status, answer.pointers) == (422, [pointer])
+
+
+def test_the_output_of_a_stranger_is_connected_to_nothing(call: Caller, stranger: Caller) -> None:
+    output = call("POST", "/v1/outputs", new()).body["id"]
+
+    assert stranger("POST", f"/v1/outputs/{output}/connect-audiences", {"audience_ids": [1]}).status == 404
 
 
 @pytest.mark.parametrize(("sample", "status"), [("outputs_api_create", 201), ("outputs_api_connect", 422)])

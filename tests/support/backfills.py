@@ -12,7 +12,12 @@ from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.job import JobState, JobStep
 from audience_core.domain.messages import PipelineMessage, Reevaluation
 from audience_core.domain.profile import BUCKETS, Profile
-from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore, MemoryOutputStore
+from audience_core.persistence.memory.control import (
+    MemoryAccountStore,
+    MemoryAudienceStore,
+    MemoryOutputStore,
+    MemoryWorkflows,
+)
 from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.identities import MemoryIdentityStore
 from audience_core.persistence.memory.ingest import (
@@ -64,7 +69,7 @@ class Town:
             MemoryReevaluationQueue(),
             MemoryWakeUpQueue(),
         )
-        self.history = MemoryHistoryStore()
+        self.history, self.workflows = MemoryHistoryStore(), MemoryWorkflows()
         self.sets = MemberSets(self.audiences)
         self.published: list[tuple[AudienceId, Mpid, bool, str]] = []
         self.now = NOW
@@ -75,7 +80,8 @@ class Town:
 
     def backfill(self, profiles: Any = None) -> Backfill:
         pipeline = self.pipeline(profiles)
-        return Backfill(pipeline, self.audiences, self.memberships, self.jobs, self.files)
+        control = self.outputs, self.workflows
+        return Backfill(pipeline, self.audiences, self.memberships, self.jobs, self.files, *control)
 
     def take(self, messages: Sequence[PipelineMessage]) -> None:
         process(self.pipeline(), messages, self.now)

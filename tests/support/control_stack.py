@@ -17,9 +17,11 @@ from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.audiences import DynamoAudienceStore
 from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.jobs import DynamoJobStore
+from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.log_ins import DynamoLogInStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
+from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.secrets import SecretsManagerStore
 from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
@@ -65,9 +67,9 @@ class WakeUpLog:
 
 def control_stack() -> SimpleNamespace:
     """Stores by the names that `wiring.Stores` has; to be emptied before each test."""
-    names = ("accounts", "workspaces", "audiences", "outputs", "counts", "jobs")
+    names = ("accounts", "workspaces", "audiences", "outputs", "counts", "chunks", "jobs")
     tables = {name: create_table(name) for name in names}
-    history = create_history_table()
+    history, ledger, profiles = create_history_table(), create_ledger_table(), create_profiles_table()
     return SimpleNamespace(
         accounts=DynamoAccountStore(tables["accounts"], REGION),
         workspaces=DynamoWorkspaceStore(tables["workspaces"], REGION),
@@ -79,7 +81,9 @@ def control_stack() -> SimpleNamespace:
         log_ins=DynamoLogInStore(tables["outputs"], REGION),
         jobs=DynamoJobStore(tables["jobs"], REGION),
         history=DynamoHistoryStore(history, REGION),
-        tables=(*tables.values(), history),
+        ledger=DynamoLedgerStore(ledger, REGION),
+        profiles=DynamoProfileStore(profiles, tables["chunks"], REGION),
+        tables=(*tables.values(), history, ledger, profiles),
     )
 
 
@@ -90,8 +94,8 @@ def emptied(stack: SimpleNamespace) -> SimpleNamespace:
         with table.batch_writer() as batch:
             for item in table.scan()["Items"]:
                 batch.delete_item({"pk": item["pk"], "sk": item["sk"]})
-    backfill, fill = _state_machine("backfill"), _state_machine("fill")
-    stack.machines, stack.workflows = (backfill, fill), StepFunctionsWorkflows(backfill, fill, REGION)
+    machines = {name: _state_machine(name) for name in ("backfill", "fill_connection", "connect_audiences")}
+    stack.machines, stack.workflows = machines.values(), StepFunctionsWorkflows(machines, REGION)
     stack.memberships, stack.wake_ups = FixedMemberships(), WakeUpLog()
     for account_id in (ACCOUNT, OTHER_ACCOUNT):
         stack.accounts.create(an_account(account_id=account_id, active_audience_cap=3))
@@ -112,17 +116,27 @@ def create_table(name: str, region: str = REGION) -> str:
 
 def create_profiles_table() -> str:
     """A table of profiles with its index of those due; its name, which is new each time."""
-    unique = f"profiles-{uuid.uuid4()}"
-    types = {"pk": "S", "sk": "S", "due_shard": "S", "due_at": "N"}
-    table, due = (
+    return _create_indexed_table("profiles", "due", ("due_shard", "due_at"), "KEYS_ONLY")
+
+
+def create_ledger_table() -> str:
+    """A table of deliveries with its index of dirty rows; its name, which is new each time."""
+    return _create_indexed_table("ledger", "dirty", ("dirty_bucket", "dirty_since"), "ALL")
+
+
+def _create_indexed_table(name: str, index: str, keys: tuple[str, str], projection: str) -> str:
+    unique = f"{name}-{uuid.uuid4()}"
+    types = {"pk": "S", "sk": "S", keys[0]: "S", keys[1]: "N"}
+    table, of_index = (
         [{"AttributeName": first, "KeyType": "HASH"}, {"AttributeName": second, "KeyType": "RANGE"}]
-        for first, second in (("pk", "sk"), ("due_shard", "due_at"))
+        for first, second in (("pk", "sk"), keys)
     )
+    projected = {"IndexName": index, "KeySchema": of_index, "Projection": {"ProjectionType": projection}}
     boto3.client("dynamodb", region_name=REGION).create_table(
         TableName=unique,
         KeySchema=table,
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()],
-        GlobalSecondaryIndexes=[{"IndexName": "due", "KeySchema": due, "Projection": {"ProjectionType": "KEYS_ONLY"}}],
+        GlobalSecondaryIndexes=[projected],
         BillingMode="PAY_PER_REQUEST",
     )
     return unique

@@ -5,7 +5,7 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -20,8 +20,8 @@ type Fault = Callable[["FaultyHandler", dict[str, Any]], None]
 class FaultyPartner(PartnerServer):
     """`faults` are used up one per message; afterwards `default`, if any, then good behaviour."""
 
-    def __init__(self) -> None:
-        super().__init__(0, Book(), (SECRET,))
+    def __init__(self, book: Book | None = None, secrets: tuple[str, ...] = (SECRET,)) -> None:
+        super().__init__(0, book or Book(), secrets)
         self.faults: deque[Fault] = deque()
         self.default: Fault | None = None
         self.heard: list[dict[str, Any]] = []
@@ -91,9 +91,15 @@ def suspending(handler: FaultyHandler, message: dict[str, Any]) -> None:
     handler.answer(HTTPStatus.OK, {"suspend_subscription": True})
 
 
+def obeying_twice(handler: FaultyHandler, message: dict[str, Any]) -> None:
+    """The request came twice, as some proxies make it."""
+    handler.server.book.hear(message)
+    handler.obey(message)
+
+
 @contextmanager
-def a_partner() -> Iterator[FaultyPartner]:
-    with FaultyPartner() as partner:
+def serving[P: FaultyPartner](partner: P) -> Iterator[P]:
+    with partner:
         thread = threading.Thread(target=partner.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -101,3 +107,7 @@ def a_partner() -> Iterator[FaultyPartner]:
         finally:
             partner.shutdown()
             thread.join()
+
+
+def a_partner() -> AbstractContextManager[FaultyPartner]:
+    return serving(FaultyPartner())

@@ -43,6 +43,7 @@ from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.log_ins import DynamoLogInStore
 from audience_core.persistence.marks import DynamoMarkStore
 from audience_core.persistence.memberships import DynamoMembershipStore
+from audience_core.persistence.notices import EventBridgeBus, SesMail
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue, SqsWakeUpQueue
@@ -55,6 +56,7 @@ from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from audience_core.pipeline.backfill import Backfill
 from audience_core.pipeline.fan_out import FanOut
 from audience_core.pipeline.member_sets import MemberSets
+from audience_core.pipeline.notify_fault import Notices
 from audience_core.pipeline.process import Pipeline
 from audience_core.pipeline.programs import Programs
 
@@ -118,7 +120,12 @@ def stores() -> Stores:
         secrets=SecretsManagerStore(region),
         log_ins=DynamoLogInStore(of["OUTPUTS_TABLE"], region),
         workflows=StepFunctionsWorkflows(
-            of["BACKFILL_STATE_MACHINE_ARN"], of["FILL_CONNECTION_STATE_MACHINE_ARN"], region
+            {
+                "backfill": of["BACKFILL_STATE_MACHINE_ARN"],
+                "fill_connection": of["FILL_CONNECTION_STATE_MACHINE_ARN"],
+                "connect_audiences": of["CONNECT_AUDIENCES_STATE_MACHINE_ARN"],
+            },
+            region,
         ),
         requests=DynamoRequestStore(of["REQUESTS_TABLE"], region),
         rates=DynamoRateStore(of["REQUESTS_TABLE"], region),
@@ -158,7 +165,18 @@ def fan_out() -> FanOut:
 def backfill() -> Backfill:
     """What `pipeline.backfill` works with."""
     of = stores()
-    return Backfill(pipeline(), of.audiences, of.memberships, of.jobs, of.run_files)
+    return Backfill(pipeline(), of.audiences, of.memberships, of.jobs, of.run_files, of.outputs, of.workflows)
+
+
+@cache
+def notices() -> Notices:
+    """What `pipeline.notify_fault` works with."""
+    of, region = stores(), settings().region
+    sender = settings()["SENDER_EMAIL"]
+    mail = SesMail(sender, region) if sender else None
+    return Notices(
+        of.accounts, of.audiences, of.outputs, of.marks, EventBridgeBus(settings()["EVENT_BUS"], region), mail
+    )
 
 
 @cache

@@ -18,6 +18,7 @@ from tests.support.stand_in import Answer, running
 NOW = 1_795_430_000_000
 FANS = Subscription(AccountId(7), AudienceId(4411), "Fans", {}, "1.1")
 ANN, BOB = Mpid(8), Mpid(16)
+UNKNOWN = "Kahuna knows no such user"
 IN, OUT = {"mp_audience_4411": "true"}, {"mp_audience_4411": "false"}
 
 
@@ -92,14 +93,33 @@ def test_an_unknown_user_is_skipped_and_the_others_told_of(partner: FakeKahuna) 
 
     receipt = forward(partner, *(Forward(Mpid(n), None, user(who)) for n, who in enumerate(["nobody", "ann", "odd"])))
 
-    assert receipt.rejected == (Rejection(Mpid(0), "no such user"), Rejection(Mpid(2), "refused"))
+    assert receipt.rejected == (Rejection(Mpid(0), UNKNOWN), Rejection(Mpid(2), "Kahuna refuses this user"))
     assert ann == IN
 
 
 def test_a_member_refused_twice_is_one_rejection(partner: FakeKahuna) -> None:
+    partner.know("old", "")
+    partner.refusals["old"] = 422
+
     receipt = forward(partner, Forward(ANN, user("old"), user("new")))
 
-    assert receipt.rejected == (Rejection(ANN, "no such user"),)
+    assert receipt.rejected == (Rejection(ANN, UNKNOWN),)
+
+
+def test_a_member_of_whom_one_mark_was_set_is_rejected_in_part(partner: FakeKahuna) -> None:
+    partner.know("old", "")
+
+    receipt = forward(partner, Forward(ANN, user("old"), user("new")))
+
+    assert receipt.rejected == (Rejection(ANN, UNKNOWN, is_partial=True),)
+
+
+def test_whom_kahuna_does_not_know_has_no_mark_to_take_off(partner: FakeKahuna) -> None:
+    new = partner.know("new", "")
+
+    receipt = forward(partner, Forward(ANN, user("old"), user("new")), Forward(BOB, user("nobody"), None))
+
+    assert (receipt, new) == (Receipt(), IN)
 
 
 @pytest.mark.parametrize(

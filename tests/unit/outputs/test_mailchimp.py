@@ -18,6 +18,8 @@ from tests.support.mailchimp import LIST, Audience, FakeMailchimp
 from tests.support.mailchimp_calls import ANN, BOB, FANS, NOW, added, connector, forward, known, many, removed, target
 from tests.support.stand_in import Answer, running
 
+REFUSED = "Mailchimp refuses this contact (ERROR_GENERIC)"
+REFUSED_FOR_NAME = "Mailchimp refuses this contact because of the merge tag FNAME (ERROR_GENERIC)"
 PROBLEM = {"Content-Type": "application/problem+json"}
 
 
@@ -74,7 +76,7 @@ def test_nobody_who_opted_out_is_brought_back_from_the_archive(partner: FakeMail
     receipt = forward(partner, added("ann@example.com"))
 
     assert contact.status == "archived"
-    assert receipt.rejected == (Rejection(ANN, "ERROR_GENERIC"),)
+    assert receipt.rejected == (Rejection(ANN, REFUSED),)
 
 
 def test_a_success_that_hides_refusals_names_the_members(partner: FakeMailchimp, audience: Audience) -> None:
@@ -86,7 +88,7 @@ def test_a_success_that_hides_refusals_names_the_members(partner: FakeMailchimp,
 
     receipt = forward(partner, *changes)
 
-    assert set(receipt.rejected) == {Rejection(Mpid(1), "ERROR_GENERIC"), Rejection(Mpid(3), "ERROR_GENERIC (FNAME)")}
+    assert set(receipt.rejected) == {Rejection(Mpid(1), REFUSED), Rejection(Mpid(3), REFUSED_FOR_NAME)}
     assert audience.in_status("pending") == {"ann@example.com"}
 
 
@@ -94,7 +96,7 @@ def test_reasons_repeat_none_of_the_partners_words(partner: FakeMailchimp) -> No
     said = b'{"errors": [{"email_address": "ANN@example.com", "error_code": "ann@example.com", "field": "ann"}, 7, {}]}'
     partner.replies.append(Answer(200, said))
 
-    assert forward(partner, added("ann@example.com")).rejected == (Rejection(ANN, "refused"),)
+    assert forward(partner, added("ann@example.com")).rejected == (Rejection(ANN, "Mailchimp refuses this contact"),)
 
 
 def test_two_users_of_one_address_are_one_contact(partner: FakeMailchimp) -> None:
@@ -105,12 +107,18 @@ def test_two_users_of_one_address_are_one_contact(partner: FakeMailchimp) -> Non
     assert {each.mpid for each in refused.rejected} == {ANN, BOB}
 
 
+def test_a_member_of_whom_one_address_was_taken_is_rejected_in_part(partner: FakeMailchimp) -> None:
+    receipt = forward(partner, Forward(ANN, None, target("ann@example.com", "nobody")), added("nobody", BOB))
+
+    assert set(receipt.rejected) == {Rejection(ANN, REFUSED, is_partial=True), Rejection(BOB, REFUSED)}
+
+
 def test_a_whole_batch_is_one_request_with_a_long_answer(partner: FakeMailchimp, audience: Audience) -> None:
     emails = ["nobody", *many(499)]
 
     receipt = forward(partner, *(added(email, Mpid(n)) for n, email in enumerate(emails)))
 
-    assert receipt.rejected == (Rejection(Mpid(0), "ERROR_GENERIC"),)
+    assert receipt.rejected == (Rejection(Mpid(0), REFUSED),)
     assert len(audience.in_status("pending")) == 499
     assert partner.calls == [f"POST /3.0/lists/{LIST}"]
 

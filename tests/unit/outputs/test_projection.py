@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from audience_core.domain.event import Environment, Identity
-from audience_core.domain.ids import AccountId, AudienceId, Mpid
-from audience_core.domain.output import Target
-from audience_core.domain.profile import Profile
+from audience_core.domain.ids import AccountId, AudienceId, Mpid, WorkspaceId
+from audience_core.domain.output import SharedAttributes, Target
+from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen
 from audience_core.outputs.projection import project
 from tests.support.control import a_connection
 
@@ -47,3 +47,56 @@ def test_a_member_without_a_required_identity_is_nothing() -> None:
 
     assert project(a_profile(CUSTOMER), HIKERS, a_connection(), accepts) is None
     assert project(a_profile(CUSTOMER, EMAIL), HIKERS, a_connection(), accepts) == Target((CUSTOMER, EMAIL))
+
+
+SHOP, APP = WorkspaceId("w-shop"), WorkspaceId("w-app")
+
+
+def with_attributes(*written: tuple[WorkspaceId, str, object, int]) -> Profile:
+    """A member with an e-mail address, seen in both workspaces; a value None stands for a deletion."""
+    profile = a_profile(EMAIL)
+    profile.seen = {SHOP: Seen(1, 1), APP: Seen(1, 1)}
+    profile.registers = {
+        RegisterKey(workspace, RegisterKind.ATTRIBUTE, name): Register(value, at, is_deleted=value is None)  # type: ignore[arg-type]
+        for workspace, name, value, at in written
+    }
+    return profile
+
+
+def shared(profile: Profile, *, account: tuple[str, ...] = (), workspace: tuple[str, ...] = ()) -> dict[str, object]:
+    connection = a_connection(attributes=SharedAttributes(account=account, workspace=workspace))
+    target = project(profile, HIKERS, connection, Accepts(), (SHOP,))
+    assert target is not None
+    return dict(target.attributes)
+
+
+def test_no_attribute_is_shared_unless_chosen() -> None:
+    assert shared(with_attributes((SHOP, "tier", "gold", 1))) == {}
+
+
+def test_an_account_level_attribute_is_the_latest_value_anywhere() -> None:
+    profile = with_attributes((SHOP, "tier", "gold", 1), (APP, "tier", "silver", 2))
+
+    assert shared(profile, account=("tier",)) == {"tier": "silver"}
+
+
+def test_a_workspace_level_attribute_is_that_of_the_audiences_own_workspace() -> None:
+    profile = with_attributes((SHOP, "tier", "gold", 1), (APP, "tier", "silver", 2), (APP, "city", "Oslo", 2))
+
+    assert shared(profile, workspace=("tier", "city")) == {"tier": "gold"}
+    assert shared(profile, workspace=("tier",), account=("tier", "city")) == {"tier": "gold", "city": "Oslo"}
+
+
+def test_a_deleted_or_unknown_attribute_is_not_there() -> None:
+    profile = with_attributes((SHOP, "tier", None, 3), (SHOP, "tags", ["a", 1], 1))
+
+    assert shared(profile, account=("tier", "tags", "city")) == {"tags": ["a", 1]}
+
+
+def test_attributes_come_in_the_order_of_their_names_and_only_with_members() -> None:
+    profile = with_attributes((SHOP, "b", 1, 1), (SHOP, "a", True, 1))
+    connection = a_connection(attributes=SharedAttributes(account=("b", "a")))
+
+    assert project(profile, HIKERS, connection, Accepts()) == Target((EMAIL,), (("a", True), ("b", 1)))
+    profile.memberships = set()
+    assert project(profile, HIKERS, connection, Accepts()) is None

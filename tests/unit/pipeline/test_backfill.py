@@ -11,9 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from audience_core.domain import definition as d
 from audience_core.domain import windows as w
 from audience_core.domain.audience import Audience, AudienceStatus
-from audience_core.domain.ids import Mpid
+from audience_core.domain.ids import Mpid, WorkspaceId
 from audience_core.domain.job import JobState
 from audience_core.domain.messages import Reevaluation
+from audience_core.domain.output import SharedAttributes
 from audience_core.domain.profile import Profile
 from audience_core.errors import ConflictError, NotOursError, StaleVersionError
 from audience_core.evaluation.compiler import compile_program
@@ -23,6 +24,7 @@ from audience_core.management import edits
 from audience_core.pipeline import backfill_parts
 from audience_core.pipeline.process import process
 from tests.support.backfills import Town
+from tests.support.control import a_connection, an_output
 from tests.support.population import (
     ACCOUNT,
     DAY,
@@ -60,10 +62,7 @@ class Story:
 
     def deactivate(self, audience: Audience) -> None:
         stored = self.town.audiences.get(ACCOUNT, audience.audience_id)
-        change, left = edits.deactivated(
-            self.town.audiences, stored.model_copy(update={"status": AudienceStatus.DRAFT})
-        )
-        self.town.audiences.advance(ACCOUNT, change, [left])
+        edits.deactivate(self.town.audiences, stored.model_copy(update={"status": AudienceStatus.DRAFT}))
 
     def restart(self) -> int:
         """As the jobs resource does: another attempt, with a token of its own."""
@@ -190,6 +189,25 @@ def test_audiences_that_read_an_edited_one_change_with_it_and_at_once(story: Sto
     for each in (part, whole):
         assert story.town.listed(each) == story.told(each) == story.members(each)
     assert story.town.audiences.get(ACCOUNT, whole.audience_id).definition_version == 1
+
+
+def test_an_audience_that_moves_to_another_workspace_shares_the_attributes_of_that_one(story: Story) -> None:
+    moved, same = story.activate(at_least(1, "view")), story.activate(at_least(1, "buy"))
+    story.town.finish()
+    sharing = SharedAttributes(workspace=("tier",))
+    for number, audience, lists in ((1, moved, sharing), (2, moved, SharedAttributes()), (3, same, sharing)):
+        about = {"connection_id": f"c-{number}", "audience_id": audience.audience_id, "output_id": f"o-{number}"}
+        story.town.outputs.save(an_output(account_id=ACCOUNT, output_id=f"o-{number}"))
+        story.town.outputs.save_connection(a_connection(account_id=ACCOUNT, attributes=lists, **about))
+    stored = story.town.audiences.get(ACCOUNT, moved.audience_id)
+    meaning = edits.meaning_of(stored).model_copy(update={"workspaces": (WorkspaceId("w-other"),)})
+    edits.stage(story.town.audiences, stored, meaning, story.town.clock())
+
+    story.edit(same, at_least(2, "buy"))
+
+    story.town.finish("run-2")
+
+    assert story.town.workflows.started == [f"fill-{ACCOUNT}-c-1-2"]
 
 
 def test_a_profile_that_nothing_changes_is_not_written(story: Story) -> None:

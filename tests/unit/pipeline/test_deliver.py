@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -12,6 +13,7 @@ from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.output import ConnectionStatus, SubscriptionState, Target
 from audience_core.errors import RetryableDeliveryError
 from audience_core.outputs.http import HttpRequest, HttpResponse, HttpSend, TimeLimits
+from audience_core.outputs.registry import CONNECTORS
 from audience_core.pipeline.deliver import MAX_ATTEMPTS, Delivered, delay_s, deliver
 from tests.support.control import AUDIENCE
 from tests.support.delivery import ANN, BOB, EVE, LANE, LATER, World, email
@@ -375,3 +377,38 @@ def test_waits_grow_and_come_after_what_the_partner_asks_for() -> None:
     assert delay_s(1, 120.0, 0.5) == 122
     assert delay_s(3, 1e9, 0.5) == 3600
     assert delay_s(30, None, 1.0) == 3600
+
+
+@pytest.fixture
+def hourly(partner: FaultyPartner, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Connected to a partner that is told once an hour; its connector is one that only tests have."""
+    monkeypatch.setitem(CONNECTORS, "hourly", replace(CONNECTORS["webhook"], kind="hourly", flush_after_s=3600))
+    world = World(partner.url)
+    output = world.outputs.list(world.connection.account_id)[0]
+    world.outputs.save(output.model_copy(update={"connector": "hourly"}))
+    return world
+
+
+def test_a_lane_is_sent_as_a_whole_when_its_oldest_row_is_due(hourly: World, partner: FaultyPartner) -> None:
+    now = now_ms()
+    hourly.desire(ANN, email("ann"), now - 3_590_000)
+    hourly.desire(BOB, email("bob"), now)
+    assert run(hourly) == Delivered()
+    assert partner.heard == []
+
+    hourly.desire(EVE, email("eve"), now - 3_600_000)
+    assert run(hourly) == Delivered(3, 0)
+
+    assert len(partner.heard) == 1
+    assert run(hourly) == Delivered()
+
+
+def test_nobody_waits_for_the_removals_of_a_connection_that_ends(hourly: World, partner: FaultyPartner) -> None:
+    hourly.desire(ANN, email("ann"), now_ms() - 3_600_000)
+    run(hourly)
+    hourly.change(status=ConnectionStatus.DELETING)
+    hourly.desire(ANN, None, now_ms())
+
+    run(hourly)
+
+    assert emails(partner) == {}

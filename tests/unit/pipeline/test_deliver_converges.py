@@ -1,6 +1,7 @@
 """Whatever happens in whatever order, a partner ends up with what is desired."""
 
 import json
+from collections.abc import Sequence
 from enum import Enum, auto
 from functools import partial
 from typing import Any
@@ -41,11 +42,12 @@ class CrashingLedger(MemoryLedgerStore):
 
     crashes = False
 
-    def acknowledge(self, row: LedgerRow) -> None:
+    def acknowledge(self, rows: Sequence[LedgerRow]) -> None:
         if self.crashes:
             self.crashes = False
+            super().acknowledge(rows[:1])
             raise Crash
-        super().acknowledge(row)
+        super().acknowledge(rows)
 
 
 desires = st.tuples(st.sampled_from(MPIDS), st.sampled_from(TARGETS))

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.event import Environment, Identity
-from audience_core.domain.ids import AudienceId, ConnectionId, Mpid, OutputId
+from audience_core.domain.ids import AudienceId, ConnectionId, Mpid, OutputId, WorkspaceId
 from audience_core.domain.membership import Membership, MembershipChange, Reason
 from audience_core.domain.messages import Due, WakeUp
-from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, Target, delivery_bucket_of
-from audience_core.domain.profile import Profile, bucket_of
+from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, SharedAttributes, Target, delivery_bucket_of
+from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen, bucket_of
+from audience_core.outputs.registry import CONNECTORS
 from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore, MemoryOutputStore
 from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.identities import MemoryIdentityStore
@@ -31,6 +32,7 @@ from tests.support.control import (
     AUDIENCE,
     CONNECTION,
     OTHER_ACCOUNT,
+    WORKSPACE,
     a_connection,
     an_account,
     an_audience,
@@ -359,3 +361,80 @@ def test_a_write_that_makes_a_profile_due_soon_queues_its_visit() -> None:
     world.take(a_change(None, soon), a_change(None, later))
 
     assert world.reevaluations.take() == [Due(ACCOUNT, ANN, NOW + 20_000)]
+
+
+def with_tier(tier: str, version: int, workspace: WorkspaceId = WORKSPACE) -> Profile:
+    key = RegisterKey(workspace, RegisterKind.ATTRIBUTE, "tier")
+    seen = {workspace: Seen(1, 1)}
+    return a_profile(version=version, audiences=[1], registers={key: Register(tier, version)}, seen=seen)
+
+
+def sharing(world: World, **lists: tuple[str, ...]) -> None:
+    connection = world.outputs.get_connection(ACCOUNT, CONNECTION)
+    shared = SharedAttributes(**lists)
+    world.outputs.save_connection(connection.model_copy(update={"attributes": shared}))
+
+
+def test_a_shared_attribute_that_changes_reaches_the_ledger() -> None:
+    world = World()
+    sharing(world, account=("tier",))
+    world.take(a_change(None, with_tier("silver", 1)))
+    world.wake_ups.take()
+
+    world.take(a_change(with_tier("silver", 1), with_tier("gold", 2)), now=NOW + 5000)
+
+    assert world.desired() == {ANN: Target((EMAIL,), (("tier", "gold"),))}
+    assert world.wake_ups.take() == [WakeUp(ACCOUNT, CONNECTION, delivery_bucket_of(ANN))]
+
+
+def test_an_attribute_that_is_not_shared_changes_nothing() -> None:
+    world = World()
+    world.take(a_change(None, with_tier("silver", 1)))
+    world.wake_ups.take()
+
+    world.take(a_change(with_tier("silver", 1), with_tier("gold", 2)), now=NOW + 5000)
+
+    assert world.desired() == {ANN: Target((EMAIL,))}
+    assert world.wake_ups.take() == []
+
+
+def test_only_the_audiences_own_workspace_decides_a_workspace_level_attribute() -> None:
+    world = World()
+    world.audiences.save(an_audience())
+    sharing(world, workspace=("tier",))
+
+    world.take(a_change(None, with_tier("silver", 1, WorkspaceId("w-other"))))
+    assert world.desired() == {ANN: Target((EMAIL,))}
+    world.take(a_change(None, with_tier("gold", 2)))
+
+    assert world.desired() == {ANN: Target((EMAIL,), (("tier", "gold"),))}
+
+
+def test_an_attribute_that_ceases_to_be_shared_meanwhile_does_not_come_back() -> None:
+    world = World()
+    sharing(world, account=("tier",))
+    world.take(a_change(None, with_tier("silver", 1)))
+    desire = world.ledger.desire
+
+    def edited_and_filled_meanwhile(*row: Any) -> bool:
+        world.ledger.desire = desire  # type: ignore[method-assign]
+        sharing(world)
+        desire(ACCOUNT, CONNECTION, ANN, Target((EMAIL,)), 2, NOW)
+        return desire(*row)
+
+    world.ledger.desire = edited_and_filled_meanwhile  # type: ignore[method-assign, assignment]
+    world.take(a_change(with_tier("silver", 1), with_tier("gold", 2)))
+
+    assert world.desired() == {ANN: Target((EMAIL,))}
+
+
+def test_a_lane_that_waits_until_it_is_due_is_not_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONNECTORS, "hourly", replace(CONNECTORS["webhook"], kind="hourly", flush_after_s=3600))
+    world = World()
+    output = world.outputs.get(ACCOUNT, an_output().output_id)
+    world.outputs.save(output.model_copy(update={"connector": "hourly"}))
+
+    world.take(a_change(None, a_profile(audiences=[1])))
+
+    assert world.desired() == {ANN: Target((EMAIL,))}
+    assert world.wake_ups.take() == []

@@ -1,14 +1,19 @@
 """Filling a connection's ledger from the profiles, withdrawing it, and keeping it awake."""
 
 import itertools
+from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AudienceId, Mpid
-from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, LedgerRow, Target
-from audience_core.domain.profile import BUCKETS, Profile
+from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, LedgerRow, SharedAttributes, Target
+from audience_core.domain.profile import BUCKETS, Profile, Register, RegisterKey, RegisterKind
+from audience_core.outputs.registry import CONNECTORS
 from audience_core.pipeline.fill_connection import PAGE, fill_bucket, wake_connection, withdraw_bucket
 from audience_core.pipeline.sweep_ledger import sweep_ledger
-from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION
+from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, WORKSPACE
 from tests.support.delivery import ANN, LANE, LATER, T, World, email
 
 MINUTE = 60_000
@@ -69,7 +74,7 @@ def test_filling_twice_changes_nothing() -> None:
     world = World()
     a_profile(world, 8)
     fill(world)
-    world.ledger.acknowledge(world.ledger.dirty(ACCOUNT, CONNECTION, 0, 1)[0])
+    world.ledger.acknowledge(world.ledger.dirty(ACCOUNT, CONNECTION, 0, 1))
     world.wake_ups.take()
 
     fill(world)
@@ -160,3 +165,74 @@ def test_the_sweep_leaves_connections_alone_that_must_not_send() -> None:
     assert sweep_ledger(world.ledger, world.outputs, world.wake_ups, T + MINUTE) == 0
     world.outputs.delete_connection(world.connection)
     assert sweep_ledger(world.ledger, world.outputs, world.wake_ups, T + MINUTE) == 0
+
+
+def test_attributes_that_are_chosen_later_reach_every_member() -> None:
+    world = World()
+    profile = a_profile(world, 8)
+    profile.registers = {RegisterKey(WORKSPACE, RegisterKind.ATTRIBUTE, "tier"): Register("gold", T)}
+    world.profiles.save(profile, T)
+    fill(world)
+    assert rows(world) == {8: email("ann")}
+
+    world.change(attributes=SharedAttributes(workspace=("tier",)))
+    fill(world)
+
+    assert rows(world) == {8: Target(email("ann").identities, (("tier", "gold"),))}
+
+
+def test_a_fill_that_an_edit_overtakes_desires_what_holds_now() -> None:
+    world = World()
+    profile = a_profile(world, 8)
+    profile.registers = {RegisterKey(WORKSPACE, RegisterKind.ATTRIBUTE, "tier"): Register("gold", T)}
+    world.profiles.save(profile, T)
+    world.change(attributes=SharedAttributes(workspace=("tier",)))
+    desire = world.ledger.desire
+
+    def edited_and_filled_meanwhile(*row: Any) -> bool:
+        world.ledger.desire = desire  # type: ignore[method-assign]
+        world.change(attributes=SharedAttributes())
+        fill(world)
+        return desire(*row)
+
+    world.ledger.desire = edited_and_filled_meanwhile  # type: ignore[method-assign, assignment]
+    fill(world)
+
+    assert rows(world) == {8: email("ann")}
+
+
+@pytest.fixture
+def hourly(monkeypatch: pytest.MonkeyPatch) -> World:
+    """Connected to a partner that is told once an hour; its connector is one that only tests have."""
+    kind = replace(CONNECTORS["webhook"], kind="hourly", flush_after_s=3600, max_concurrency=3)
+    monkeypatch.setitem(CONNECTORS, "hourly", kind)
+    return World(connector="hourly")
+
+
+def test_the_sweep_wakes_lanes_whose_oldest_row_is_due(hourly: World) -> None:
+    hourly.desire(ANN, email("ann"), T)
+    hourly.desire(Mpid(16), email("bob"), T + 50 * MINUTE)
+    hourly.desire(Mpid(9), email("cy"), T + 50 * MINUTE)
+
+    assert sweep_ledger(hourly.ledger, hourly.outputs, hourly.wake_ups, T + 60 * MINUTE - 1) == 0
+    assert sweep_ledger(hourly.ledger, hourly.outputs, hourly.wake_ups, T + 60 * MINUTE) == 1
+
+    (woken,) = hourly.wake_ups.take()
+    assert woken.bucket == 0
+    assert (woken.slot or "").startswith(f"{hourly.connection.output_id}:")
+
+
+def test_a_connection_that_ends_is_not_kept_waiting(hourly: World) -> None:
+    hourly.desire(ANN, email("ann"), T)
+    hourly.change(status=ConnectionStatus.DELETING)
+
+    assert sweep_ledger(hourly.ledger, hourly.outputs, hourly.wake_ups, T + MINUTE) == 1
+
+
+def test_waking_a_connection_that_is_gone_wakes_nothing() -> None:
+    world = World()
+    world.outputs.delete_connection(world.connection)
+
+    wake_connection(world, ACCOUNT, CONNECTION, T)
+
+    assert world.wake_ups.take() == []

@@ -23,12 +23,38 @@ class JobStepView(View):
     errors: tuple[str, ...]
 
 
+class FieldProblem(View):
+    """Args:
+    field: JSON pointer.
+    """
+
+    field: str
+    message: str
+
+
+class ItemResultView(View):
+    """What came of one audience of a bulk connection.
+
+    Args:
+        code: connecting (the partner has not answered yet), connected, already_connected, not_active, not_found,
+            invalid_settings (`problems` names the fields), configuration_faulted or output_rejected.
+        connection_id: of the connection that there is.
+    """
+
+    audience_id: int
+    code: str
+    message: str
+    problems: tuple[FieldProblem, ...] = ()
+    connection_id: str | None = None
+
+
 class JobView(View):
     """Args:
     state: dead: nobody has worked on it for minutes; restart it.
     progress: from 0 to 1.
     attempt: from 1; each restart begins another.
     error: why it failed or was cancelled; null otherwise.
+    results: of a bulk connection, one for each audience so far, in the order they were named.
     """
 
     id: str
@@ -37,6 +63,7 @@ class JobView(View):
     progress: float
     attempt: int
     steps: tuple[JobStepView, ...]
+    results: tuple[ItemResultView, ...]
     connection_id: str | None
     error: str | None
     created_at: datetime
@@ -75,6 +102,7 @@ def job_view(report: Report) -> JobView:
             )
             for each in report.steps
         ),
+        results=tuple(map(ItemResultView.model_validate, report.results)),
         connection_id=job.connection_id,
         error=job.error or None,
         created_at=job.created_at,

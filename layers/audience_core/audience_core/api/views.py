@@ -1,6 +1,6 @@
 """Resources as the API shows them: ids and instants as text, figures added, secrets left out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -13,7 +13,15 @@ from audience_core.domain.audience import Audience, AudienceKind, AudienceOutlin
 from audience_core.domain.definition import Definition
 from audience_core.domain.job import JobState
 from audience_core.domain.membership import HistoryEntry, Membership, PastMembership, Reason
-from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output
+from audience_core.domain.output import (
+    Connection,
+    ConnectionStatus,
+    Fault,
+    FaultKind,
+    Output,
+    SharedAttributes,
+    SubscriptionState,
+)
 from audience_core.management.jobs import Report
 from audience_core.management.listings import Listed
 from audience_core.management.ordering import volatility
@@ -191,6 +199,8 @@ class OutputView(Versioned):
     """Args:
     settings: without the confidential ones.
     is_logged_in: whether somebody has logged in at the partner for it; the partner may have ended that since.
+    contact_email: who is told of faults; null for the account's contact.
+    faults: its connections that are faulted.
     """
 
     id: str
@@ -198,6 +208,8 @@ class OutputView(Versioned):
     name: str
     settings: dict[str, Any]
     is_logged_in: bool
+    contact_email: str | None
+    faults: tuple[str, ...]
     created_at: datetime
 
 
@@ -227,10 +239,17 @@ class AuthorizationView(View):
 
 
 class ConnectionView(Versioned):
+    """Args:
+    attributes: user attributes that are forwarded beside identities; none unless chosen.
+    notice: what to decide before the partner is told anything; null once it was, or if there is nothing to decide.
+    """
+
     id: str
     audience_id: int
     output_id: str
     settings: dict[str, Any]
+    attributes: SharedAttributes
+    notice: str | None
     status: ConnectionStatus
     fault: FaultView | None
     created_at: datetime
@@ -329,38 +348,55 @@ def connector_view(kind: ConnectorKind) -> ConnectorView:
     )
 
 
-def output_view(output: Output) -> OutputView:
+def output_view(output: Output, connections: Iterable[Connection]) -> OutputView:
+    """Args:
+    connections: of the account.
+    """
+    faulted = (each for each in connections if each.fault and each.output_id == output.output_id)
     return OutputView(
         id=output.output_id,
         connector=output.connector,
         name=output.name,
         settings=output.settings,
         is_logged_in=output.log_in_ref is not None,
+        contact_email=output.contact_email,
+        faults=tuple(each.connection_id for each in faulted),
         created_at=output.created_at,
         version=output.version,
     )
 
 
-def output_secret_view(output: Output, generated: Mapping[str, str]) -> OutputSecretView:
-    return OutputSecretView(**dict(output_view(output)), generated=dict(generated))
+def output_secret_view(
+    output: Output, generated: Mapping[str, str], connections: Iterable[Connection]
+) -> OutputSecretView:
+    return OutputSecretView(**dict(output_view(output, connections)), generated=dict(generated))
 
 
 def output_test_view(fault: Fault | None) -> OutputTestView:
-    return OutputTestView(ok=fault is None, fault=_fault_view(fault))
+    return OutputTestView(ok=fault is None, fault=fault_view(fault))
 
 
-def _fault_view(fault: Fault | None) -> FaultView | None:
+def fault_view(fault: Fault | None) -> FaultView | None:
     return None if fault is None else FaultView(kind=fault.kind, message=fault.message, at=fault.at)
 
 
-def connection_view(connection: Connection) -> ConnectionView:
+_ATTRIBUTES_NOTICE = (
+    "This partner takes user attributes: those named in `attributes` are shared with it, and no others. "
+    "While the status is inactive nothing is sent."
+)
+
+
+def connection_view(connection: Connection, kind: ConnectorKind) -> ConnectionView:
+    is_unheard = connection.subscription is SubscriptionState.NONE
     return ConnectionView(
         id=connection.connection_id,
         audience_id=connection.audience_id,
         output_id=connection.output_id,
         settings=connection.settings,
+        attributes=connection.attributes,
+        notice=_ATTRIBUTES_NOTICE if is_unheard and kind.accepts_attributes else None,
         status=connection.status,
-        fault=_fault_view(connection.fault),
+        fault=fault_view(connection.fault),
         created_at=connection.created_at,
         active_since=connection.active_since,
         version=connection.version,

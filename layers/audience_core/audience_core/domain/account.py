@@ -10,6 +10,8 @@ from audience_core.domain.ids import AccountId, InputId, WorkspaceId
 
 MAX_NAME_LENGTH = 100
 ResourceName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+# Whether somebody reads it there only a mail can tell.
+EmailAddress = Annotated[str, Field(max_length=254, pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+$")]
 
 
 class Record(BaseModel):
@@ -50,6 +52,7 @@ class Account(Record):
         batches_per_second: what ingest accepts before it answers 429.
         profile_retention_days: after so long without a sign of its user a profile is removed; see `retention_days`.
         history_retention_days: for how long joins and leaves are kept.
+        contact_email: who is told of faults at outputs that name nobody.
     """
 
     account_id: AccountId
@@ -60,6 +63,7 @@ class Account(Record):
     profile_retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
     history_retention_days: Annotated[int, Field(ge=1, le=3650)] = 90
     strategy: LoginStrategy = Field(default_factory=LoginStrategy)
+    contact_email: EmailAddress | None = None
 
     @property
     def retention_days(self) -> int:

@@ -90,6 +90,10 @@ class AnswerStore(Protocol):
     def release_answer(self, account_id: AccountId, key: str) -> None: ...
 
 
+# Audiences to save, and versions of definitions.
+type Change = tuple[Sequence[Audience], Sequence[DefinitionVersion]]
+
+
 class AudienceStore(AnswerStore, Protocol):
     def get(self, account_id: AccountId, audience_id: AudienceId) -> Audience: ...
 
@@ -114,16 +118,13 @@ class AudienceStore(AnswerStore, Protocol):
         """
 
     def advance(
-        self,
-        account_id: AccountId,
-        change: Callable[[int], Sequence[Audience]],
-        versions: Sequence[DefinitionVersion] = (),
-        active_cap: int | None = None,
+        self, account_id: AccountId, change: Callable[[int], Change], active_cap: int | None = None
     ) -> tuple[Audience, ...]:
         """Save audiences and definition versions, and advance the program, all in one transaction.
 
         Args:
-            change: gives the audiences for the program version that the transaction makes; may be called repeatedly.
+            change: is given the program version that the transaction makes. It is called again whenever somebody else
+                published in between, so what it finds of active audiences, or refuses for, holds when it is written.
 
         Raises:
             StaleVersionError: one of the audiences was changed in between.
@@ -137,8 +138,12 @@ class AudienceStore(AnswerStore, Protocol):
             StaleVersionError: the program no longer stands at `mark`, or an audience was changed in between.
         """
 
-    def delete(self, audience: Audience) -> None:
-        """Delete it with its definition versions, and advance the program version when it was active."""
+    def delete(self, audience: Audience, check: Callable[[], None] = lambda: None) -> None:
+        """Delete it with its definition versions, and advance the program version when it was active.
+
+        Args:
+            check: raises when it must not go; called again as `change` of `advance` is.
+        """
 
     def get_version(self, account_id: AccountId, audience_id: AudienceId, number: int) -> DefinitionVersion: ...
 
@@ -201,6 +206,18 @@ class LogInStore(Protocol):
         """Whether the caller alone may renew the tokens of an output for so long."""
 
 
+class Mail(Protocol):
+    def send(self, recipient: str, subject: str, text: str) -> None:
+        """Raise `UnavailableError` to try later, `InvalidInputError` when it will never be taken."""
+
+
+class EventBus(Protocol):
+    """Where the customer's own machines listen."""
+
+    def put(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Raise `UnavailableError` when it was not taken."""
+
+
 class Workflows(Protocol):
     """The state machines that the control path starts."""
 
@@ -218,6 +235,9 @@ class Workflows(Protocol):
         self, account_id: AccountId, connection_id: ConnectionId, version: int, token: int = 1
     ) -> str:
         """Bring a connection's subscription and ledger in line with its status; the run's name."""
+
+    def start_connecting(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        """Connect the audiences that a job names; the run's name."""
 
 
 class JobStore(Protocol):

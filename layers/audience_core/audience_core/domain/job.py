@@ -2,6 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
 
 from audience_core.domain.account import Record
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
@@ -10,6 +13,7 @@ from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
 class JobKind(StrEnum):
     BACKFILL = "backfill"
     CONNECTION_FILL = "connection_fill"
+    CONNECT_AUDIENCES = "connect_audiences"
 
 
 class JobState(StrEnum):
@@ -22,11 +26,12 @@ class JobState(StrEnum):
 
 
 class JobStep(StrEnum):
-    """The passes of a job, in order; a connection fill has the last one only."""
+    """The passes of a job: of a backfill evaluate, settle and publish, of the others one that is theirs."""
 
     EVALUATE = "evaluate"
     SETTLE = "settle"
     PUBLISH = "publish"
+    CONNECT = "connect"
 
 
 # Under way, and so not to be started again.
@@ -36,6 +41,7 @@ UNDER_WAY = frozenset({JobState.QUEUED, JobState.RUNNING})
 class Job(Record):
     """Args:
     target: what it works on: the program version of a backfill, the version of the connection of a fill.
+    request: of a kind that is asked for with more than that: what was asked, as its own module reads it.
     after: backfill: the latest program version of which an earlier backfill came to its end.
     token: fences off workers of an earlier attempt; every attempt has a greater one.
     run: name of the execution that holds the lease; "" while queued.
@@ -51,6 +57,7 @@ class Job(Record):
     target: int
     after: int = 0
     connection_id: ConnectionId | None = None
+    request: dict[str, Any] = Field(default_factory=dict)
     token: int = 1
     run: str = ""
     lease_until: int
@@ -78,6 +85,7 @@ class Part(Record):
     pending: settling: rows of member lists (set, profile) that did not agree with their profiles yet.
         progress: from 0 to 1.
         error: of its latest failed attempt; "" after a success.
+    result: what came of it, where a job is made of items that each have a result.
     """
 
     account_id: AccountId
@@ -95,3 +103,4 @@ class Part(Record):
     progress: float = 0.0
     is_done: bool = False
     error: str = ""
+    result: dict[str, Any] = Field(default_factory=dict)

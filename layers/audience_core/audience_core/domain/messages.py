@@ -58,8 +58,13 @@ type PipelineMessage = AcceptedBatch | Reevaluation | Release
 
 @dataclass(frozen=True, slots=True)
 class WakeUp:
-    """Rows of a connection's bucket may be dirty."""
+    """Rows of a connection's bucket may be dirty.
+
+    Args:
+        slot: wake-ups of one slot of an account are worked on one after another; None: each lane by itself.
+    """
 
     account_id: AccountId
     connection_id: ConnectionId
     bucket: int
+    slot: str | None = None

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from audience_core.domain.account import Record, ResourceName
+from audience_core.domain.account import EmailAddress, Record, ResourceName
 from audience_core.domain.event import AttributeValue, Identity
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid, OutputId
 
@@ -37,6 +37,7 @@ class Output(Record):
         settings: without the secret ones.
         secret_ref: name of the Secrets Manager secret that holds the confidential settings as JSON.
         log_in_ref: name of the one that holds the tokens of a log-in at the partner; None when nobody has logged in.
+        contact_email: who is told of faults of its connections; the account's contact when absent.
     """
 
     account_id: AccountId
@@ -46,6 +47,7 @@ class Output(Record):
     settings: dict[str, Any]
     secret_ref: str | None = None
     log_in_ref: str | None = None
+    contact_email: EmailAddress | None = None
     created_at: datetime
     version: int = 0
 
@@ -99,10 +101,35 @@ class SubscriptionState(StrEnum):
     REMOVED = "removed"
 
 
+MAX_ATTRIBUTES = 40
+type AttributeNames = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=MAX_ATTRIBUTES)
+]
+
+
+class SharedAttributes(Record):
+    """User attributes that a connection forwards beside identities: none, unless chosen; at most 40 together.
+
+    Args:
+        account: those whose latest value in any workspace of the account is forwarded.
+        workspace: those of which only the value in the audience's own workspaces is; it wins where both name one.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: AttributeNames = ()
+    workspace: AttributeNames = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.account, *self.workspace}))
+
+
 class Connection(Record):
     """An audience forwarded to an output.
 
     Args:
+        attributes: what is shared of its members beside their identities.
         subscription_settings: what the partner wants echoed back in later messages.
     """
 
@@ -111,6 +138,7 @@ class Connection(Record):
     audience_id: AudienceId
     output_id: OutputId
     settings: dict[str, Any]
+    attributes: SharedAttributes = SharedAttributes()
     status: ConnectionStatus = ConnectionStatus.ACTIVE
     subscription: SubscriptionState = SubscriptionState.NONE
     subscription_settings: dict[str, str] = Field(default_factory=dict)
@@ -147,6 +175,8 @@ class LedgerRow:
         dirty_since: UTC ms, None when clean.
         attempted: what sends of unknown outcome may have told the partner since; None when there were none, empty
             when they only said to forget the member.
+        rejected: why the partner will not take `desired`; it is not asked again until something else is desired.
+        doubts: how often somebody found that the partner may have lost what it acknowledged.
     """
 
     account_id: AccountId
@@ -157,6 +187,8 @@ class LedgerRow:
     acknowledged: Target | None
     dirty_since: int | None
     attempted: Target | None = None
+    rejected: str | None = None
+    doubts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,18 +288,41 @@ class LedgerStore(Protocol):
         """Note, before a send, that the partner may have `desired` of these rows of one bucket from now on."""
 
     def settle(self, rows: Sequence[LedgerRow]) -> None:
-        """The outcome of the send is known and acknowledged: nothing is attempted for these rows any more."""
+        """The outcome of their send is known and written down: nothing is attempted for these rows any more."""
 
     def rows(
         self, account_id: AccountId, connection_id: ConnectionId, bucket: int, cursor: str | None, limit: int
     ) -> Page[LedgerRow]:
         """All rows of a bucket, clean ones too."""
 
-    def acknowledge(self, row: LedgerRow) -> None:
-        """The partner now has `row.desired`; the row stays dirty if something else is desired by now."""
+    def rows_after(
+        self, account_id: AccountId, connection_id: ConnectionId, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[LedgerRow]:
+        """Rows of a bucket, ascending by the text of their mpids, from the one after `after` on."""
 
-    def dirty_buckets(self, older_than_ms: int) -> Sequence[WakeUp]:
-        """Buckets with rows dirty since before an instant: what the sweep wakes up."""
+    def find(
+        self, account_id: AccountId, connection_id: ConnectionId, mpids: Collection[Mpid]
+    ) -> dict[Mpid, LedgerRow]:
+        """Those of the rows that exist, strongly consistent; what was attempted in their lanes is not looked up."""
+
+    def acknowledge(self, rows: Sequence[LedgerRow]) -> None:
+        """The partner now has `desired` of these rows of one bucket.
+
+        A row stays dirty if something else is desired by now, or if it was doubted since it was read.
+        """
+
+    def reject(self, row: LedgerRow, reason: str, may_have: Target | None) -> None:
+        """The partner will not take `desired` of the row: keep why, and ask no more until something else is desired.
+
+        Args:
+            may_have: what it may have been told of the member all the same; None when it was told nothing.
+        """
+
+    def doubt(self, account_id: AccountId, connection_id: ConnectionId, mpid: Mpid, told: Target, now_ms: int) -> bool:
+        """The partner may have lost, or still have, `told` of a member: all is said again; False if there is no row."""
+
+    def dirty_lanes(self, older_than_ms: int) -> Mapping[WakeUp, int]:
+        """Buckets with rows dirty since before an instant -> since when their oldest is, for the sweep (UTC ms)."""
 
     def delete_connection_rows(self, account_id: AccountId, connection_id: ConnectionId) -> None: ...
 

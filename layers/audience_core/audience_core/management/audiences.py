@@ -2,13 +2,21 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
 from audience_core.domain.account import MAX_NAME_LENGTH, Record, ResourceName
 from audience_core.domain.audience import Audience, AudienceStatus, Tags
-from audience_core.domain.control_stores import AccountStore, AudienceStore, OutputStore, Workflows, WorkspaceStore
+from audience_core.domain.control_stores import (
+    AccountStore,
+    AudienceStore,
+    Change,
+    OutputStore,
+    Workflows,
+    WorkspaceStore,
+)
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
 from audience_core.errors import ConflictError, InvalidInputError
@@ -84,8 +92,6 @@ def create(
 ) -> Audience:
     """A draft, or an active audience; raise `InvalidInputError` when its inputs or definition cannot be used."""
     require_sound(store, workspaces, account_id, new, None)
-    if new.activate:
-        _require_active_parts(store, account_id, new.definition)
     audience = Audience(
         account_id=account_id,
         audience_id=store.next_id(account_id),
@@ -101,7 +107,9 @@ def create(
         updated_at=now,
         activated_at=now if new.activate else None,
     )
-    return _publish(store, workflows, audience, _cap(accounts, account_id)) if new.activate else store.save(audience)
+    if not new.activate:
+        return store.save(audience)
+    return _publish(store, workspaces, workflows, audience, _cap(accounts, account_id))
 
 
 def clone(
@@ -159,11 +167,11 @@ def edit(
     wanted = before.model_copy(update={**changes, "updated_at": now})
     if edits.meaning_of(wanted) == edits.meaning_of(before):
         return store.save(described)
-    require_sound(store, workspaces, account_id, wanted, audience_id)
     if audience.status is not AudienceStatus.ACTIVE:
+        require_sound(store, workspaces, account_id, wanted, audience_id)
         return store.save(wanted)
-    _require_active_parts(store, account_id, wanted.definition)
-    staged = edits.stage(store, described, edits.meaning_of(wanted), now)
+    check = partial(_require_usable, store, workspaces, wanted)
+    staged = edits.stage(store, described, edits.meaning_of(wanted), now, check)
     _fill(store, workflows, account_id)
     return staged
 
@@ -200,10 +208,9 @@ def activate(
     if audience.status is AudienceStatus.ACTIVE:
         _fill(store, workflows, account_id)
         return audience
-    require_sound(store, workspaces, account_id, audience, audience_id)
-    _require_active_parts(store, account_id, audience.definition)
     changes = {"status": AudienceStatus.ACTIVE, "activated_at": now, "updated_at": now}
-    return _publish(store, workflows, audience.model_copy(update=changes), _cap(accounts, account_id))
+    activated = audience.model_copy(update=changes)
+    return _publish(store, workspaces, workflows, activated, _cap(accounts, account_id))
 
 
 def deactivate(
@@ -219,10 +226,9 @@ def deactivate(
     require_version(audience, version)
     if audience.status is AudienceStatus.DRAFT:
         return audience
-    _refuse_if_nested(store, audience, only_active=True)
     changes = {"status": AudienceStatus.DRAFT, "activated_at": None, "updated_at": now}
-    draft, left = edits.deactivated(store, audience.model_copy(update=changes))
-    (saved,) = store.advance(account_id, draft, [left])
+    check = partial(_refuse_if_nested, store, audience, only_active=True)
+    saved = edits.deactivate(store, audience.model_copy(update=changes), check)
     _fill(store, workflows, account_id)
     return saved
 
@@ -238,18 +244,23 @@ def delete(
     """Raise `ConflictError`, naming them, while other audiences nest it or outputs are connected to it."""
     audience = store.get(account_id, audience_id)
     require_version(audience, version)
-    _refuse_if_nested(store, audience, only_active=False)
     connections = outputs.list_connections(account_id, audience_id)
     if connections:
         names = ", ".join(connection.connection_id for connection in connections)
         raise ConflictError(f"the audience is connected to outputs: delete {names} first")
-    store.delete(audience)
+    store.delete(audience, partial(_refuse_if_nested, store, audience, only_active=False))
     if audience.status is AudienceStatus.ACTIVE:
         _fill(store, workflows, account_id)
 
 
-def _publish(store: AudienceStore, workflows: Workflows, audience: Audience, active_cap: int) -> Audience:
-    published = store.publish(audience, active_cap)
+def _publish(
+    store: AudienceStore, workspaces: WorkspaceStore, workflows: Workflows, audience: Audience, active_cap: int
+) -> Audience:
+    def change(program_version: int) -> Change:
+        _require_usable(store, workspaces, audience)
+        return [audience.model_copy(update={"program_version": program_version})], ()
+
+    (published,) = store.advance(audience.account_id, change, active_cap)
     _fill(store, workflows, published.account_id)
     return published
 
@@ -292,6 +303,12 @@ def _source_problems(
     for place, input_id in enumerate(audience.inputs):
         if homes.get(input_id) not in audience.workspaces:
             yield f"/inputs/{place}", f"there is no input {input_id} in the audience's workspaces"
+
+
+def _require_usable(store: AudienceStore, workspaces: WorkspaceStore, audience: Audience) -> None:
+    """Raise when it cannot be active beside those that are, as they are and as they will be."""
+    require_sound(store, workspaces, audience.account_id, audience, audience.audience_id)
+    _require_active_parts(store, audience.account_id, audience.definition)
 
 
 def _require_active_parts(store: AudienceStore, account_id: AccountId, definition: Definition) -> None:

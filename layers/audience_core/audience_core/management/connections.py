@@ -10,12 +10,19 @@ from audience_core.domain.account import Record
 from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.control_stores import AudienceStore, OutputStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
-from audience_core.domain.messages import WakeUp
-from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, Output, SubscriptionState
+from audience_core.domain.output import (
+    MAX_ATTRIBUTES,
+    Connection,
+    ConnectionStatus,
+    Output,
+    SharedAttributes,
+    SubscriptionState,
+)
 from audience_core.domain.stores import WakeUpQueue
 from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
 from audience_core.management.versions import require_version
-from audience_core.outputs.registry import connection_settings, kind_named
+from audience_core.outputs.lanes import wake_ups_of
+from audience_core.outputs.registry import ConnectorKind, connection_settings, kind_named
 
 # What people set; deleting is what becomes of a deleted one.
 Switch = Literal[ConnectionStatus.ACTIVE, ConnectionStatus.INACTIVE]
@@ -24,21 +31,25 @@ Switch = Literal[ConnectionStatus.ACTIVE, ConnectionStatus.INACTIVE]
 class NewConnection(Record):
     """Args:
     settings: as the connector's schema in the directory says.
+    attributes: user attributes to forward beside identities; for connectors that take them.
+    status: an inactive one sends nothing until it is set active.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     output_id: OutputId
     settings: dict[str, Any] = Field(default_factory=dict)
+    attributes: SharedAttributes = SharedAttributes()
     status: Switch = ConnectionStatus.ACTIVE
 
 
 class ConnectionEdit(Record):
-    """What to change; a field that is missing or null stays as it is. Settings are replaced as a whole."""
+    """What to change; what is missing or null stays as it is. Settings and attributes are replaced as a whole."""
 
     model_config = ConfigDict(extra="forbid")
 
     settings: dict[str, Any] | None = None
+    attributes: SharedAttributes | None = None
     status: Switch | None = None
 
 
@@ -50,8 +61,13 @@ def create(
     audience_id: AudienceId,
     new: NewConnection,
     now: datetime,
+    connection_id: ConnectionId | None = None,
 ) -> Connection:
-    """Connect an active audience to an output that it is not connected to yet; raise `ConflictError` otherwise."""
+    """Connect an active audience to an output that it is not connected to yet; raise `ConflictError` otherwise.
+
+    Args:
+        connection_id: that it gets; a random one by default.
+    """
     audience = audiences.get(account_id, audience_id)
     output = _output(store, account_id, new.output_id)
     if audience.status is not AudienceStatus.ACTIVE:
@@ -60,12 +76,14 @@ def create(
         if each.output_id == output.output_id:
             # One that is being deleted still removes members at the partner, which would undo what a new one adds.
             raise ConflictError(f"the audience is connected to this output: {each.connection_id} is {each.status}")
+    kind = kind_named(output.connector)
     connection = Connection(
         account_id=account_id,
-        connection_id=ConnectionId(f"c-{secrets.token_hex(6)}"),
+        connection_id=connection_id or ConnectionId(f"c-{secrets.token_hex(6)}"),
         audience_id=audience_id,
         output_id=output.output_id,
-        settings=connection_settings(kind_named(output.connector), new.settings),
+        settings=connection_settings(kind, new.settings),
+        attributes=_shareable(kind, new.attributes),
         status=new.status,
         created_at=now,
         active_since=now if new.status is ConnectionStatus.ACTIVE else None,
@@ -86,10 +104,12 @@ def edit(
     connection = store.get_connection(account_id, connection_id)
     require_version(connection, version)
     _refuse_if_deleting(connection)
+    kind = kind_named(store.get(account_id, connection.output_id).connector)
     changes: dict[str, Any] = {}
     if change.settings is not None:
-        kind = kind_named(store.get(account_id, connection.output_id).connector)
         changes["settings"] = connection_settings(kind, change.settings)
+    if change.attributes is not None:
+        changes["attributes"] = _shareable(kind, change.attributes)
     if change.status not in (None, connection.status):
         is_active = change.status is ConnectionStatus.ACTIVE
         changes |= {"status": change.status, "active_since": now if is_active else None}
@@ -132,8 +152,21 @@ def resume(
     is_subscribed = resumed.subscription is SubscriptionState.ACTIVE
     if not (is_subscribed and resumed.status is ConnectionStatus.ACTIVE):
         workflows.start_connection_fill(account_id, connection_id, resumed.version)
-    wake_ups.send([WakeUp(account_id, connection_id, bucket) for bucket in range(DELIVERY_BUCKETS)], now_ms)
+    kind = kind_named(store.get(account_id, resumed.output_id).connector)
+    wake_ups.send(wake_ups_of(resumed, kind), now_ms)
     return resumed
+
+
+def _shareable(kind: ConnectorKind, attributes: SharedAttributes) -> SharedAttributes:
+    """The lists, each name once."""
+    if attributes.names and not kind.accepts_attributes:
+        detail = f"{kind.name} takes no user attributes"
+        raise InvalidInputError("these attributes cannot be shared", (("/attributes", detail),))
+    if len(attributes.names) > MAX_ATTRIBUTES:
+        detail = f"at most {MAX_ATTRIBUTES} attributes together, not {len(attributes.names)}"
+        raise InvalidInputError("too many attributes to share", (("/attributes", detail),))
+    account, workspace = tuple(sorted(set(attributes.account))), tuple(sorted(set(attributes.workspace)))
+    return SharedAttributes(account=account, workspace=workspace)
 
 
 def _refuse_if_deleting(connection: Connection) -> None:

@@ -1,11 +1,11 @@
 """Edits of what an active audience means: a new definition version is staged, and takes over when it is filled."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from audience_core.domain.account import Record
 from audience_core.domain.audience import Audience, AudienceStatus, DefinitionVersion, FormerSet, Staged
-from audience_core.domain.control_stores import AudienceStore
+from audience_core.domain.control_stores import AudienceStore, Change
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
 from audience_core.errors import ConflictError
@@ -41,44 +41,58 @@ def all_intended(store: AudienceStore, account_id: AccountId) -> dict[AudienceId
     return {each.audience_id: intended(store, each) for each in store.list(account_id)}
 
 
-def stage(store: AudienceStore, audience: Audience, meaning: Meaning, now: datetime) -> Audience:
+def stage(
+    store: AudienceStore,
+    audience: Audience,
+    meaning: Meaning,
+    now: datetime,
+    check: Callable[[], None] = lambda: None,
+) -> Audience:
     """Stage a new version of an active audience, and along with it all active audiences that read its membership.
 
     What was staged for it before is superseded.
 
     Args:
         audience: with every other change of the edit applied.
+        check: raises when the meaning cannot be used; no active audience changes between it and the staging.
 
     Raises:
         ConflictError: too many audiences are staged at once.
         StaleVersionError: one of the audiences was changed in between.
     """
-    number = _last_number(store, audience) + 1
-    version = _version(audience, number, meaning, now)
-    readers = _readers(store, audience)
-    _require_room(store, audience, readers)
-    fresh = {each.audience_id: store.next_id(audience.account_id) for each in (audience, *readers)}
 
-    def staged(program_version: int) -> Sequence[Audience]:
+    def change(program_version: int) -> Change:
+        check()
+        readers = _readers(store, audience)
+        _require_room(store, audience, readers)
+        number = _last_number(store, audience) + 1
         numbers = {each.audience_id: each.staged.number if each.staged else each.definition_version for each in readers}
-        numbers[audience.audience_id] = number
-        return [
-            _with_staged(each, Staged(number=numbers[each.audience_id], member_set=fresh[each.audience_id],
-                                      program_version=program_version))
+        staged = [
+            _with_staged(
+                each,
+                Staged(
+                    number=numbers.get(each.audience_id, number),
+                    member_set=store.next_id(audience.account_id),
+                    program_version=program_version,
+                ),
+            )
             for each in (audience, *readers)
-        ]  # fmt: skip
+        ]
+        return staged, [_version(audience, number, meaning, now), *map(live_version, (audience, *readers))]
 
-    saved = store.advance(audience.account_id, staged, [version, *map(live_version, (audience, *readers))])
-    return saved[0]
+    return store.advance(audience.account_id, change)[0]
 
 
-def deactivated(
-    store: AudienceStore, audience: Audience
-) -> tuple[Callable[[int], Sequence[Audience]], DefinitionVersion]:
-    """What makes it a draft: its members' set is given up, so that another activation begins with nobody in it."""
+def deactivate(store: AudienceStore, audience: Audience, check: Callable[[], None] = lambda: None) -> Audience:
+    """Save it as a draft: its members' set is given up, so that another activation begins with nobody in it.
+
+    Args:
+        audience: with every other change applied; `check`: as of `stage`.
+    """
     fresh, number = store.next_id(audience.account_id), _last_number(store, audience) + 1
 
-    def draft(program_version: int) -> Sequence[Audience]:
+    def change(program_version: int) -> Change:
+        check()
         former = FormerSet(member_set=audience.live_set, live_from=audience.live_from, live_until=program_version)
         unstaged = _with_staged(audience, None)
         changes = {
@@ -88,9 +102,9 @@ def deactivated(
             "definition_version": number,
             "former_sets": (*unstaged.former_sets, former)[-_FORMER_SETS:],
         }
-        return [unstaged.model_copy(update=changes)]
+        return [unstaged.model_copy(update=changes)], [live_version(audience)]
 
-    return draft, live_version(audience)
+    return store.advance(audience.account_id, change)[0]
 
 
 def live_version(audience: Audience) -> DefinitionVersion:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from audience_core.domain.audience import AudienceOutline, AudienceStatus
 from audience_core.domain.control_stores import AudienceStore, JobStore, Workflows
@@ -11,7 +12,12 @@ from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState, JobStep,
 from audience_core.errors import ConflictError, NotFoundError
 
 # How much of a backfill's time each pass takes, about.
-_WEIGHTS = {JobStep.EVALUATE: 0.6, JobStep.SETTLE: 0.2, JobStep.PUBLISH: 0.2}
+_WEIGHTS = {JobStep.EVALUATE: 0.6, JobStep.SETTLE: 0.2, JobStep.PUBLISH: 0.2, JobStep.CONNECT: 1.0}
+_STEPS = {
+    JobKind.BACKFILL: (JobStep.EVALUATE, JobStep.SETTLE, JobStep.PUBLISH),
+    JobKind.CONNECTION_FILL: (JobStep.PUBLISH,),
+    JobKind.CONNECT_AUDIENCES: (JobStep.CONNECT,),
+}
 _QUEUED_FOR = timedelta(minutes=3)
 
 
@@ -30,12 +36,13 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A job as of an instant; `progress` from 0 to 1."""
+    """A job as of an instant; `progress` from 0 to 1; `results` of its items, in their order, where it has such."""
 
     job: Job
     state: JobState
     progress: float
     steps: tuple[StepReport, ...]
+    results: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,11 @@ def list_all(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[R
     if published and backfill_id(published) not in {job.job_id for job in found}:
         found.insert(0, _find(stores, account_id, backfill_id(published), now))
     return tuple(_report(stores.jobs, job, now) for job in found)
+
+
+def queued(job: Job) -> Report:
+    """As of its start."""
+    return Report(job, job.state, 0.0, tuple(_step(step, []) for step in _STEPS[job.kind]))
 
 
 def cancel(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
@@ -119,10 +131,13 @@ def backfill_id(program_version: int) -> str:
 
 
 def _start(workflows: Workflows, job: Job) -> None:
-    if job.kind is JobKind.BACKFILL:
-        workflows.start_backfill(job.account_id, job.target, job.token)
-    elif job.connection_id is not None:
-        workflows.start_connection_fill(job.account_id, job.connection_id, job.target, job.token)
+    match job.kind:
+        case JobKind.BACKFILL:
+            workflows.start_backfill(job.account_id, job.target, job.token)
+        case JobKind.CONNECTION_FILL if job.connection_id is not None:
+            workflows.start_connection_fill(job.account_id, job.connection_id, job.target, job.token)
+        case JobKind.CONNECT_AUDIENCES:
+            workflows.start_connecting(job.account_id, job.job_id, job.token)
 
 
 def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Job:
@@ -148,15 +163,12 @@ def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) 
 
 def _report(jobs: JobStore, job: Job, now: datetime) -> Report:
     parts = jobs.parts(job.account_id, job.job_id)
-    steps = tuple(_step(step, [part for part in parts if part.step is step]) for step in _steps(job))
+    steps = tuple(_step(step, [part for part in parts if part.step is step]) for step in _STEPS[job.kind])
     state = job.state_at(_ms(now))
     weight = sum(_WEIGHTS[each.step] for each in steps)
     done = sum(_WEIGHTS[each.step] * each.progress for each in steps) / weight
-    return Report(job, state, 1.0 if state is JobState.SUCCEEDED else min(done, 1.0), steps)
-
-
-def _steps(job: Job) -> tuple[JobStep, ...]:
-    return tuple(JobStep) if job.kind is JobKind.BACKFILL else (JobStep.PUBLISH,)
+    results = tuple(part.result for part in parts if part.result)
+    return Report(job, state, 1.0 if state is JobState.SUCCEEDED else min(done, 1.0), steps, results)
 
 
 def _step(step: JobStep, parts: list[Part]) -> StepReport:

@@ -3,11 +3,11 @@
 import secrets as random
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import ConfigDict, Field
 
-from audience_core.domain.account import Record, ResourceName
+from audience_core.domain.account import EmailAddress, Record, ResourceName
 from audience_core.domain.control_stores import LogInStore, OutputStore, SecretStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, OutputId
 from audience_core.domain.output import Fault, FaultKind, Output
@@ -29,6 +29,7 @@ class NewOutput(Record):
     """Args:
     connector: a `kind` of the directory.
     settings: as the connector's schema in the directory says, confidential ones included.
+    contact_email: who is told of faults; the account's contact when absent.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -36,6 +37,7 @@ class NewOutput(Record):
     connector: str
     name: ResourceName
     settings: dict[str, Any] = Field(default_factory=dict)
+    contact_email: EmailAddress | None = None
 
 
 class OutputEdit(Record):
@@ -43,12 +45,14 @@ class OutputEdit(Record):
 
     Args:
         settings: those to change; null removes one, or makes a new one where the connector makes it up.
+        contact_email: who is told of faults; "" for the account's contact.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     name: ResourceName | None = None
     settings: dict[str, Any] | None = None
+    contact_email: EmailAddress | Literal[""] | None = None
 
 
 def create(
@@ -65,6 +69,7 @@ def create(
         name=new.name,
         settings=settings,
         secret_ref=secrets.put(account_id, output_id, secret) if secret else None,
+        contact_email=new.contact_email,
         created_at=now,
     )
     return store.save(output), _made_up(kind, new.settings, secret)
@@ -82,15 +87,16 @@ def edit(
     """As `create`; changed settings reach every connection of the output."""
     output = store.get(account_id, output_id)
     require_version(output, version)
-    name = change.name or output.name
+    contact = output.contact_email if change.contact_email is None else change.contact_email or None
+    output = output.model_copy(update={"name": change.name or output.name, "contact_email": contact})
     if change.settings is None:
-        return store.save(output.model_copy(update={"name": name})), {}
+        return store.save(output), {}
     kind = kind_named(output.connector)
     known = secrets.get(output.secret_ref) if output.secret_ref else {}
     wanted = {key: value for key, value in {**output.settings, **known, **change.settings}.items() if value is not None}
     settings, secret = split_settings(kind, wanted)
     reference = secrets.put(account_id, output_id, secret) if secret else None
-    saved = store.save(output.model_copy(update={"name": name, "settings": settings, "secret_ref": reference}))
+    saved = store.save(output.model_copy(update={"settings": settings, "secret_ref": reference}))
     if output.secret_ref and not secret:
         secrets.delete(output.secret_ref)
     _refresh_connections(store, workflows, account_id, output_id)

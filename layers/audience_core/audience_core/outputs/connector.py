@@ -36,10 +36,16 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A member the partner will not take; asking again would not help, so nobody does."""
+    """A member whose change the partner will not take; it is not asked again until something else is desired.
+
+    Args:
+        reason: in words of the connector's own, without identities; it is kept, and shown to the owner.
+        is_partial: some of the change was taken, such as one of several identities.
+    """
 
     mpid: Mpid
     reason: str
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,10 @@ class Connector(Protocol):
         """Say that the audience comes no more, after its last member was removed."""
 
     def forward(self, subscription: Subscription, changes: Sequence[Forward], now_ms: int) -> Receipt:
-        """Tell the partner about at most `batch_size` members; none: see whether it would listen."""
+        """Tell the partner about at most `batch_size` members; none: see whether it would listen.
+
+        Removals are told first: an identity that one member gives up may be what another one brings.
+        """
 
 
 def raise_for_status(response: HttpResponse) -> None:

@@ -1,11 +1,12 @@
 """What a partner should know of one profile: a pure function, so that anybody may work it out again."""
 
+from collections.abc import Collection
 from typing import Protocol
 
-from audience_core.domain.event import Identity
-from audience_core.domain.ids import AudienceId
-from audience_core.domain.output import Connection, Target
-from audience_core.domain.profile import Profile
+from audience_core.domain.event import AttributeValue, Identity
+from audience_core.domain.ids import AudienceId, WorkspaceId
+from audience_core.domain.output import Connection, SharedAttributes, Target
+from audience_core.domain.profile import Profile, RegisterKey, RegisterKind, precedence
 
 
 class Acceptance(Protocol):
@@ -18,13 +19,22 @@ class Acceptance(Protocol):
     def required_identities(self) -> frozenset[str]: ...
 
 
-def project(profile: Profile, audience_id: AudienceId, connection: Connection, connector: Acceptance) -> Target | None:
-    """The member's identities of accepted types, in order; None when the partner should not have the user.
+def project(
+    profile: Profile,
+    audience_id: AudienceId,
+    connection: Connection,
+    connector: Acceptance,
+    workspaces: Collection[WorkspaceId] = (),
+) -> Target | None:
+    """The member's identities of accepted types and shared attributes, in order.
 
-    That is: not a member, no accepted identity, or none of the required types.
+    None when the partner should not have the user: not a member, no accepted identity, or none of the required types.
+
+    Args:
+        workspaces: the audience's own; they decide the values of workspace-level attributes.
     """
     forwarded = identities_for(profile, connector) if audience_id in profile.memberships else ()
-    return Target(forwarded) if forwarded else None
+    return Target(forwarded, attributes_for(profile, connection.attributes, workspaces)) if forwarded else None
 
 
 def identities_for(profile: Profile, connector: Acceptance) -> tuple[Identity, ...]:
@@ -32,3 +42,19 @@ def identities_for(profile: Profile, connector: Acceptance) -> tuple[Identity, .
     accepted = tuple(sorted(i for i in profile.identities if i.type in connector.accepted_identities))
     required = connector.required_identities
     return accepted if not required or any(i.type in required for i in accepted) else ()
+
+
+def attributes_for(
+    profile: Profile, shared: SharedAttributes, workspaces: Collection[WorkspaceId]
+) -> tuple[tuple[str, AttributeValue], ...]:
+    """Names and values that are shared of a member, by name; an attribute without a value is not there."""
+    sources = dict.fromkeys(shared.account, profile.seen.keys()) | dict.fromkeys(shared.workspace, workspaces)
+    found = ((name, _latest(profile, name, sources[name])) for name in sorted(sources))
+    return tuple((name, values[0]) for name, values in found if values)
+
+
+def _latest(profile: Profile, name: str, workspaces: Collection[WorkspaceId]) -> tuple[AttributeValue, ...]:
+    """The value written last in one of the workspaces, alone; empty when there is none."""
+    keys = (RegisterKey(workspace, RegisterKind.ATTRIBUTE, name) for workspace in workspaces)
+    known = [register for key in keys if (register := profile.registers.get(key)) and not register.is_deleted]
+    return (max(known, key=precedence).value,) if known else ()

@@ -28,6 +28,11 @@ class ConnectorKind:
         generated: confidential settings made up for those who give none.
         is_legacy: the partner has ended this service, or announced that it will: kept for those who still have it.
         log_in: how people log in at the partner; None when they cannot.
+        is_keyed_by_identity: whether the partner knows members by their identities alone, so that one that two members
+            share is removed only with the last of them; otherwise removals name the member.
+        flush_after_s: a lane's changes are sent, all together, when the oldest has waited for so long; 0: at once.
+        max_concurrency: how many lanes of one output, whatever the number of its connections, may tell the partner of
+            members at the same time; None: each of the 8 lanes of each connection.
     """
 
     kind: str
@@ -41,6 +46,9 @@ class ConnectorKind:
     generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     is_legacy: bool = False
     log_in: LogIn | None = None
+    is_keyed_by_identity: bool = True
+    flush_after_s: int = 0
+    max_concurrency: int | None = None
 
     @property
     def confidential(self) -> frozenset[str]:
@@ -48,7 +56,7 @@ class ConnectorKind:
         return frozenset(name for name, info in self.output_settings.model_fields.items() if _is_confidential(info))
 
 
-CONNECTORS: Mapping[str, ConnectorKind] = {
+CONNECTORS: dict[str, ConnectorKind] = {
     each.kind: each
     for each in (
         ConnectorKind(
@@ -61,6 +69,7 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
             connection_settings=webhook.WebhookConnectionSettings,
             open=webhook.WebhookConnector,
             generated={"signing_secret": webhook.new_signing_secret},
+            is_keyed_by_identity=False,
         ),
         ConnectorKind(
             kind="mailchimp",
@@ -71,6 +80,8 @@ CONNECTORS: Mapping[str, ConnectorKind] = {
             output_settings=mailchimp.MailchimpSettings,
             connection_settings=mailchimp.MailchimpConnectionSettings,
             open=mailchimp.with_key,
+            # Mailchimp takes 10 connections at once from an account, which may have other programs besides this one.
+            max_concurrency=5,
             log_in=mailchimp.LOG_IN,
         ),
         ConnectorKind(

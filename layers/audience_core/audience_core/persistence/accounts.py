@@ -29,6 +29,7 @@ class AccountItem(Model):
     profile_retention_days = NumberAttribute(default=30)
     history_retention_days = NumberAttribute(default=90)
     strategy = JSONAttribute()
+    contact_email = UnicodeAttribute(null=True)
 
 
 class ClientItem(Model):
@@ -66,6 +67,7 @@ class DynamoAccountStore:
             batches_per_second=account.batches_per_second,
             profile_retention_days=account.profile_retention_days,
             history_retention_days=account.history_retention_days,
+            contact_email=account.contact_email,
             strategy={field: sorted(types) for field, types in account.strategy.model_dump().items()},
         )
         try:
@@ -108,6 +110,7 @@ def _account(item: AccountItem) -> Account:
         profile_retention_days=int(item.profile_retention_days),
         history_retention_days=int(item.history_retention_days),
         strategy=LoginStrategy.model_validate(item.strategy),
+        contact_email=item.contact_email,
     )
 
 

@@ -20,7 +20,7 @@ from audience_core.domain.audience import (
     ProgramMark,
     require_room,
 )
-from audience_core.domain.control_stores import Answer
+from audience_core.domain.control_stores import Answer, Change
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
@@ -119,22 +119,18 @@ class DynamoAudienceStore:
         return saved
 
     def publish(self, audience: Audience, active_cap: int | None = None) -> Audience:
-        def change(version: int) -> Sequence[Audience]:
-            return [audience.model_copy(update={"program_version": version})]
+        def change(version: int) -> Change:
+            return [audience.model_copy(update={"program_version": version})], ()
 
         return self.advance(audience.account_id, change, active_cap=active_cap)[0]
 
     def advance(
-        self,
-        account_id: AccountId,
-        change: Callable[[int], Sequence[Audience]],
-        versions: Sequence[DefinitionVersion] = (),
-        active_cap: int | None = None,
+        self, account_id: AccountId, change: Callable[[int], Change], active_cap: int | None = None
     ) -> tuple[Audience, ...]:
         for _ in range(_ATTEMPTS):
             program = self._program(account_id)
             after = int(program.value) + 1
-            changed = change(after)
+            changed, versions = change(after)
             added = sum(_is_active(each) - self._was_active(each) for each in changed)
             require_room(int(program.active), active_cap if added > 0 else None)
             mark = ProgramMark(version=after, published=after)
@@ -150,11 +146,12 @@ class DynamoAudienceStore:
         with conflicts_raised():
             return self._write(audiences, (), self._marked(program, after, 0))
 
-    def delete(self, audience: Audience) -> None:
+    def delete(self, audience: Audience, check: Callable[[], None] = lambda: None) -> None:
         item = self._items(_partition(audience.account_id), _sort_key(audience.audience_id))
         if audience.status is AudienceStatus.ACTIVE:
-            self._delete_active(audience, item)
+            self._delete_active(audience, item, check)
         else:
+            check()
             with conflicts_raised():
                 item.delete(condition=unchanged(audience.version))
         with self._versions.batch_write() as batch:
@@ -217,9 +214,10 @@ class DynamoAudienceStore:
             program(transaction)
         return saved
 
-    def _delete_active(self, audience: Audience, item: AudienceItem) -> None:
+    def _delete_active(self, audience: Audience, item: AudienceItem, check: Callable[[], None]) -> None:
         for _ in range(_ATTEMPTS):
             program = self._program(audience.account_id)
+            check()
             after = int(program.value) + 1
             mark_program = self._marked(program, ProgramMark(version=after, published=after), -1)
             try:

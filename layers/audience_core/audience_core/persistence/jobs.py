@@ -27,6 +27,7 @@ class JobItem(VersionedItem):
     target = NumberAttribute()
     after = NumberAttribute()
     connection_id = UnicodeAttribute(null=True)
+    request = JSONAttribute(default=dict)
     token = NumberAttribute()
     run = UnicodeAttribute()
     lease_until = NumberAttribute()
@@ -54,6 +55,7 @@ class PartItem(Model):
     progress = NumberAttribute(default=0)
     is_done = BooleanAttribute(default=False)
     error = UnicodeAttribute(default="")
+    result = JSONAttribute(default=dict)
     ttl = NumberAttribute(null=True)
 
 
@@ -127,6 +129,7 @@ class DynamoJobStore:
             progress=part.progress,
             is_done=part.is_done,
             error=part.error,
+            result=part.result,
         )
         with conflicts_raised():
             item.save(condition=PartItem.token == part.token)
@@ -160,6 +163,7 @@ class DynamoJobStore:
             target=job.target,
             after=job.after,
             connection_id=job.connection_id,
+            request=job.request,
             token=job.token,
             run=job.run,
             lease_until=job.lease_until,
@@ -192,6 +196,7 @@ def _job(account_id: AccountId, item: JobItem) -> Job:
         target=int(item.target),
         after=int(item.after),
         connection_id=None if item.connection_id is None else ConnectionId(item.connection_id),
+        request=item.request,
         token=int(item.token),
         run=item.run,
         lease_until=int(item.lease_until),
@@ -221,4 +226,5 @@ def _part(account_id: AccountId, job_id: str, item: PartItem) -> Part:
         progress=float(item.progress),
         is_done=bool(item.is_done),
         error=item.error,
+        result=item.result,
     )

@@ -1,67 +1,57 @@
 """The delivery ledger in DynamoDB: an item per (connection, mpid), in the index `dirty` while a partner must be told.
 
-Beside the rows, each lane (connection and bucket) has two items of its own: what is being attempted, and a mark by
-which the sweep finds lanes with dirty rows without reading these.
+Beside the rows, each lane (connection and bucket) has items of its own: what is being attempted, and a mark by which
+the sweep finds lanes with dirty rows without reading these.
 """
 
+import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import batched
 
-from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DeleteError, DoesNotExist, UpdateError
+from pynamodb.exceptions import DeleteError, DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
-from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
 
 from audience_core.domain.ids import AccountId, ConnectionId, Mpid
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, LedgerRow, Target, delivery_bucket_of, union
 from audience_core.domain.stores import Page
+from audience_core.errors import StaleVersionError
 from audience_core.persistence import cursors
-from audience_core.persistence.ledger_codec import pack_attempts, pack_target, unpack_attempts, unpack_target
-from audience_core.persistence.tables import bind
+from audience_core.persistence.ledger_codec import pack_target
+from audience_core.persistence.ledger_items import (
+    FIRST_ROW,
+    MARK,
+    DirtyIndex,
+    LedgerItem,
+    lane_key,
+    lane_of,
+    row_of,
+    undoubted,
+    wake_up_of,
+)
+from audience_core.persistence.ledger_notes import LaneNotes
+from audience_core.persistence.tables import bind, connection
 from audience_core.persistence.versions import is_condition_failure
 
-# Sort keys of a lane's own items; both come before every mpid.
-_ATTEMPTS, _MARK, _FIRST_ROW = "!attempts", "!lane", "-"
 _MARK_SHARDS = 16
 # A process marks a lane at most this often. The sweep must look at marks older than twice that.
 _MARKED_FOR_MS = 30_000
-_NOBODY = pack_target(None)
-
-
-class DirtyIndex(GlobalSecondaryIndex["LedgerItem"]):  # type: ignore[no-untyped-call]  # pynamodb's own hook
-    """Dirty rows by lane, oldest first; and the marks of lanes, by shard."""
-
-    class Meta:
-        index_name = "dirty"
-        projection = AllProjection()
-
-    dirty_bucket = UnicodeAttribute(hash_key=True)
-    dirty_since = NumberAttribute(range_key=True)
-
-
-class LedgerItem(Model):
-    class Meta:
-        table_name = ""
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
-    desired = BinaryAttribute(legacy_encoding=False, null=True)
-    desired_version = NumberAttribute(null=True)
-    acknowledged = BinaryAttribute(legacy_encoding=False, null=True)
-    dirty_bucket = UnicodeAttribute(null=True)
-    dirty_since = NumberAttribute(null=True)
-    attempts = BinaryAttribute(legacy_encoding=False, null=True)
-    marked_at = NumberAttribute(null=True)
-    dirty = DirtyIndex()
+# What a transaction takes: so many items, and 4 MB of them.
+_TRANSACTION, _TRANSACTION_BYTES = 100, 3_000_000
+# What a write without a transaction meets while somebody else's holds the item.
+_IN_A_TRANSACTION = "TransactionConflictException"
+_WRITE_ATTEMPTS, _PAUSE_S = 6, 0.02
 
 
 class DynamoLedgerStore:
     def __init__(self, table_name: str, region: str | None = None) -> None:
         self._items = bind(LedgerItem, table_name, region, dirty=DirtyIndex())
+        self._notes = LaneNotes(self._items)
+        self._region = region
         self._marked: dict[str, int] = {}
 
     def desire(
@@ -73,7 +63,7 @@ class DynamoLedgerStore:
         version: int,
         now_ms: int,
     ) -> bool:
-        lane = _lane(account_id, connection_id, delivery_bucket_of(mpid))
+        lane = lane_key(account_id, connection_id, delivery_bucket_of(mpid))
         item, packed = self._items(lane, str(mpid)), pack_target(desired)
         condition = (LedgerItem.desired_version <= version) & (LedgerItem.desired != packed)
         if desired is not None:
@@ -81,8 +71,8 @@ class DynamoLedgerStore:
         changes: list[Action] = [
             LedgerItem.desired.set(packed),
             LedgerItem.desired_version.set(version),
-            LedgerItem.dirty_bucket.set(lane),
-            LedgerItem.dirty_since.set(LedgerItem.dirty_since | now_ms),
+            LedgerItem.rejected.remove(),
+            *_dirty_since(lane, now_ms),
         ]
         is_dirty = _updated(item, changes, condition) or self._is_dirty_already(lane, mpid, packed, version)
         if is_dirty:
@@ -91,64 +81,123 @@ class DynamoLedgerStore:
 
     def dirty(self, account_id: AccountId, connection_id: ConnectionId, bucket: int, limit: int) -> Sequence[LedgerRow]:
         """The index may lag behind the table: it says where to look, and the rows themselves are read afresh."""
-        lane = _lane(account_id, connection_id, bucket)
-        attempts = self._attempts(lane)
-        for hits in batched(self._items.dirty.query(lane), limit, strict=False):
+        lane = lane_key(account_id, connection_id, bucket)
+        attempts = self._notes.of(lane)
+        for hits in batched(self._items.dirty.query(lane, page_size=limit), limit, strict=False):
             keys = [(lane, hit.sk) for hit in hits]
             fresh = {item.sk: item for item in self._items.batch_get(keys, consistent_read=True)}
-            rows = [_row(fresh[sk], attempts) for _, sk in keys if sk in fresh]
+            rows = [row_of(fresh[sk], attempts) for _, sk in keys if sk in fresh]
             if found := [row for row in rows if row.dirty_since is not None]:
                 return found
         return ()
 
-    def acknowledge(self, row: LedgerRow) -> None:
-        item = self._items(_lane_of(row), str(row.mpid))
-        packed = pack_target(row.desired)
-        unchanged = LedgerItem.desired == packed
-        if row.desired is None:
-            is_settled = _deleted(item, unchanged)
-        else:
-            clean = [LedgerItem.dirty_bucket.remove(), LedgerItem.dirty_since.remove()]
-            is_settled = _updated(item, [LedgerItem.acknowledged.set(packed), *clean], unchanged)
-        if not is_settled:
-            _updated(item, [LedgerItem.acknowledged.set(packed)], LedgerItem.pk.exists())
-
     def attempt(self, rows: Sequence[LedgerRow]) -> None:
-        lane = _lane_of(rows[0])
-        attempts = self._attempts(lane)
-        for row in rows:
-            attempts[row.mpid] = union(attempts.get(row.mpid), row.desired or Target()) or Target()
-        self._save_attempts(lane, attempts)
+        self._notes.write(rows)
 
     def settle(self, rows: Sequence[LedgerRow]) -> None:
-        lane = _lane_of(rows[0])
-        attempts = self._attempts(lane)
-        for row in rows:
-            attempts.pop(row.mpid, None)
-        self._save_attempts(lane, attempts)
+        self._notes.remove(rows)
 
     def rows(
         self, account_id: AccountId, connection_id: ConnectionId, bucket: int, cursor: str | None, limit: int
     ) -> Page[LedgerRow]:
-        lane = _lane(account_id, connection_id, bucket)
-        attempts = self._attempts(lane)
+        lane = lane_key(account_id, connection_id, bucket)
+        attempts = self._notes.of(lane)
         items = self._items.query(
             lane,
-            LedgerItem.sk >= _FIRST_ROW,
+            LedgerItem.sk >= FIRST_ROW,
             limit=limit,
             last_evaluated_key=cursors.decode(cursor),
             consistent_read=True,
         )
-        found = tuple(_row(item, attempts) for item in items)
+        found = tuple(row_of(item, attempts) for item in items)
         return Page(found, cursors.encode(items.last_evaluated_key))
 
-    def dirty_buckets(self, older_than_ms: int) -> Sequence[WakeUp]:
+    def rows_after(
+        self, account_id: AccountId, connection_id: ConnectionId, bucket: int, after: Mpid | None, limit: int
+    ) -> Sequence[LedgerRow]:
+        lane = lane_key(account_id, connection_id, bucket)
+        later = LedgerItem.sk >= FIRST_ROW if after is None else LedgerItem.sk > str(after)
+        attempts = self._notes.of(lane)
+        return [row_of(item, attempts) for item in self._items.query(lane, later, limit=limit, consistent_read=True)]
+
+    def find(
+        self, account_id: AccountId, connection_id: ConnectionId, mpids: Collection[Mpid]
+    ) -> dict[Mpid, LedgerRow]:
+        keys = [(lane_key(account_id, connection_id, delivery_bucket_of(mpid)), str(mpid)) for mpid in set(mpids)]
+        rows = (row_of(item, {}) for item in self._items.batch_get(keys, consistent_read=True))
+        return {row.mpid: row for row in rows}
+
+    def acknowledge(self, rows: Sequence[LedgerRow]) -> None:
+        """In transactions of as many rows as they take; those that were changed in between are written one by one."""
+        for some in _transactions(rows):
+            left: Sequence[LedgerRow] = some
+            while left and (moved := self._settled_unless_moved(left)):
+                for row in moved:
+                    self._acknowledge_alone(row)
+                left = [row for row in left if row not in moved]
+
+    def _settled_unless_moved(self, rows: Sequence[LedgerRow]) -> Sequence[LedgerRow]:
+        """Make all rows clean, or none; then those that stand in the way."""
+        if len(rows) == 1:  # a transaction of one costs twice as much
+            return rows
+        try:
+            with TransactWrite(connection=connection(self._region)) as transaction:
+                for row in rows:
+                    item, unchanged = self._items(lane_of(row), str(row.mpid)), _unchanged(row)
+                    if row.desired is None:
+                        transaction.delete(item, unchanged)
+                    else:
+                        transaction.update(item, _clean(row), unchanged)
+        except TransactWriteError as error:
+            reasons = zip(rows, error.cancellation_reasons, strict=False)
+            moved = [row for row, reason in reasons if reason is not None and reason.code != "None"]
+            if not moved:
+                raise
+            return moved
+        return ()
+
+    def _acknowledge_alone(self, row: LedgerRow) -> None:
+        item = self._items(lane_of(row), str(row.mpid))
+        if row.desired is None:
+            is_settled = _deleted(item, _unchanged(row))
+        else:
+            is_settled = _updated(item, _clean(row), _unchanged(row))
+        told = LedgerItem.acknowledged.set(pack_target(row.desired))
+        if not is_settled and not _updated(item, [told, LedgerItem.may_have.remove()], undoubted(row)):
+            _updated(item, [told], LedgerItem.pk.exists())
+
+    def reject(self, row: LedgerRow, reason: str, may_have: Target | None) -> None:
+        item = self._items(lane_of(row), str(row.mpid))
+        kept = LedgerItem.may_have.remove() if may_have is None else LedgerItem.may_have.set(pack_target(may_have))
+        clean = [LedgerItem.dirty_bucket.remove(), LedgerItem.dirty_since.remove(), LedgerItem.rejected.set(reason)]
+        if not _updated(item, [*clean, kept], _unchanged(row)) and may_have is not None:
+            self.doubt(row.account_id, row.connection_id, row.mpid, may_have, row.dirty_since or 0)
+
+    def doubt(self, account_id: AccountId, connection_id: ConnectionId, mpid: Mpid, told: Target, now_ms: int) -> bool:
+        lane = lane_key(account_id, connection_id, delivery_bucket_of(mpid))
+        for _ in range(_WRITE_ATTEMPTS):
+            row = self.find(account_id, connection_id, [mpid]).get(mpid)
+            if row is None:
+                return False
+            may_have = union(row.attempted, told) or told
+            changes: list[Action] = [
+                LedgerItem.may_have.set(pack_target(may_have)),
+                LedgerItem.doubts.set(row.doubts + 1),
+                LedgerItem.rejected.remove(),
+                *_dirty_since(lane, now_ms),
+            ]
+            if _updated(self._items(lane, str(mpid)), changes, undoubted(row)):
+                self._mark(lane, now_ms)
+                return True
+        raise StaleVersionError(f"a ledger row was doubted {_WRITE_ATTEMPTS} times in between")
+
+    def dirty_lanes(self, older_than_ms: int) -> Mapping[WakeUp, int]:
         """Also takes the marks off lanes that nobody marked since that instant and that have nothing dirty."""
-        found = []
+        found = {}
         for mark in self._marks(older_than_ms):
             oldest = next(iter(self._items.dirty.query(mark.pk, limit=1)), None)
             if oldest is not None and oldest.dirty_since <= older_than_ms:
-                found.append(_wake_up(mark.pk))
+                found[wake_up_of(mark.pk)] = int(oldest.dirty_since)
             elif oldest is None and mark.marked_at <= older_than_ms:
                 _deleted(mark, LedgerItem.marked_at == mark.marked_at)
         return found
@@ -156,7 +205,7 @@ class DynamoLedgerStore:
     def delete_connection_rows(self, account_id: AccountId, connection_id: ConnectionId) -> None:
         with self._items.batch_write() as batch:
             for bucket in range(DELIVERY_BUCKETS):
-                for item in self._items.query(_lane(account_id, connection_id, bucket), consistent_read=True):
+                for item in self._items.query(lane_key(account_id, connection_id, bucket), consistent_read=True):
                     batch.delete(item)
 
     def _is_dirty_already(self, lane: str, mpid: Mpid, packed: bytes, version: int) -> bool:
@@ -179,71 +228,62 @@ class DynamoLedgerStore:
             LedgerItem.dirty_since.set(LedgerItem.dirty_since | now_ms),
             LedgerItem.marked_at.set(now_ms),
         ]
-        self._items(lane, _MARK).update(changes)
+        self._items(lane, MARK).update(changes)
         self._marked[lane] = now_ms
 
     def _marks(self, older_than_ms: int) -> Iterator[LedgerItem]:
         for shard in range(_MARK_SHARDS):
             yield from self._items.dirty.query(f"lanes#{shard:02d}", DirtyIndex.dirty_since <= older_than_ms)
 
-    def _attempts(self, lane: str) -> dict[Mpid, Target]:
-        try:
-            item = self._items.get(lane, _ATTEMPTS, consistent_read=True)
-        except DoesNotExist:
-            return {}
-        return unpack_attempts(item.attempts)
 
-    def _save_attempts(self, lane: str, attempts: dict[Mpid, Target]) -> None:
-        """One worker at a time serves a lane, so nobody writes in between."""
-        if attempts:
-            self._items(lane, _ATTEMPTS, attempts=pack_attempts(attempts)).save()
-        else:
-            self._items(lane, _ATTEMPTS).delete()
+def _transactions(rows: Sequence[LedgerRow]) -> Iterator[list[LedgerRow]]:
+    """In order, as many to a transaction as it takes."""
+    some: list[LedgerRow] = []
+    size = 0
+    for row in rows:
+        weight = 2 * len(pack_target(row.desired))
+        if some and (len(some) == _TRANSACTION or size + weight > _TRANSACTION_BYTES):
+            yield some
+            some, size = [], 0
+        some.append(row)
+        size += weight
+    if some:
+        yield some
+
+
+def _dirty_since(lane: str, now_ms: int) -> list[Action]:
+    return [LedgerItem.dirty_bucket.set(lane), LedgerItem.dirty_since.set(LedgerItem.dirty_since | now_ms)]
+
+
+def _clean(row: LedgerRow) -> list[Action]:
+    gone = (LedgerItem.dirty_bucket, LedgerItem.dirty_since, LedgerItem.may_have, LedgerItem.rejected)
+    return [LedgerItem.acknowledged.set(pack_target(row.desired)), *(each.remove() for each in gone)]
+
+
+def _unchanged(row: LedgerRow) -> Condition:
+    unchanged: Condition = (LedgerItem.desired == pack_target(row.desired)) & undoubted(row)
+    return unchanged
 
 
 def _updated(item: LedgerItem, changes: list[Action], condition: Condition) -> bool:
-    try:
-        item.update(changes, condition)
-    except UpdateError as error:
-        if is_condition_failure(error):
-            return False
-        raise
-    return True
+    return _done(partial(item.update, changes, condition))
 
 
 def _deleted(item: LedgerItem, condition: Condition) -> bool:
-    try:
-        item.delete(condition)
-    except DeleteError as error:
-        if is_condition_failure(error):
-            return False
-        raise
-    return True
+    return _done(partial(item.delete, condition))
 
 
-def _lane(account_id: AccountId, connection_id: ConnectionId, bucket: int) -> str:
-    return f"{account_id}#{connection_id}#{bucket:02d}"
-
-
-def _lane_of(row: LedgerRow) -> str:
-    return _lane(row.account_id, row.connection_id, delivery_bucket_of(row.mpid))
-
-
-def _wake_up(lane: str) -> WakeUp:
-    account, connection, bucket = lane.split("#")
-    return WakeUp(AccountId(int(account)), ConnectionId(connection), int(bucket))
-
-
-def _row(item: LedgerItem, attempts: dict[Mpid, Target]) -> LedgerRow:
-    account, connection, _ = item.pk.split("#")
-    mpid = Mpid(int(item.sk))
-    return LedgerRow(
-        AccountId(int(account)),
-        ConnectionId(connection),
-        mpid,
-        unpack_target(item.desired or _NOBODY),
-        int(item.desired_version or 0),
-        unpack_target(item.acknowledged or _NOBODY),
-        None if item.dirty_since is None else int(item.dirty_since),
-        attempts.get(mpid),
-    )
+def _done(write: Callable[[], object]) -> bool:
+    """False when its condition does not hold; one that meets somebody's transaction is repeated."""
+    for attempt in range(1, _WRITE_ATTEMPTS + 1):
+        try:
+            write()
+        except (UpdateError, DeleteError) as error:
+            if is_condition_failure(error):
+                return False
+            if error.cause_response_code != _IN_A_TRANSACTION or attempt == _WRITE_ATTEMPTS:
+                raise
+            time.sleep(attempt * _PAUSE_S)
+        else:
+            return True
+    raise AssertionError("the last attempt returns or raises")

@@ -1,13 +1,14 @@
 """Outputs and connections in DynamoDB."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
 
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
-from audience_core.domain.output import Connection, ConnectionStatus, Fault, Output, SubscriptionState
+from audience_core.domain.output import Connection, ConnectionStatus, Fault, Output, SharedAttributes, SubscriptionState
 from audience_core.errors import NotFoundError
 from audience_core.persistence.tables import bind
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, unchanged
@@ -22,6 +23,7 @@ class OutputItem(VersionedItem):
     settings = JSONAttribute()
     secret_ref = UnicodeAttribute(null=True)
     log_in_ref = UnicodeAttribute(null=True)
+    contact_email = UnicodeAttribute(null=True)
     created_at = UnicodeAttribute()
 
 
@@ -29,6 +31,7 @@ class ConnectionItem(VersionedItem):
     audience_id = NumberAttribute()
     output_id = UnicodeAttribute()
     settings = JSONAttribute()
+    attributes = JSONAttribute(null=True)
     status = UnicodeAttribute()
     subscription = UnicodeAttribute()
     subscription_settings = JSONAttribute()
@@ -64,6 +67,7 @@ class DynamoOutputStore:
             settings=output.settings,
             secret_ref=output.secret_ref,
             log_in_ref=output.log_in_ref,
+            contact_email=output.contact_email,
             created_at=output.created_at.isoformat(),
         )
         with conflicts_raised():
@@ -124,6 +128,7 @@ class DynamoOutputStore:
             audience_id=connection.audience_id,
             output_id=connection.output_id,
             settings=connection.settings,
+            attributes=connection.attributes.model_dump(mode="json"),
             status=connection.status.value,
             subscription=connection.subscription.value,
             subscription_settings=connection.subscription_settings,
@@ -131,6 +136,15 @@ class DynamoOutputStore:
             created_at=connection.created_at.isoformat(),
             active_since=None if connection.active_since is None else connection.active_since.isoformat(),
         )
+
+
+def connection_from_image(image: Mapping[str, Any] | None) -> Connection | None:
+    """The connection of a stream record's image, in DynamoDB's JSON; None when there is none."""
+    if image is None or not image["sk"]["S"].startswith("C#"):
+        return None
+    item = ConnectionItem()
+    item.deserialize(dict(image))
+    return _connection(AccountId(int(item.pk.partition("#")[0])), item)
 
 
 def _partition(account_id: AccountId) -> str:
@@ -146,6 +160,7 @@ def _output(account_id: AccountId, item: OutputItem) -> Output:
         settings=item.settings,
         secret_ref=item.secret_ref,
         log_in_ref=item.log_in_ref,
+        contact_email=item.contact_email,
         created_at=datetime.fromisoformat(item.created_at),
         version=int(item.version),
     )
@@ -158,6 +173,7 @@ def _connection(account_id: AccountId, item: ConnectionItem) -> Connection:
         audience_id=AudienceId(int(item.audience_id)),
         output_id=OutputId(item.output_id),
         settings=item.settings,
+        attributes=SharedAttributes.model_validate(item.attributes or {}),
         status=ConnectionStatus(item.status),
         subscription=SubscriptionState(item.subscription),
         subscription_settings=item.subscription_settings,

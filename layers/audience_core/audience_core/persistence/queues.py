@@ -67,7 +67,7 @@ def _delay_s(at: int, now_ms: int) -> int:
 
 
 class SqsWakeUpQueue:
-    """A FIFO queue: at most one function drains a connection's bucket at a time."""
+    """A FIFO queue: at most one function drains a connection's bucket, or a slot of them, at a time."""
 
     def __init__(self, queue_url: str, region: str | None = None) -> None:
         self._queue = _Queue(queue_url, region)
@@ -76,14 +76,16 @@ class SqsWakeUpQueue:
         """Raise `UnavailableError` when some may not be queued."""
         entries = []
         for wake_up in dict.fromkeys(wake_ups):
-            group = f"{wake_up.account_id}:{wake_up.connection_id}:{wake_up.bucket}"
+            lane = f"{wake_up.connection_id}:{wake_up.bucket}"
+            # At most one message of a group is being worked on: the queue keeps an output's limit, whoever crashes.
+            group = f"{wake_up.account_id}:{wake_up.slot or lane}"
             entries.append(
                 {
                     "MessageBody": encode_wake_up(wake_up),
                     "MessageGroupId": group,
                     # One a second is enough: the queue delays each by 2 s (DelaySeconds), so a wake-up dropped as a
                     # repeat in its second is still ahead of the drain that the first one of that second brings.
-                    "MessageDeduplicationId": f"{group}:{now_ms // 1000}",
+                    "MessageDeduplicationId": f"{wake_up.account_id}:{lane}:{now_ms // 1000}",
                 }
             )
         self._queue.send(entries)
@@ -196,12 +198,14 @@ def decode(text: str) -> PipelineMessage:
 
 
 def encode_wake_up(wake_up: WakeUp) -> str:
-    return _json({"account_id": wake_up.account_id, "connection_id": wake_up.connection_id, "bucket": wake_up.bucket})
+    lane = {"account_id": wake_up.account_id, "connection_id": wake_up.connection_id, "bucket": wake_up.bucket}
+    return _json(lane if wake_up.slot is None else {**lane, "slot": wake_up.slot})
 
 
 def decode_wake_up(text: str) -> WakeUp:
     fields = json.loads(text)
-    return WakeUp(AccountId(fields["account_id"]), ConnectionId(fields["connection_id"]), fields["bucket"])
+    lane = AccountId(fields["account_id"]), ConnectionId(fields["connection_id"]), fields["bucket"]
+    return WakeUp(*lane, fields.get("slot"))
 
 
 def _of_batch(batch: AcceptedBatch) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -16,9 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 class StepFunctionsWorkflows:
-    def __init__(self, backfill_arn: str, fill_connection_arn: str, region: str | None = None) -> None:
-        self._region = region
-        self._backfill_arn, self._fill_connection_arn = backfill_arn, fill_connection_arn
+    """Args:
+    arns: of the state machines that the caller may start, by name.
+    """
+
+    def __init__(self, arns: Mapping[str, str], region: str | None = None) -> None:
+        self._region, self._arns = region, arns
 
     @cached_property
     def _client(self) -> Any:
@@ -28,12 +32,12 @@ class StepFunctionsWorkflows:
     def start_backfill(self, account_id: AccountId, program_version: int, token: int = 1) -> str:
         name = f"backfill-{account_id}-{program_version}" + (f"-again-{token}" if token > 1 else "")
         return self._start(
-            self._backfill_arn, name, {"account_id": account_id, "program_version": program_version, "token": token}
+            self._arns["backfill"], name, {"account_id": account_id, "program_version": program_version, "token": token}
         )
 
     def is_backfill_under_way(self, account_id: AccountId, program_version: int) -> bool:
         try:
-            return self._status(self._backfill_arn, f"backfill-{account_id}-{program_version}") == "RUNNING"
+            return self._status(self._arns["backfill"], f"backfill-{account_id}-{program_version}") == "RUNNING"
         except self._client.exceptions.ExecutionDoesNotExist:
             return False
 
@@ -41,10 +45,14 @@ class StepFunctionsWorkflows:
         self, account_id: AccountId, connection_id: ConnectionId, version: int, token: int = 1
     ) -> str:
         return self._start(
-            self._fill_connection_arn,
+            self._arns["fill_connection"],
             f"fill-{account_id}-{connection_id}-{version}" + (f"-again-{token}" if token > 1 else ""),
             {"account_id": account_id, "connection_id": connection_id, "version": version},
         )
+
+    def start_connecting(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        arguments = {"account_id": account_id, "job_id": job_id}
+        return self._start(self._arns["connect_audiences"], f"{account_id}-{job_id}-{token}", arguments)
 
     def _start(self, arn: str, name: str, arguments: dict[str, Any]) -> str:
         """A run that died does not stand in the way of the next attempt."""

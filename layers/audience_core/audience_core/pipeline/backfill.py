@@ -13,14 +13,15 @@ from enum import StrEnum
 from typing import Any
 
 from audience_core.domain.audience import Audience, FormerSet, ProgramMark
-from audience_core.domain.control_stores import AudienceStore, JobStore, RunFiles
+from audience_core.domain.control_stores import AudienceStore, JobStore, OutputStore, RunFiles, Workflows
 from audience_core.domain.event import Environment
-from audience_core.domain.ids import AccountId
+from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState
 from audience_core.domain.profile import BUCKETS
 from audience_core.domain.stores import MembershipStore
 from audience_core.errors import NotFoundError, NotOursError, StaleVersionError
 from audience_core.pipeline.process import Pipeline
+from audience_core.pipeline.refill import refill_shared_attributes
 
 LEASE_MS = 180_000
 # Below this many profiles in a bucket its neighbours go into the same part.
@@ -46,6 +47,8 @@ class Backfill:
     memberships: MembershipStore
     jobs: JobStore
     files: RunFiles
+    outputs: OutputStore
+    workflows: Workflows
 
 
 def job_id_of(program_version: int) -> str:
@@ -91,14 +94,24 @@ def take_over(stores: Backfill, account_id: AccountId, program_version: int, tok
         if mark.published != job.target:
             return Go.NOWHERE
         if not staged:
-            return Go.ON if mark.version > mark.published else Go.NOWHERE
+            if mark.version <= mark.published:
+                return Go.NOWHERE
+            # An attempt before this one may have got no further than the transaction.
+            _refill(stores, account_id, {each.audience_id for each in stores.audiences.list(account_id)})
+            return Go.ON
         changed = [_live(stores.audiences, each, mark) for each in staged]
         try:
             stores.audiences.take_over(mark, changed)
         except StaleVersionError:
             continue
+        former = {each.audience_id: each.workspaces for each in staged}
+        _refill(stores, account_id, {e.audience_id for e in changed if e.workspaces != former[e.audience_id]})
         logger.info("staged definitions took over", extra={"account_id": account_id, "count": len(changed)})
         return Go.ON
+
+
+def _refill(stores: Backfill, account_id: AccountId, audience_ids: set[AudienceId]) -> None:
+    refill_shared_attributes(stores.outputs, stores.workflows, account_id, audience_ids)
 
 
 def finish(stores: Backfill, account_id: AccountId, program_version: int, token: int, now: datetime) -> JobState:

@@ -1,25 +1,34 @@
 """Drains one lane of a connection: tells the partner what differs from what it acknowledged, batch by batch."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from audience_core.domain.ids import Mpid
 from audience_core.domain.messages import WakeUp
-from audience_core.domain.output import ConnectionStatus, Forward, LedgerRow, union
+from audience_core.domain.output import ConnectionStatus, Forward, LedgerRow, Target, union
 from audience_core.domain.stores import LedgerStore
 from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
+from audience_core.outputs.connector import Rejection
 from audience_core.outputs.http import Send
 from audience_core.pipeline.partner_link import (
     DeliveryStores,
     PartnerLink,
     forwarding_connection,
+    is_due,
     open_link,
     record_fault,
 )
+from audience_core.pipeline.shared_identities import SharedIdentities
 
 MAX_ATTEMPTS = 6
 _FIRST_DELAY_S, _GROWTH, _MAX_DELAY_S = 5.0, 3.0, 3600.0
+
+MAX_REASON_CHARS = 200
+# Of a partner whose reason cannot be shown.
+UNTOLD_REASON = "the partner will not take this member"
 
 type Clock = Callable[[], int]
 
@@ -77,9 +86,11 @@ def drain(stores: DeliveryStores, send: Send, wake_up: WakeUp, clock: Clock, unt
         return Delivered()
     link = open_link(stores, connection, send, clock())
     told = Delivered()
+    if link.kind.flush_after_s and not _is_due(stores.ledger, link, wake_up, clock()):
+        return told
     for rows in _batches(stores, link.connector.batch_size, wake_up, clock, until_ms):
         try:
-            told = told.and_more(_forward(stores.ledger, link, rows, clock()))
+            told = told.and_more(_forward(stores, link, rows, clock()))
         except RetryableDeliveryError:
             if not told.forwarded:
                 raise
@@ -99,6 +110,11 @@ def delay_s(attempt: int, retry_after_s: float | None, share: float) -> int:
     return round(min(_MAX_DELAY_S, (retry_after_s or 0.0) + longest * share)) or 1
 
 
+def _is_due(ledger: LedgerStore, link: PartnerLink, wake_up: WakeUp, now_ms: int) -> bool:
+    oldest = ledger.dirty(wake_up.account_id, wake_up.connection_id, wake_up.bucket, 1)
+    return any(is_due(link.connection, link.kind, row.dirty_since or 0, now_ms) for row in oldest)
+
+
 def _batches(
     stores: DeliveryStores, size: int, wake_up: WakeUp, clock: Clock, until_ms: int
 ) -> Iterator[Sequence[LedgerRow]]:
@@ -114,24 +130,65 @@ def _batches(
         yield _withdrawn(stores.ledger, rows, clock()) if connection.status is ConnectionStatus.DELETING else rows
 
 
-def _forward(ledger: LedgerStore, link: PartnerLink, rows: Sequence[LedgerRow], now_ms: int) -> Delivered:
+def _forward(stores: DeliveryStores, link: PartnerLink, rows: Sequence[LedgerRow], now_ms: int) -> Delivered:
     """Note what is attempted, send, acknowledge: a crash in between is a repeat, and never a member forgotten."""
     known = [row for row in rows if row.attempted is None and row.desired == row.acknowledged]
     news = [row for row in rows if row.attempted is not None or row.desired != row.acknowledged]
-    for row in known:
-        ledger.acknowledge(row)
+    if known:
+        stores.ledger.acknowledge(known)
     if not news:
         return Delivered()
-    ledger.attempt(news)
-    receipt = link.connector.forward(link.subscription, [_change(row) for row in news], now_ms)
+    shared = _shared(stores, link)
+    changes = [_change(row) for row in news]
+    told = _spared(shared, news, changes, now_ms) if shared else changes
+    rejected: dict[Mpid, Rejection] = {}
+    if told:
+        stores.ledger.attempt(news)
+        receipt = link.connector.forward(link.subscription, told, now_ms)
+        rejected = {each.mpid: each for each in receipt.rejected}
+    if shared:
+        shared.made_good(told, now_ms)
+    stores.ledger.acknowledge([row for row in news if row.mpid not in rejected])
     for row in news:
-        ledger.acknowledge(row)
-    ledger.settle(news)
-    return Delivered(len(news), len(receipt.rejected))
+        if row.mpid in rejected:
+            _reject(stores.ledger, row, rejected[row.mpid])
+    stores.ledger.settle(news)
+    return Delivered(len(told), len(rejected))
 
 
 def _change(row: LedgerRow) -> Forward:
     return Forward(row.mpid, union(row.acknowledged, row.attempted), row.desired, row.desired_version)
+
+
+def _shared(stores: DeliveryStores, link: PartnerLink) -> SharedIdentities | None:
+    """None for a partner that knows members by more than their identities."""
+    if not link.kind.is_keyed_by_identity:
+        return None
+    return SharedIdentities(stores.identities, stores.ledger, stores.wake_ups, link.connection, link.kind)
+
+
+def _spared(
+    shared: SharedIdentities, rows: Sequence[LedgerRow], changes: Sequence[Forward], now_ms: int
+) -> list[Forward]:
+    """What is left to tell when identities that other members share stay."""
+    left = zip(rows, shared.spared(rows, changes, now_ms), strict=True)
+    return [change for row, change in left if row.attempted is not None or change.before != change.after]
+
+
+def _reject(ledger: LedgerStore, row: LedgerRow, rejection: Rejection) -> None:
+    """A member of whom the partner was never told anything that it took needs no removal later."""
+    is_unheard = row.acknowledged is None and row.attempted is None and not rejection.is_partial
+    may_have = None if is_unheard else union(row.attempted, row.desired or Target())
+    ledger.reject(row, _without_identities(rejection.reason, row), may_have)
+
+
+def _without_identities(reason: str, row: LedgerRow) -> str:
+    """Reasons are shown; a connector that repeats a partner's own words may repeat an identity among them."""
+    targets = (row.desired, row.acknowledged, row.attempted)
+    values = {identity.value for target in targets if target for identity in target.identities if identity.value}
+    if any(re.search(rf"(?<!\w){re.escape(value)}(?!\w)", reason, re.IGNORECASE) for value in values):
+        return UNTOLD_REASON
+    return reason[:MAX_REASON_CHARS] or UNTOLD_REASON
 
 
 def _withdrawn(ledger: LedgerStore, rows: Sequence[LedgerRow], now_ms: int) -> Sequence[LedgerRow]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from audience_core.domain.control_stores import AccountStore, AudienceStore, OutputStore
 from audience_core.domain.event import Environment
-from audience_core.domain.ids import AccountId, AudienceId, Mpid
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid, WorkspaceId
 from audience_core.domain.membership import Membership, MembershipChange, Reason
 from audience_core.domain.messages import Due, WakeUp
 from audience_core.domain.output import Connection, ConnectionStatus, Target, delivery_bucket_of
@@ -26,10 +26,12 @@ from audience_core.domain.stores import (
     ReevaluationQueue,
     WakeUpQueue,
 )
+from audience_core.outputs.lanes import wake_up_of
 from audience_core.outputs.projection import Acceptance, project
-from audience_core.outputs.registry import acceptance_of
+from audience_core.outputs.registry import ConnectorKind, acceptance_of, kind_named
 from audience_core.pipeline.history import changes_between, record
 from audience_core.pipeline.member_sets import MemberSets, Tenures, live
+from audience_core.pipeline.partner_link import own_workspaces
 from audience_core.pipeline.reevaluate import due_soon
 from audience_core.pipeline.retire import clear
 
@@ -176,46 +178,91 @@ def _count(store: MembershipStore, account_id: AccountId, changes: Iterable[Prof
         store.count(account_id, audience_id, bucket, of_bucket)
 
 
-def _update_ledger(stores: FanOut, account_id: AccountId, changes: Iterable[ProfileChange], now_ms: int) -> None:
-    connections = _Connections(stores.outputs, account_id)
-    wake_ups: set[WakeUp] = set()
-    for change in changes:
-        mpid, version = change.profile.mpid, (change.new or change.profile).version + (change.new is None)
-        for connection, target in connections.differences(change):
-            if stores.ledger.desire(account_id, connection.connection_id, mpid, target, version, now_ms):
-                wake_ups.add(WakeUp(account_id, connection.connection_id, delivery_bucket_of(mpid)))
-    if wake_ups:
+def _update_ledger(stores: FanOut, account_id: AccountId, changes: Sequence[ProfileChange], now_ms: int) -> None:
+    """What was desired for a connection as it no longer is is desired anew.
+
+    Whoever changes a connection fills it afterwards; a wish that was worked out before the change must not come after
+    that fill, and bring back, say, an attribute that is not shared any more.
+    """
+    connections = _Connections(stores.outputs, stores.audiences, account_id)
+    wishes = [(change, known) for change in changes for known in connections.differing(change)]
+    dirty = _desire(stores.ledger, wishes, now_ms)
+    while dirty and not connections.are_current():
+        connections = _Connections(stores.outputs, stores.audiences, account_id)
+        wishes = [(change, known) for change in changes for known in connections.concerned(change)]
+        dirty |= _desire(stores.ledger, wishes, now_ms)
+    # The others wait until they are due, which is for the sweep to see.
+    if wake_ups := [lane for lane, kind in dirty.items() if not kind.flush_after_s]:
         stores.wake_ups.send(wake_ups, now_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An active connection, with all that decides what its partner should know."""
+
+    connection: Connection
+    kind: ConnectorKind
+    acceptance: Acceptance
+    workspaces: tuple[WorkspaceId, ...]
+
+    def target(self, profile: Profile | None) -> Target | None:
+        if profile is None:
+            return None
+        return project(profile, self.connection.audience_id, self.connection, self.acceptance, self.workspaces)
+
+
+type _Wish = tuple[ProfileChange, _Known]
+
+
+def _desire(ledger: LedgerStore, wishes: Iterable[_Wish], now_ms: int) -> dict[WakeUp, ConnectorKind]:
+    """Lanes with rows that are dirty now."""
+    dirty: dict[WakeUp, ConnectorKind] = {}
+    for change, known in wishes:
+        mpid, version = change.profile.mpid, (change.new or change.profile).version + (change.new is None)
+        row = known.connection.account_id, known.connection.connection_id, mpid
+        if ledger.desire(*row, known.target(change.new), version, now_ms):
+            dirty[wake_up_of(known.connection, known.kind, delivery_bucket_of(mpid))] = known.kind
+    return dirty
 
 
 class _Connections:
     """An account's active connections by audience, read when the first record of a member comes."""
 
-    def __init__(self, outputs: OutputStore, account_id: AccountId) -> None:
-        self._outputs, self._account_id = outputs, account_id
-        self._by_audience: dict[AudienceId, list[tuple[Connection, Acceptance]]] | None = None
+    def __init__(self, outputs: OutputStore, audiences: AudienceStore, account_id: AccountId) -> None:
+        self._outputs, self._audiences, self._account_id = outputs, audiences, account_id
+        self._by_audience: dict[AudienceId, list[_Known]] | None = None
+        self._versions: dict[ConnectionId, int] = {}
 
-    def differences(self, change: ProfileChange) -> Iterable[tuple[Connection, Target | None]]:
-        """Connections whose partner should now know something else of the profile, and what."""
-        for audience_id in _memberships(change.old) | _memberships(change.new):
-            for connection, acceptance in self._of(audience_id):
-                before, after = (
-                    project(profile, audience_id, connection, acceptance) if profile else None
-                    for profile in (change.old, change.new)
-                )
-                if before != after:
-                    yield connection, after
+    def are_current(self) -> bool:
+        """Whether none of the connections was changed since they were read."""
+        return self._versions == _versions(self._outputs.list_connections(self._account_id))
 
-    def _of(self, audience_id: AudienceId) -> list[tuple[Connection, Acceptance]]:
+    def differing(self, change: ProfileChange) -> list[_Known]:
+        """Connections whose partner should now know something else of the profile."""
+        return [known for known in self.concerned(change) if known.target(change.old) != known.target(change.new)]
+
+    def concerned(self, change: ProfileChange) -> list[_Known]:
+        """Connections whose partner may know the profile."""
+        return [known for each in _memberships(change.old) | _memberships(change.new) for known in self._of(each)]
+
+    def _of(self, audience_id: AudienceId) -> list[_Known]:
         if self._by_audience is None:
             self._by_audience = defaultdict(list)
-            acceptances = {each.output_id: acceptance_of(each) for each in self._outputs.list(self._account_id)}
-            for connection in self._outputs.list_connections(self._account_id):
+            outputs = {each.output_id: each for each in self._outputs.list(self._account_id)}
+            connections = self._outputs.list_connections(self._account_id)
+            self._versions = _versions(connections)
+            for connection in connections:
                 # Ledgers of the others are withdrawn as a whole, and filled as a whole when they become active.
-                if connection.status is ConnectionStatus.ACTIVE and connection.output_id in acceptances:
-                    known = connection, acceptances[connection.output_id]
+                if connection.status is ConnectionStatus.ACTIVE and connection.output_id in outputs:
+                    output = outputs[connection.output_id]
+                    workspaces = own_workspaces(self._audiences, connection)
+                    known = _Known(connection, kind_named(output.connector), acceptance_of(output), workspaces)
                     self._by_audience[connection.audience_id].append(known)
         return self._by_audience.get(audience_id, [])
+
+
+def _versions(connections: Iterable[Connection]) -> dict[ConnectionId, int]:
+    return {each.connection_id: each.version for each in connections}
 
 
 def _heal(stores: FanOut, account_id: AccountId, changes: Iterable[ProfileChange], now_ms: int) -> None:

@@ -1,19 +1,26 @@
 """Brings a connection's ledger in line with its status: filled from all profiles, or withdrawn row by row."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from audience_core.domain.control_stores import AudienceStore, OutputStore
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, ConnectionId, Mpid
-from audience_core.domain.messages import WakeUp
-from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, Target, delivery_bucket_of
+from audience_core.domain.output import (
+    DELIVERY_BUCKETS,
+    Connection,
+    ConnectionStatus,
+    Output,
+    Target,
+    delivery_bucket_of,
+)
 from audience_core.domain.profile import Profile
 from audience_core.domain.stores import LedgerStore, ProfileStore, WakeUpQueue
+from audience_core.outputs.lanes import wake_ups_of
 from audience_core.outputs.projection import Acceptance, project
-from audience_core.outputs.registry import acceptance_of
+from audience_core.outputs.registry import acceptance_of, kind_named
 from audience_core.pipeline.member_sets import MemberSets
-from audience_core.pipeline.partner_link import find_connection
+from audience_core.pipeline.partner_link import find_connection, own_workspaces
 
 PAGE = 200
 
@@ -55,11 +62,14 @@ def fill_bucket(
         connection = find_connection(stores.outputs, account_id, connection_id)
         if connection is None or connection.status is not ConnectionStatus.ACTIVE:
             return None
-        acceptance = acceptance_of(stores.outputs.get(account_id, connection.output_id))
+        output = stores.outputs.get(account_id, connection.output_id)
         page = stores.profiles.page(account_id, Environment.PRODUCTION, bucket, cursor, PAGE)
         now_ms = clock()
-        dirty = _desire_all(stores, connection, acceptance, page.items, now_ms)
-        _wake(stores, account_id, connection_id, {delivery_bucket_of(mpid) for mpid in dirty}, now_ms)
+        dirty = _desire_all(stores, connection, acceptance_of(output), page.items, now_ms)
+        _wake(stores, connection, output, {delivery_bucket_of(mpid) for mpid in dirty}, now_ms)
+        if _was_changed(stores, connection):
+            # Another fill may have passed here already: what this one has desired for it as it was is desired anew.
+            continue
         cursor = page.next
         if cursor is None or clock() >= until_ms:
             return cursor
@@ -87,7 +97,10 @@ def withdraw_bucket(
 
 def wake_connection(stores: FillStores, account_id: AccountId, connection_id: ConnectionId, now_ms: int) -> None:
     """Have all lanes of a connection drained."""
-    _wake(stores, account_id, connection_id, range(DELIVERY_BUCKETS), now_ms)
+    connection = find_connection(stores.outputs, account_id, connection_id)
+    if connection is not None:
+        output = stores.outputs.get(account_id, connection.output_id)
+        _wake(stores, connection, output, range(DELIVERY_BUCKETS), now_ms)
 
 
 def _desire_all(
@@ -103,9 +116,9 @@ def _desire_all(
         return stores.ledger.desire(connection.account_id, connection.connection_id, mpid, target, version, now_ms)
 
     def target_of(profile: Profile) -> Target | None:
-        return project(sets.live(profile), connection.audience_id, connection, acceptance)
+        return project(sets.live(profile), connection.audience_id, connection, acceptance, workspaces)
 
-    sets = MemberSets(stores.audiences)
+    sets, workspaces = MemberSets(stores.audiences), own_workspaces(stores.audiences, connection)
     targets = {profile.mpid: target_of(profile) for profile in profiles}
     versions = {p.mpid: p.version for p in profiles}
     dirty = {mpid for mpid, target in targets.items() if desire(mpid, target, versions[mpid])}
@@ -120,9 +133,11 @@ def _desire_all(
     return dirty
 
 
-def _wake(
-    stores: FillStores, account_id: AccountId, connection_id: ConnectionId, buckets: Iterable[int], now_ms: int
-) -> None:
-    wake_ups = [WakeUp(account_id, connection_id, bucket) for bucket in sorted(buckets)]
-    if wake_ups:
-        stores.wake_ups.send(wake_ups, now_ms)
+def _was_changed(stores: FillStores, connection: Connection) -> bool:
+    now = find_connection(stores.outputs, connection.account_id, connection.connection_id)
+    return now is not None and now.version != connection.version
+
+
+def _wake(stores: FillStores, connection: Connection, output: Output, buckets: Collection[int], now_ms: int) -> None:
+    if buckets:
+        stores.wake_ups.send(wake_ups_of(connection, kind_named(output.connector), buckets), now_ms)

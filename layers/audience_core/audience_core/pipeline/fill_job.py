@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
+from audience_core.domain import job_lease
 from audience_core.domain.control_stores import JobStore
 from audience_core.domain.ids import AccountId, ConnectionId
-from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState, JobStep, Part
+from audience_core.domain.job import Job, JobKind, JobState, JobStep, Part
+from audience_core.domain.job_lease import LEASE_MS, milliseconds
 from audience_core.errors import NotFoundError, NotOursError
-
-LEASE_MS = 300_000
 
 
 def fill_id(connection_id: ConnectionId, version: int) -> str:
@@ -20,23 +20,8 @@ def fill_id(connection_id: ConnectionId, version: int) -> str:
 def begin(
     jobs: JobStore, account_id: AccountId, connection_id: ConnectionId, version: int, run: str, now: datetime
 ) -> int:
-    """Take the lease for a run; the token by which its workers are known. A repeat by the same run is harmless.
-
-    Raises:
-        NotOursError: the job has ended, or another run holds it.
-    """
-    job = _find(jobs, account_id, connection_id, version, now)
-    is_others = job.run not in ("", run)
-    if job.state not in UNDER_WAY or (is_others and job.state_at(_ms(now)) is not JobState.DEAD):
-        raise NotOursError(f"{job.job_id} is {job.state}")
-    changes = {
-        "state": JobState.RUNNING,
-        "run": run,
-        "token": job.token + is_others,
-        "started_at": now,
-        "lease_until": _ms(now) + LEASE_MS,
-    }
-    return jobs.save(job.model_copy(update=changes)).token
+    """The token by which the run's workers are known; raise `NotOursError` as `job_lease.take` does."""
+    return job_lease.take(jobs, _find(jobs, account_id, connection_id, version, now), run, now).token
 
 
 def note_bucket(
@@ -66,9 +51,7 @@ def end(
     now: datetime,
 ) -> None:
     """Note how the run ended, unless the job has ended or belongs to another one."""
-    job = _find(jobs, account_id, connection_id, version, now)
-    if job.state in UNDER_WAY and job.run in ("", run):
-        jobs.save(job.model_copy(update={"state": state, "error": error, "ended_at": now}))
+    job_lease.end(jobs, _find(jobs, account_id, connection_id, version, now), run, state, error, now)
 
 
 def _find(jobs: JobStore, account_id: AccountId, connection_id: ConnectionId, version: int, now: datetime) -> Job:
@@ -82,10 +65,6 @@ def _find(jobs: JobStore, account_id: AccountId, connection_id: ConnectionId, ve
             state=JobState.QUEUED,
             target=version,
             connection_id=connection_id,
-            lease_until=_ms(now) + LEASE_MS,
+            lease_until=milliseconds(now) + LEASE_MS,
             created_at=now,
         )
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from audience_core.domain.control_stores import AudienceStore, LogInStore, OutputStore, SecretStore
-from audience_core.domain.ids import AccountId, ConnectionId
+from audience_core.domain.ids import AccountId, ConnectionId, WorkspaceId
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output, SubscriptionState
-from audience_core.domain.stores import LedgerStore, WakeUpQueue
+from audience_core.domain.stores import IdentityStore, LedgerStore, WakeUpQueue
 from audience_core.errors import InvalidInputError, NotFoundError, StaleVersionError, TerminalDeliveryError
 from audience_core.outputs.connector import Connector, Subscription
 from audience_core.outputs.http import Send
 from audience_core.outputs.opening import open_output
+from audience_core.outputs.registry import ConnectorKind, kind_named
 
 _SAVE_ATTEMPTS = 5
 
@@ -32,6 +33,9 @@ class DeliveryStores(Protocol):
     def log_ins(self) -> LogInStore: ...
 
     @property
+    def identities(self) -> IdentityStore: ...
+
+    @property
     def ledger(self) -> LedgerStore: ...
 
     @property
@@ -42,6 +46,8 @@ class DeliveryStores(Protocol):
 class PartnerLink:
     """`subscription` carries the settings in force: those that the partner was last told."""
 
+    connection: Connection
+    kind: ConnectorKind
     connector: Connector
     subscription: Subscription
 
@@ -57,12 +63,28 @@ def find_connection(outputs: OutputStore, account_id: AccountId, connection_id: 
         return None
 
 
+def own_workspaces(audiences: AudienceStore, connection: Connection) -> tuple[WorkspaceId, ...]:
+    """The workspaces of the connection's audience, if what is shared of its members depends on them."""
+    if not connection.attributes.workspace:
+        return ()
+    try:
+        return audiences.get(connection.account_id, connection.audience_id).workspaces
+    except NotFoundError:
+        return ()
+
+
 def forwarding_connection(
     outputs: OutputStore, account_id: AccountId, connection_id: ConnectionId
 ) -> Connection | None:
     """The connection if memberships may be sent for it now; one being deleted still has removals to send."""
     connection = find_connection(outputs, account_id, connection_id)
     return connection if connection is not None and _may_forward(connection) else None
+
+
+def is_due(connection: Connection, kind: ConnectorKind, dirty_since: int, now_ms: int) -> bool:
+    """Whether a lane is sent whose oldest row is dirty since an instant; for a connection that ends nobody waits."""
+    waits_ms = 0 if connection.status is ConnectionStatus.DELETING else kind.flush_after_s * 1000
+    return dirty_since + waits_ms <= now_ms
 
 
 def _may_forward(connection: Connection) -> bool:
@@ -77,10 +99,10 @@ def open_link(stores: DeliveryStores, connection: Connection, send: Send, now_ms
     """Raise `TerminalDeliveryError` when the output is not usable as it is; may also raise `RetryableDeliveryError`."""
     try:
         output = stores.outputs.get(connection.account_id, connection.output_id)
-        connector = open_output(stores, output, send, now_ms)
+        kind, connector = kind_named(output.connector), open_output(stores, output, send, now_ms)
     except (InvalidInputError, NotFoundError) as error:
         raise TerminalDeliveryError(f"the output cannot be used: {error}", FaultKind.CONFIGURATION) from error
-    return PartnerLink(connector, _subscription(stores.audiences, connection, output))
+    return PartnerLink(connection, kind, connector, _subscription(stores.audiences, connection, output))
 
 
 def record_fault(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from itertools import batched
+from itertools import batched, chain, repeat
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -89,25 +89,24 @@ class KahunaConnector:
 
     def forward(self, subscription: Subscription, changes: Sequence[Forward], now_ms: int) -> Receipt:
         """Takes marks off first, so that an identity that moved to another member keeps its mark."""
-        attribute, rejected = _attribute(subscription), dict[Mpid, Rejection]()
+        attribute, outcomes = _attribute(subscription), list[tuple[Mark, str]]()
         off = [Mark(each.mpid, gone, False) for each in changes if (gone := _gone(each))]
         on = [Mark(each.mpid, each.after.identities, True) for each in changes if each.after is not None]
         for marks in (off, on):
             for chunk in batched(marks, BATCH_SIZE, strict=False):
-                rejected |= {each.mpid: each for each in self._set(attribute, chunk)}
+                outcomes += self._set(attribute, chunk)
         if not changes:
             self._set(attribute, ())
-        return Receipt(tuple(rejected.values()))
+        return Receipt(_rejections(outcomes))
 
-    def _set(self, attribute: str, marks: Sequence[Mark]) -> list[Rejection]:
+    def _set(self, attribute: str, marks: Sequence[Mark]) -> list[tuple[Mark, str]]:
+        """Each mark with the reason why it was not set; "" if it was."""
         body = json.dumps({"user_attributes_array": [_entry(attribute, mark) for mark in marks]}).encode()
         response = self._send(HttpRequest("POST", f"{_URL}?env={self._environment}", self._headers(), body))
         _raise_for(response)
-        return [
-            Rejection(mark.mpid, reason)
-            for mark, result in zip(marks, _results(response.body), strict=False)
-            if (reason := _refusal(result))
-        ]
+        # An answer of another form says nothing of any user.
+        results = chain(_results(response.body), repeat(None))
+        return [(mark, _refusal(mark, result)) for mark, result in zip(marks, results, strict=False)]
 
     @property
     def _environment(self) -> str:
@@ -150,11 +149,21 @@ def _results(body: bytes) -> Sequence[Any]:
     return answer if isinstance(answer, list) else ()
 
 
-def _refusal(result: Any) -> str:
-    """Why this user was not marked, in our own words; "" if he was. A success may hide that all have failed."""
+def _refusal(mark: Mark, result: Any) -> str:
+    """Why this mark was not set, in our own words; "" if it was. A success may hide that all have failed."""
     if not isinstance(result, dict) or result.get("success") is not False:
         return ""
     code = result.get("error_code")
     if code in _OF_ALL or code in RETRIED:
         _raise_for(HttpResponse(code))
-    return "no such user" if code == HTTPStatus.NOT_FOUND else "refused"
+    if code == HTTPStatus.NOT_FOUND:
+        # Whom Kahuna does not know has no mark to take off.
+        return "Kahuna knows no such user" if mark.is_member else ""
+    return "Kahuna refuses this user"
+
+
+def _rejections(outcomes: Sequence[tuple[Mark, str]]) -> tuple[Rejection, ...]:
+    """A rejection is partial if another mark of the same member was set."""
+    taken = {mark.mpid for mark, reason in outcomes if not reason}
+    reasons = {mark.mpid: reason for mark, reason in outcomes if reason}
+    return tuple(Rejection(mpid, reason, mpid in taken) for mpid, reason in reasons.items())

@@ -115,25 +115,30 @@ class MailchimpConnector:
         self._api.ping()
 
     def forward(self, subscription: Subscription, changes: Sequence[Forward], now_ms: int) -> Receipt:
+        """Adds before it removes: a batch of removals may have to wait, and removes nobody who is added here."""
         if not changes:
             self._api.ping()
             return Receipt()
         wanted = to_add(changes)
-        rejected = self._add(subscription, wanted)
+        refused = self._add(subscription, wanted)
         self._remove(subscription, to_remove(changes, wanted.keys()))
-        return Receipt(tuple(rejected))
+        return Receipt(_rejections(wanted, refused))
 
-    def _add(self, subscription: Subscription, contacts: Mapping[str, Contact]) -> list[Rejection]:
-        """Add them all; those that Mailchimp has archived need a second request (see `_archived`)."""
-        list_id, rejected = _list_of(subscription.settings), list[Rejection]()
+    def _add(self, subscription: Subscription, contacts: Mapping[str, Contact]) -> dict[str, str]:
+        """Add them all; keys of those that Mailchimp refuses, with its reasons.
+
+        Whoever is archived there needs a second request: he is not new to Mailchimp, so `status_if_new` does not bring
+        him back. Archived is what we made of those who left, and no wish of theirs: whoever unsubscribed is refused.
+        """
+        list_id, refused = _list_of(subscription.settings), dict[str, str]()
         for chunk in batched(contacts, BATCH_SIZE, strict=False):
             members = [self._member(subscription, contacts[key], "status_if_new") for key in chunk]
             added = self._api.add(list_id, members)
-            rejected += _rejections(added, contacts)
-            if archived := _archived(added, contacts):
+            refused |= _refusals(added)
+            if archived := [key for key in map(key_of, added.archived) if key in contacts]:
                 members = [self._member(subscription, contacts[key], "status") for key in archived]
-                rejected += _rejections(self._api.add(list_id, members), contacts)
-        return rejected
+                refused |= _refusals(self._api.add(list_id, members))
+        return refused
 
     def _member(self, subscription: Subscription, contact: Contact, status_field: str) -> dict[str, Any]:
         member: dict[str, Any] = {
@@ -203,25 +208,20 @@ def _tag_of(subscription: Subscription) -> str:
     return subscription.settings.get("tag", subscription.audience_name)
 
 
-def _rejections(added: Added, contacts: Mapping[str, Contact]) -> list[Rejection]:
-    """Reasons are Mailchimp's codes: its words may repeat identities."""
-    return [
-        Rejection(mpid, _reason(error))
-        for error in added.errors
-        if (contact := contacts.get(key_of(str(error.get("email_address")))))
-        for mpid in contact.mpids
-    ]
+def _refusals(added: Added) -> dict[str, str]:
+    """Keys of contacts that were refused, and why: Mailchimp's code, since its words may repeat identities."""
+    return {key_of(str(error.get("email_address"))): _reason(error) for error in added.errors}
 
 
 def _reason(error: Mapping[str, Any]) -> str:
     code, tag = str(error.get("error_code", "")), str(error.get("field", ""))
-    said = code if _ERROR_CODE.fullmatch(code) else "refused"
-    return f"{said} ({tag})" if _ERROR_CODE.fullmatch(tag) else said
+    said = f" ({code})" if _ERROR_CODE.fullmatch(code) else ""
+    about = f" because of the merge tag {tag}" if _ERROR_CODE.fullmatch(tag) else ""
+    return f"Mailchimp refuses this contact{about}{said}"
 
 
-def _archived(added: Added, contacts: Mapping[str, Contact]) -> list[str]:
-    """Keys of those who are archived: they are not new to Mailchimp, so `status_if_new` does not bring them back.
-
-    Archived is what we made of those who left, and no wish of theirs: whoever unsubscribed is refused by Mailchimp.
-    """
-    return [key for key in map(key_of, added.archived) if key in contacts]
+def _rejections(contacts: Mapping[str, Contact], refused: Mapping[str, str]) -> tuple[Rejection, ...]:
+    """A rejection is partial if another address of the same member was taken."""
+    taken = {mpid for key, contact in contacts.items() if key not in refused for mpid in contact.mpids}
+    reasons = {mpid: refused[key] for key, contact in contacts.items() if key in refused for mpid in contact.mpids}
+    return tuple(Rejection(mpid, reason, mpid in taken) for mpid, reason in reasons.items())

@@ -12,7 +12,7 @@ from audience_core.domain.audience import (
     ProgramMark,
     require_room,
 )
-from audience_core.domain.control_stores import Answer
+from audience_core.domain.control_stores import Answer, Change
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, InputId, OutputId, WorkspaceId
 from audience_core.domain.output import Connection, Output, PendingLogIn
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
@@ -164,20 +164,18 @@ class MemoryAudienceStore:
         return tuple(dict.fromkeys(self._spellings.setdefault((account_id, fold(tag)), tag) for tag in tags))
 
     def publish(self, audience: Audience, active_cap: int | None = None) -> Audience:
-        def change(version: int) -> Sequence[Audience]:
-            return [audience.model_copy(update={"program_version": version})]
+        def change(version: int) -> Change:
+            return [audience.model_copy(update={"program_version": version})], ()
 
         return self.advance(audience.account_id, change, active_cap=active_cap)[0]
 
     def advance(
-        self,
-        account_id: AccountId,
-        change: Callable[[int], Sequence[Audience]],
-        versions: Sequence[DefinitionVersion] = (),
-        active_cap: int | None = None,
+        self, account_id: AccountId, change: Callable[[int], Change], active_cap: int | None = None
     ) -> tuple[Audience, ...]:
         version = self.program_version(account_id) + 1
-        changed = change(version)
+        changed, versions = change(version)
+        if self.program_version(account_id) + 1 != version:
+            return self.advance(account_id, change, active_cap)
         before = {each.audience_id for each in self.list(account_id) if each.status is AudienceStatus.ACTIVE}
         if {each.audience_id for each in changed if each.status is AudienceStatus.ACTIVE} - before:
             require_room(len(before), active_cap)
@@ -194,7 +192,11 @@ class MemoryAudienceStore:
         self._programs[account_id] = mark.model_copy(update={"version": mark.version + 1})
         return saved
 
-    def delete(self, audience: Audience) -> None:
+    def delete(self, audience: Audience, check: Callable[[], None] = lambda: None) -> None:
+        version = self.program_version(audience.account_id)
+        check()
+        if self.program_version(audience.account_id) != version:
+            check()
         self._audiences.delete(audience)
         if audience.status is AudienceStatus.ACTIVE:
             version = self.program_version(audience.account_id) + 1
@@ -313,6 +315,9 @@ class MemoryWorkflows:
         self, account_id: AccountId, connection_id: ConnectionId, version: int, token: int = 1
     ) -> str:
         return self._start(f"fill-{account_id}-{connection_id}-{version}" + (f"-again-{token}" if token > 1 else ""))
+
+    def start_connecting(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        return self._start(f"{account_id}-{job_id}-{token}")
 
     def _start(self, name: str) -> str:
         if name not in self.started:

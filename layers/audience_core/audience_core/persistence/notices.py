@@ -1,0 +1,59 @@
+"""How owners hear of what happened: mail by SES, and events on the stack's own EventBridge bus."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from audience_core.errors import InvalidInputError, UnavailableError
+
+_SOURCE = "audience-manager"
+# What SES answers when a repeat would be refused, too.
+_REFUSALS = frozenset(
+    {"MessageRejected", "BadRequestException", "NotFoundException", "MailFromDomainNotVerifiedException"}
+)
+
+
+class SesMail:
+    """Mail from one verified address."""
+
+    def __init__(self, sender: str, region: str | None = None) -> None:
+        self._sender = sender
+        self._client = boto3.client("sesv2", region_name=region)
+
+    def send(self, recipient: str, subject: str, text: str) -> None:
+        content = {"Subject": {"Data": subject}, "Body": {"Text": {"Data": text}}}
+        try:
+            self._client.send_email(
+                FromEmailAddress=self._sender,
+                Destination={"ToAddresses": [recipient]},
+                Content={"Simple": content},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _REFUSALS:
+                raise InvalidInputError("the mail is refused: is the sender's address verified?") from error
+            raise UnavailableError("no mail can be sent now") from error
+        except BotoCoreError as error:
+            raise UnavailableError("no mail can be sent now") from error
+
+
+class EventBridgeBus:
+    def __init__(self, bus_name: str, region: str | None = None) -> None:
+        self._bus_name = bus_name
+        self._client = boto3.client("events", region_name=region)
+
+    def put(self, kind: str, detail: Mapping[str, Any]) -> None:
+        entry = {
+            "EventBusName": self._bus_name,
+            "Source": _SOURCE,
+            "DetailType": kind,
+            "Detail": json.dumps(detail, sort_keys=True),
+        }
+        try:
+            answer = self._client.put_events(Entries=[entry])
+        except (BotoCoreError, ClientError) as error:
+            raise UnavailableError("the event bus does not answer") from error
+        if answer["FailedEntryCount"]:
+            raise UnavailableError("the event bus did not take the event")
