@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from functions.audiences_api.handler import app as audiences
 from functions.jobs_api.handler import app as jobs
+from functions.oauth_callback.handler import app as log_ins
 from functions.outputs_api.handler import app as outputs
 from functions.workspaces_api.handler import app as workspaces
 
@@ -45,13 +46,15 @@ _OAUTH2 = {
     "flows": {"clientCredentials": {"tokenUrl": "/oauth2/token", "scopes": {"audiences/api": "Use the API"}}},
 }
 _NO_CONTENT = "204"
+# Browsers come here from partners, without a credential.
+_PUBLIC = "/v1/oauth/callback"
 
 
 def build() -> dict[str, Any]:
     """The whole document, in a stable order."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
-    for app in (workspaces, audiences, outputs, jobs):
+    for app in (workspaces, audiences, outputs, log_ins, jobs):
         part = _described(app)
         for path, operations in part["paths"].items():
             paths.setdefault(path, {}).update(operations)
@@ -61,6 +64,7 @@ def build() -> dict[str, Any]:
     for operations in paths.values():
         for operation in operations.values():
             _complete(operation)
+    paths[_PUBLIC]["get"]["security"] = []
     for name in ("HTTPValidationError", "ResponseValidationError", "ValidationError"):
         schemas.pop(name, None)
     return {

@@ -23,6 +23,7 @@ from audience_core.api.principal import principal_of
 from audience_core.api.problem import CONTENT_TYPE
 from audience_core.api.reconciliation_view import ReconciliationView, reconciliation_view
 from audience_core.api.views import (
+    AuthorizationView,
     ConnectionView,
     ConnectorView,
     Listing,
@@ -39,7 +40,7 @@ from audience_core.api.views import (
 )
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.output import Connection
-from audience_core.management import bulk_connect, connections, jobs, outputs
+from audience_core.management import bulk_connect, connections, jobs, log_ins, outputs
 from audience_core.management.bulk_connect import BulkConnection
 from audience_core.management.connections import ConnectionEdit, NewConnection
 from audience_core.management.outputs import NewOutput, OutputEdit
@@ -119,9 +120,20 @@ def delete_output(output_id: str, if_match: IfMatch = None) -> Response[None]:
 
 @app.post("/v1/outputs/<output_id>/test", summary="Try the settings of an output at the partner", tags=["outputs"])
 def test_output(output_id: str) -> OutputTestView:
-    stores, now = wiring.stores(), edge.now()
-    fault = outputs.check(stores.outputs, stores.secrets, wiring.send(), _account_id(), OutputId(output_id), now)
+    fault = outputs.check(wiring.stores(), wiring.send(), _account_id(), OutputId(output_id), edge.now())
     return output_test_view(fault)
+
+
+@app.post("/v1/outputs/<output_id>/authorize", summary="Log in at the partner of an output", tags=["outputs"])
+def authorize_output(output_id: str) -> AuthorizationView:
+    """The address at which to log in. The partner sends the browser back to `/v1/oauth/callback`, which ends it.
+
+    Faults stay until somebody resumes.
+    """
+    output = (_account_id(), OutputId(output_id))
+    return AuthorizationView(
+        authorization_url=log_ins.begin(wiring.stores(), *output, _public_url() + "/v1/oauth/callback", edge.now())
+    )
 
 
 @app.post(
@@ -256,6 +268,13 @@ app.exception_handler(Exception)(explain)
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return edge.refusal(event) or app.resolve(event, context)
+
+
+def _public_url() -> str:
+    """Where browsers find this API: as the stack says, or else where this request found it."""
+    where = app.current_event.request_context
+    stage = "" if where.stage == "$default" else f"/{where.stage}"
+    return wiring.settings()["PUBLIC_URL"] or f"https://{where.domain_name}{stage}"
 
 
 def _connection_view(connection: Connection) -> ConnectionView:

@@ -34,6 +34,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "access_key_id": "secret-k3y-id",
         "secret_access_key": "secret-acc3ss",
     },
+    "kahuna": {"secret_key": "secret-k3y", "api_key": "ap1-k3y"},
+    "mailchimp": {"api_key": "0123456789abcdef-us19"},
     "meta": {"ad_account_id": "1234567890", "access_token": "secret-t0k3n", "app_id": "55"},
     "s3": {
         "region": "eu-central-1",
@@ -47,6 +49,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 SUBSCRIBED: dict[str, dict[str, str]] = {
     "braze": {"attribute": "In Fans"},
     "eventbridge": {},
+    "kahuna": {},
+    "mailchimp": {"list_id": "a1b2c3d4e5"},
     "meta": {"customer_file_source": "USER_PROVIDED_ONLY", "remote_device": "2385"},
     "s3": {},
     "webhook": {},

@@ -33,11 +33,12 @@ def store(request: pytest.FixtureRequest) -> OutputStore:
 
 def test_a_saved_output_is_found_in_its_account_alone(store: OutputStore) -> None:
     settings = {"url": "https://example.com", "batch": 100, "share": 0.5, "tags": ["a"], "note": None}
+    given = {"settings": settings, "secret_ref": "audiences/7/o", "log_in_ref": "audiences/7/o-log-in"}
 
-    saved = store.save(an_output(settings=settings, secret_ref="audiences/7/o"))
+    saved = store.save(an_output(**given))
 
     assert store.get(ACCOUNT, OUTPUT) == saved
-    assert saved == an_output(settings=settings, secret_ref="audiences/7/o", version=1)
+    assert saved == an_output(**given, version=1)
     with pytest.raises(NotFoundError):
         store.get(OTHER_ACCOUNT, OUTPUT)
 

@@ -1,5 +1,6 @@
 """What every store of confidential settings promises."""
 
+import boto3
 import pytest
 
 from audience_core.domain.control_stores import SecretStore
@@ -39,3 +40,29 @@ def test_deleted_secrets_are_gone_and_deleting_again_is_harmless(store: SecretSt
 
     with pytest.raises(NotFoundError):
         store.get(reference)
+
+
+def test_a_secret_that_exists_is_replaced_and_no_other(store: SecretStore) -> None:
+    reference = store.put(ACCOUNT, "o-4", {"access_token": "old", "refresh_token": "r"})
+
+    store.replace(reference, {"access_token": "new"})
+    store.delete(gone := store.put(ACCOUNT, "o-5", {"access_token": "old"}))
+
+    assert store.get(reference) == {"access_token": "new"}
+    with pytest.raises(NotFoundError):
+        store.replace(gone, {"access_token": "new"})
+
+
+def test_an_installation_that_is_not_registered_at_a_partner_says_so(store: SecretStore) -> None:
+    with pytest.raises(NotFoundError, match="not registered at telex"):
+        store.registration("telex")
+
+
+def test_a_registration_is_found_under_the_name_that_the_template_gives_it(aws: str) -> None:
+    content = '{"client_id": "app-1", "client_secret": "s3cret", "url": "https://login.example"}'
+    client, name = boto3.client("secretsmanager", region_name=aws), "audience-manager/log-in/fax"
+    client.create_secret(Name=name, SecretString=content)
+
+    found = SecretsManagerStore(aws).registration("fax")
+
+    assert found == {"client_id": "app-1", "client_secret": "s3cret", "url": "https://login.example"}

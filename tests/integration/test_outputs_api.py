@@ -15,6 +15,7 @@ from audience_core.domain.ids import ConnectionId, Mpid
 from audience_core.domain.membership import Membership
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, Fault, FaultKind, SubscriptionState
+from audience_core.errors import NotFoundError
 from audience_core.outputs.http import HttpRequest, HttpResponse, HttpSend
 from audience_core.outputs.registry import CONNECTORS
 from audience_core.pipeline.update_subscription import update_subscription
@@ -78,6 +79,12 @@ def test_the_directory_describes_each_connector(call: Caller) -> None:
     assert "email" in card["identity_types"]
     assert card["output_settings"]["required"] == ["url"]
     assert card["output_settings"]["properties"]["token"]["confidential"] is True
+
+
+def test_the_directory_says_which_services_have_ended(call: Caller) -> None:
+    cards = call("GET", "/v1/directory").body["items"]
+
+    assert {each["kind"] for each in cards if each["is_legacy"]} == {"kahuna"}
 
 
 def test_an_output_is_created_changed_listed_and_deleted(call: Caller) -> None:
@@ -157,6 +164,18 @@ def test_changed_settings_keep_the_others_and_reach_the_connections(call: Caller
     stored = stack.outputs.get(ACCOUNT, created.body["id"])
     assert stack.secrets.get(stored.secret_ref) == {"signing_secret": "s1gn"}
     assert sorted(runs(stack)) == [f"fill-{ACCOUNT}-{connection.body['id']}-{version}" for version in (1, 2)]
+
+
+def test_the_last_secret_that_is_removed_is_gone(call: Caller, stack: SimpleNamespace) -> None:
+    settings = {"secret_key": "s3cret", "api_key": "k3y"}
+    created = call("POST", "/v1/outputs", {"connector": "kahuna", "name": "Kahuna", "settings": settings})
+    reference = stack.outputs.get(ACCOUNT, created.body["id"]).secret_ref
+
+    call("PATCH", created.headers["Location"], {"settings": dict.fromkeys(settings)}, ANY)
+
+    assert stack.outputs.get(ACCOUNT, created.body["id"]).secret_ref is None
+    with pytest.raises(NotFoundError):
+        stack.secrets.get(reference)
 
 
 def test_problems_name_the_settings(call: Caller) -> None:

@@ -18,6 +18,7 @@ from audience_core.persistence.audiences import DynamoAudienceStore
 from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.ledger import DynamoLedgerStore
+from audience_core.persistence.log_ins import DynamoLogInStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
@@ -77,6 +78,7 @@ def control_stack() -> SimpleNamespace:
         summaries=DynamoCountSummaries(tables["counts"], REGION),
         counts=DynamoMembershipStore("no member lists", tables["counts"], REGION),
         secrets=SecretsManagerStore(REGION),
+        log_ins=DynamoLogInStore(tables["outputs"], REGION),
         jobs=DynamoJobStore(tables["jobs"], REGION),
         history=DynamoHistoryStore(history, REGION),
         ledger=DynamoLedgerStore(ledger, REGION),

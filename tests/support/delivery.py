@@ -6,7 +6,12 @@ from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AccountId, Mpid
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import Connection, LedgerRow, SubscriptionState, Target, delivery_bucket_of
-from audience_core.persistence.memory.control import MemoryAudienceStore, MemoryOutputStore, MemorySecretStore
+from audience_core.persistence.memory.control import (
+    MemoryAudienceStore,
+    MemoryLogInStore,
+    MemoryOutputStore,
+    MemorySecretStore,
+)
 from audience_core.persistence.memory.identities import MemoryIdentityStore
 from audience_core.persistence.memory.ingest import MemoryWakeUpQueue
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
@@ -34,6 +39,7 @@ class World:
     outputs: MemoryOutputStore = field(default_factory=MemoryOutputStore)
     audiences: MemoryAudienceStore = field(default_factory=MemoryAudienceStore)
     secrets: MemorySecretStore = field(default_factory=MemorySecretStore)
+    log_ins: MemoryLogInStore = field(default_factory=MemoryLogInStore)
     identities: MemoryIdentityStore = field(default_factory=MemoryIdentityStore)
     ledger: MemoryLedgerStore = field(default_factory=MemoryLedgerStore)
     memberships: MemoryMembershipStore = field(default_factory=MemoryMembershipStore)

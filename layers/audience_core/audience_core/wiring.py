@@ -10,6 +10,7 @@ from audience_core.domain.control_stores import (
     AccountStore,
     AudienceStore,
     JobStore,
+    LogInStore,
     OutputStore,
     RunFiles,
     SecretStore,
@@ -39,6 +40,7 @@ from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.ledger import DynamoLedgerStore
+from audience_core.persistence.log_ins import DynamoLogInStore
 from audience_core.persistence.marks import DynamoMarkStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.notices import EventBridgeBus, SesMail
@@ -68,6 +70,7 @@ class Stores:
     audiences: AudienceStore
     outputs: OutputStore
     secrets: SecretStore
+    log_ins: LogInStore
     workflows: Workflows
     requests: RequestStore
     rates: RateStore
@@ -115,6 +118,7 @@ def stores() -> Stores:
         audiences=DynamoAudienceStore(of["AUDIENCES_TABLE"], region),
         outputs=DynamoOutputStore(of["OUTPUTS_TABLE"], region),
         secrets=SecretsManagerStore(region),
+        log_ins=DynamoLogInStore(of["OUTPUTS_TABLE"], region),
         workflows=StepFunctionsWorkflows(
             {
                 "backfill": of["BACKFILL_STATE_MACHINE_ARN"],

@@ -131,6 +131,14 @@ def test_a_long_answer_is_cut() -> None:
     assert len(response.body) == MAX_BODY_BYTES
 
 
+def test_whoever_wants_more_of_an_answer_gets_it() -> None:
+    body = b"x" * MAX_BODY_BYTES * 2
+    with a_server(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)) as port:
+        request = HttpRequest("GET", f"http://127.0.0.1:{port}/", max_answer_bytes=MAX_BODY_BYTES * 2 + 1)
+
+        assert HttpSend(allow_private=True)(request).body == body
+
+
 def dripping(head: bytes, drop: bytes) -> Serve:
     """Say `head`, then one drop after another until the listener leaves."""
 

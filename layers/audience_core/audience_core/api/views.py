@@ -181,6 +181,9 @@ class ConnectorView(View):
     """Args:
     output_settings, connection_settings: JSON Schema; `confidential` marks those that are never shown, `fixed` those
         that a connection keeps as it was made with.
+    is_legacy: the partner has ended its service; for those who still have it.
+    has_log_in: whether one may log in at the partner instead of entering a key: see `authorize`.
+    output_settings, connection_settings: JSON Schema; `confidential` marks those that are never shown.
     """
 
     kind: str
@@ -189,6 +192,8 @@ class ConnectorView(View):
     identity_types: tuple[str, ...]
     accepts_attributes: bool
     makes_lookalikes: bool
+    is_legacy: bool
+    has_log_in: bool
     output_settings: dict[str, Any]
     connection_settings: dict[str, Any]
 
@@ -196,6 +201,7 @@ class ConnectorView(View):
 class OutputView(Versioned):
     """Args:
     settings: without the confidential ones.
+    is_logged_in: whether somebody has logged in at the partner for it; the partner may have ended that since.
     contact_email: who is told of faults; null for the account's contact.
     faults: its connections that are faulted.
     """
@@ -204,6 +210,7 @@ class OutputView(Versioned):
     connector: str
     name: str
     settings: dict[str, Any]
+    is_logged_in: bool
     contact_email: str | None
     faults: tuple[str, ...]
     created_at: datetime
@@ -231,6 +238,14 @@ class LookalikeView(View):
 
     remote_id: str
     name: str
+
+
+class AuthorizationView(View):
+    """Args:
+    authorization_url: open it in a browser and log in there; it is good once, for ten minutes.
+    """
+
+    authorization_url: str
 
 
 class ConnectionView(Versioned):
@@ -337,6 +352,8 @@ def connector_view(kind: ConnectorKind) -> ConnectorView:
         identity_types=tuple(sorted(kind.identity_types)),
         accepts_attributes=kind.accepts_attributes,
         makes_lookalikes=kind.make_lookalike is not None,
+        is_legacy=kind.is_legacy,
+        has_log_in=kind.log_in is not None,
         output_settings=kind.output_settings.model_json_schema(),
         connection_settings=kind.connection_settings.model_json_schema(),
     )
@@ -352,6 +369,7 @@ def output_view(output: Output, connections: Iterable[Connection]) -> OutputView
         connector=output.connector,
         name=output.name,
         settings=output.settings,
+        is_logged_in=output.log_in_ref is not None,
         contact_email=output.contact_email,
         faults=tuple(each.connection_id for each in faulted),
         created_at=output.created_at,

@@ -16,7 +16,7 @@ from audience_core.domain.ids import (
     WorkspaceId,
 )
 from audience_core.domain.job import Job, Part
-from audience_core.domain.output import Connection, Output
+from audience_core.domain.output import Connection, Output, PendingLogIn
 
 
 class AccountStore(Protocol):
@@ -185,7 +185,25 @@ class SecretStore(Protocol):
 
     def get(self, reference: str) -> dict[str, str]: ...
 
+    def replace(self, reference: str, values: Mapping[str, str]) -> None:
+        """Store other values in a secret that exists. Raise `NotFoundError`."""
+
     def delete(self, reference: str) -> None: ...
+
+    def registration(self, kind: str) -> dict[str, str]:
+        """This installation's registration at a kind of partner: client_id, client_secret, url. `NotFoundError`."""
+
+
+class LogInStore(Protocol):
+    """Log-ins at partners that are under way."""
+
+    def begin(self, log_in: PendingLogIn) -> None: ...
+
+    def take(self, account_id: AccountId, state: str) -> PendingLogIn:
+        """Give it to one caller, and to no other ever after. Raise `NotFoundError`; may give one that has expired."""
+
+    def claim_renewal(self, account_id: AccountId, output_id: OutputId, now_ms: int, for_ms: int) -> bool:
+        """Whether the caller alone may renew the tokens of an output for so long."""
 
 
 class Mail(Protocol):

@@ -1,6 +1,7 @@
 """Partners' accounts, what is connected to them, and how forwarding stands."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -35,6 +36,7 @@ class Output(Record):
         connector: which kind of partner, a key of the registry.
         settings: without the secret ones.
         secret_ref: name of the Secrets Manager secret that holds the confidential settings as JSON.
+        log_in_ref: name of the one that holds the tokens of a log-in at the partner; None when nobody has logged in.
         contact_email: who is told of faults of its connections; the account's contact when absent.
     """
 
@@ -44,9 +46,45 @@ class Output(Record):
     name: ResourceName
     settings: dict[str, Any]
     secret_ref: str | None = None
+    log_in_ref: str | None = None
     contact_email: EmailAddress | None = None
     created_at: datetime
     version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a log-in at a partner has given: tokens, and what else must be known to use them.
+
+    Args:
+        refresh_token: by which new tokens are had; None when the partner gave none.
+        expires_at: when the access token ends, UTC ms; None when it does not.
+        facts: what the partner told of the account, by name.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    expires_at: int | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingLogIn:
+    """A log-in that was begun: what must be known when the partner sends its user back.
+
+    Args:
+        state: identifies it; only the partner and the user's browser know it besides us.
+        verifier: the secret behind the challenge that the partner was given (RFC 7636).
+        redirect_uri: where the partner was asked to send its user back to.
+        expires_at: UTC ms.
+    """
+
+    account_id: AccountId
+    output_id: OutputId
+    state: str = field(repr=False)
+    verifier: str = field(repr=False)
+    redirect_uri: str
+    expires_at: int
 
 
 class ConnectionStatus(StrEnum):

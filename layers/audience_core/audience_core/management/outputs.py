@@ -3,12 +3,12 @@
 import secrets as random
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import ConfigDict, Field
 
 from audience_core.domain.account import EmailAddress, Record, ResourceName
-from audience_core.domain.control_stores import OutputStore, SecretStore, Workflows
+from audience_core.domain.control_stores import LogInStore, OutputStore, SecretStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, OutputId
 from audience_core.domain.output import Fault, FaultKind, Output
 from audience_core.errors import (
@@ -21,7 +21,8 @@ from audience_core.errors import (
 from audience_core.management.versions import require_version
 from audience_core.outputs.connector import Subscription
 from audience_core.outputs.http import Send
-from audience_core.outputs.registry import ConnectorKind, connector_for, kind_named, split_settings
+from audience_core.outputs.opening import open_output
+from audience_core.outputs.registry import ConnectorKind, kind_named, split_settings
 
 
 class NewOutput(Record):
@@ -94,8 +95,10 @@ def edit(
     known = secrets.get(output.secret_ref) if output.secret_ref else {}
     wanted = {key: value for key, value in {**output.settings, **known, **change.settings}.items() if value is not None}
     settings, secret = split_settings(kind, wanted)
-    reference = secrets.put(account_id, output_id, secret) if secret else output.secret_ref
+    reference = secrets.put(account_id, output_id, secret) if secret else None
     saved = store.save(output.model_copy(update={"settings": settings, "secret_ref": reference}))
+    if output.secret_ref and not secret:
+        secrets.delete(output.secret_ref)
     _refresh_connections(store, workflows, account_id, output_id)
     return saved, _made_up(kind, wanted, secret)
 
@@ -115,19 +118,28 @@ def delete(
         names = ", ".join(f"{each.connection_id} of audience {each.audience_id}" for each in users)
         raise ConflictError(f"the output has connections: delete {names} first")
     store.delete(output)
-    if output.secret_ref:
-        secrets.delete(output.secret_ref)
+    for reference in (output.secret_ref, output.log_in_ref):
+        if reference:
+            secrets.delete(reference)
 
 
-def check(
-    store: OutputStore, secrets: SecretStore, send: Send, account_id: AccountId, output_id: OutputId, now: datetime
-) -> Fault | None:
+class CheckStores(Protocol):
+    @property
+    def outputs(self) -> OutputStore: ...
+
+    @property
+    def secrets(self) -> SecretStore: ...
+
+    @property
+    def log_ins(self) -> LogInStore: ...
+
+
+def check(stores: CheckStores, send: Send, account_id: AccountId, output_id: OutputId, now: datetime) -> Fault | None:
     """Tell the partner that nothing changed in an audience it does not have; what stands in the way, if anything."""
-    output = store.get(account_id, output_id)
+    output, now_ms = stores.outputs.get(account_id, output_id), int(now.timestamp() * 1000)
     nothing = Subscription(account_id, AudienceId(0), "", {})
     try:
-        secret = secrets.get(output.secret_ref) if output.secret_ref else {}
-        connector_for(output, secret, send).forward(nothing, (), int(now.timestamp() * 1000))
+        open_output(stores, output, send, now_ms).forward(nothing, (), now_ms)
     except (TerminalDeliveryError, RetryableDeliveryError) as error:
         return Fault(kind=FaultKind(error.fault_kind), message=str(error), at=now)
     except (InvalidInputError, NotFoundError) as error:

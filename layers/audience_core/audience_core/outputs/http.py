@@ -20,15 +20,20 @@ MAX_BODY_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
+    """Args:
+    max_answer_bytes: how much of the answer's body is wanted, at most.
+    """
+
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    max_answer_bytes: int = MAX_BODY_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """Header names in lower case; the body is cut after `MAX_BODY_BYTES`."""
+    """Header names in lower case; the body is cut after the request's `max_answer_bytes`."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -86,7 +91,7 @@ class HttpSend:
             for name, value in self._headers(endpoint, request).items():
                 connection.putheader(name, value)
             connection.endheaders(request.body)
-            return _read(connection.getresponse())
+            return _read(connection.getresponse(), request.max_answer_bytes)
 
     def _headers(self, endpoint: Endpoint, request: HttpRequest) -> dict[str, str]:
         own = {
@@ -154,9 +159,9 @@ class _HurriedReader(io.RawIOBase):
         return self._source.hurry().recv_into(buffer)
 
 
-def _read(answer: http.client.HTTPResponse) -> HttpResponse:
-    body = answer.read(MAX_BODY_BYTES)
-    if len(body) < MAX_BODY_BYTES and answer.length:
+def _read(answer: http.client.HTTPResponse, max_bytes: int) -> HttpResponse:
+    body = answer.read(max_bytes)
+    if len(body) < max_bytes and answer.length:
         raise http.client.IncompleteRead(body, answer.length)
     return HttpResponse(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
 

@@ -6,12 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from audience_core.domain.output import Connection, Output
+from audience_core.domain.output import Connection, Grant, Output
 from audience_core.errors import InvalidInputError
 from audience_core.outputs.connector import Connector
-from audience_core.outputs.connectors import braze, eventbridge, meta, s3, webhook
+from audience_core.outputs.connectors import braze, eventbridge, kahuna, mailchimp, meta, s3, webhook
 from audience_core.outputs.connectors.meta_settings import IDENTITY_TYPES, MetaConnectionSettings, MetaSettings
 from audience_core.outputs.http import HttpRequest, HttpResponse, Send
+from audience_core.outputs.log_in import LogIn
 from audience_core.outputs.lookalike import Lookalike, LookalikeSpec
 from audience_core.outputs.projection import Acceptance, Wanted
 
@@ -31,6 +32,8 @@ class ConnectorKind:
         connection_settings: of one audience -> output pair; fields marked `fixed` stay as they were at its creation.
         open: the connector for validated output settings, secrets included.
         generated: confidential settings made up for those who give none.
+        is_legacy: the partner has ended this service, or announced that it will: kept for those who still have it.
+        log_in: how people log in at the partner; None when they cannot.
         is_keyed_by_identity: whether the partner knows members by their identities alone, so that one that two members
             share is removed only with the last of them; otherwise removals name the member.
         flush_after_s: a lane's changes are sent, all together, when the oldest has waited for so long; 0: at once.
@@ -51,6 +54,8 @@ class ConnectorKind:
     connection_settings: type[BaseModel]
     open: Callable[[Any, Send], Connector]
     generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    is_legacy: bool = False
+    log_in: LogIn | None = None
     is_keyed_by_identity: bool = True
     flush_after_s: int = 0
     max_concurrency: int | None = None
@@ -129,6 +134,30 @@ CONNECTORS: dict[str, ConnectorKind] = {
             generated={"signing_secret": webhook.new_signing_secret},
             is_keyed_by_identity=False,
         ),
+        ConnectorKind(
+            kind="mailchimp",
+            name="Mailchimp",
+            description="Members become contacts of a Mailchimp audience, by their e-mail, tagged with the audience.",
+            identity_types=mailchimp.IDENTITY_TYPES,
+            accepts_attributes=True,
+            output_settings=mailchimp.MailchimpSettings,
+            connection_settings=mailchimp.MailchimpConnectionSettings,
+            open=mailchimp.with_key,
+            # Mailchimp takes 10 connections at once from an account, which may have other programs besides this one.
+            max_concurrency=5,
+            log_in=mailchimp.LOG_IN,
+        ),
+        ConnectorKind(
+            kind="kahuna",
+            name="Kahuna",
+            description="A user attribute tells members from others. Kahuna is no longer sold.",
+            identity_types=kahuna.IDENTITY_TYPES,
+            accepts_attributes=False,
+            output_settings=kahuna.KahunaSettings,
+            connection_settings=kahuna.KahunaConnectionSettings,
+            open=kahuna.KahunaConnector,
+            is_legacy=True,
+        ),
     )
 }
 
@@ -173,10 +202,13 @@ def connection_settings(
     return stored
 
 
-def connector_for(output: Output, secret: Mapping[str, str], send: Send) -> Connector:
-    """The connector of an output, ready to speak. Raise `InvalidInputError` if its settings cannot be used."""
+def connector_for(output: Output, secret: Mapping[str, str], send: Send, grant: Grant | None = None) -> Connector:
+    """The connector of an output, with its secrets or as whoever logged in. `InvalidInputError`: unusable settings."""
     kind = kind_named(output.connector)
-    return kind.open(_validated(kind.output_settings, {**output.settings, **secret}), send)
+    settings = _validated(kind.output_settings, {**output.settings, **secret})
+    if grant is not None and kind.log_in is not None:
+        return kind.log_in.open(settings, grant, send)
+    return kind.open(settings, send)
 
 
 def acceptance_of(output: Output) -> Acceptance:

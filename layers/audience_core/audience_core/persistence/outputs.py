@@ -22,6 +22,7 @@ class OutputItem(VersionedItem):
     name = UnicodeAttribute()
     settings = JSONAttribute()
     secret_ref = UnicodeAttribute(null=True)
+    log_in_ref = UnicodeAttribute(null=True)
     contact_email = UnicodeAttribute(null=True)
     created_at = UnicodeAttribute()
 
@@ -65,6 +66,7 @@ class DynamoOutputStore:
             name=output.name,
             settings=output.settings,
             secret_ref=output.secret_ref,
+            log_in_ref=output.log_in_ref,
             contact_email=output.contact_email,
             created_at=output.created_at.isoformat(),
         )
@@ -157,6 +159,7 @@ def _output(account_id: AccountId, item: OutputItem) -> Output:
         name=item.name,
         settings=item.settings,
         secret_ref=item.secret_ref,
+        log_in_ref=item.log_in_ref,
         contact_email=item.contact_email,
         created_at=datetime.fromisoformat(item.created_at),
         version=int(item.version),

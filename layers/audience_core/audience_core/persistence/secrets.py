@@ -1,7 +1,8 @@
 """Confidential settings in Secrets Manager, one secret per output."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -35,14 +36,30 @@ class SecretsManagerStore:
         return reference
 
     def get(self, reference: str) -> dict[str, str]:
-        try:
-            text: str = self._client.get_secret_value(SecretId=reference)["SecretString"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _GONE:
-                raise NotFoundError("the confidential settings of the output are gone: enter them again") from error
-            raise
-        return {name: str(value) for name, value in json.loads(text).items()}
+        return self._get(reference, "the confidential settings of the output are gone: enter them again")
+
+    def replace(self, reference: str, values: Mapping[str, str]) -> None:
+        with _missing("the secret to replace is gone"):
+            self._client.put_secret_value(SecretId=reference, SecretString=json.dumps(dict(values)))
 
     def delete(self, reference: str) -> None:
         """Deleting what is gone already is harmless."""
         self._client.delete_secret(SecretId=reference, ForceDeleteWithoutRecovery=True)
+
+    def registration(self, kind: str) -> dict[str, str]:
+        return self._get(f"{_PREFIX}/log-in/{kind}", f"this installation is not registered at {kind}")
+
+    def _get(self, reference: str, if_missing: str) -> dict[str, str]:
+        with _missing(if_missing):
+            text: str = self._client.get_secret_value(SecretId=reference)["SecretString"]
+        return {name: str(value) for name, value in json.loads(text).items()}
+
+
+@contextmanager
+def _missing(message: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _GONE:
+            raise NotFoundError(message) from error
+        raise

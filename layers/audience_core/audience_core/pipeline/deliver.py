@@ -84,7 +84,7 @@ def drain(stores: DeliveryStores, send: Send, wake_up: WakeUp, clock: Clock, unt
     connection = forwarding_connection(stores.outputs, wake_up.account_id, wake_up.connection_id)
     if connection is None:
         return Delivered()
-    link = open_link(stores, connection, send)
+    link = open_link(stores, connection, send, clock())
     told = Delivered()
     if link.kind.flush_after_s and not _is_due(stores.ledger, link, wake_up, clock()):
         return told

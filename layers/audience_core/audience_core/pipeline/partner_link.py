@@ -4,14 +4,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from audience_core.domain.control_stores import AudienceStore, OutputStore, SecretStore
+from audience_core.domain.control_stores import AudienceStore, LogInStore, OutputStore, SecretStore
 from audience_core.domain.ids import AccountId, ConnectionId, WorkspaceId
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output, SubscriptionState
 from audience_core.domain.stores import IdentityStore, LedgerStore, WakeUpQueue
 from audience_core.errors import InvalidInputError, NotFoundError, StaleVersionError, TerminalDeliveryError
 from audience_core.outputs.connector import Connector, Subscription
 from audience_core.outputs.http import Send
-from audience_core.outputs.registry import ConnectorKind, connector_for, kind_named
+from audience_core.outputs.opening import open_output
+from audience_core.outputs.registry import ConnectorKind, kind_named
 
 _SAVE_ATTEMPTS = 5
 
@@ -27,6 +28,9 @@ class DeliveryStores(Protocol):
 
     @property
     def secrets(self) -> SecretStore: ...
+
+    @property
+    def log_ins(self) -> LogInStore: ...
 
     @property
     def identities(self) -> IdentityStore: ...
@@ -91,12 +95,11 @@ def _may_forward(connection: Connection) -> bool:
     )
 
 
-def open_link(stores: DeliveryStores, connection: Connection, send: Send) -> PartnerLink:
-    """Raise `TerminalDeliveryError` when the output is not usable as it is configured."""
+def open_link(stores: DeliveryStores, connection: Connection, send: Send, now_ms: int) -> PartnerLink:
+    """Raise `TerminalDeliveryError` when the output is not usable as it is; may also raise `RetryableDeliveryError`."""
     try:
         output = stores.outputs.get(connection.account_id, connection.output_id)
-        secret = stores.secrets.get(output.secret_ref) if output.secret_ref else {}
-        kind, connector = kind_named(output.connector), connector_for(output, secret, send)
+        kind, connector = kind_named(output.connector), open_output(stores, output, send, now_ms)
     except (InvalidInputError, NotFoundError) as error:
         raise TerminalDeliveryError(f"the output cannot be used: {error}", FaultKind.CONFIGURATION) from error
     return PartnerLink(connection, kind, connector, _subscription(stores.audiences, connection, output))

@@ -115,7 +115,7 @@ def _is_dirty(stores: DeliveryStores, connection: Connection) -> bool:
 
 
 def _announce(stores: DeliveryStores, send: Send, connection: Connection, now: datetime) -> None:
-    link = open_link(stores, connection, send)
+    link = open_link(stores, connection, send, _ms(now))
     settings = {name: _text(value) for name, value in connection.settings.items()}
     subscription = link.with_settings(settings)
     if connection.subscription is SubscriptionState.ACTIVE:
@@ -131,7 +131,7 @@ def _announce(stores: DeliveryStores, send: Send, connection: Connection, now: d
 
 
 def _unsubscribe(stores: DeliveryStores, send: Send, connection: Connection, now: datetime) -> None:
-    link = open_link(stores, connection, send)
+    link = open_link(stores, connection, send, _ms(now))
     link.connector.unsubscribe(link.subscription, _ms(now))
 
 

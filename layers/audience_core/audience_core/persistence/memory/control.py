@@ -14,7 +14,7 @@ from audience_core.domain.audience import (
 )
 from audience_core.domain.control_stores import Answer, Change
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, InputId, OutputId, WorkspaceId
-from audience_core.domain.output import Connection, Output
+from audience_core.domain.output import Connection, Output, PendingLogIn
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
 from audience_core.evaluation.text import fold
 
@@ -273,6 +273,7 @@ class MemoryOutputStore:
 class MemorySecretStore:
     def __init__(self) -> None:
         self._secrets: dict[str, dict[str, str]] = {}
+        self.registrations: dict[str, dict[str, str]] = {}
 
     def put(self, account_id: AccountId, name: str, values: Mapping[str, str]) -> str:
         reference = f"{account_id}/{name}"
@@ -284,8 +285,18 @@ class MemorySecretStore:
             raise NotFoundError("the confidential settings of the output are gone: enter them again")
         return dict(self._secrets[reference])
 
+    def replace(self, reference: str, values: Mapping[str, str]) -> None:
+        if reference not in self._secrets:
+            raise NotFoundError("the secret to replace is gone")
+        self._secrets[reference] = dict(values)
+
     def delete(self, reference: str) -> None:
         self._secrets.pop(reference, None)
+
+    def registration(self, kind: str) -> dict[str, str]:
+        if kind not in self.registrations:
+            raise NotFoundError(f"this installation is not registered at {kind}")
+        return dict(self.registrations[kind])
 
 
 class MemoryWorkflows:
@@ -312,3 +323,24 @@ class MemoryWorkflows:
         if name not in self.started:
             self.started.append(name)
         return name
+
+
+class MemoryLogInStore:
+    def __init__(self) -> None:
+        self._log_ins: dict[tuple[AccountId, str], PendingLogIn] = {}
+        self._renewals: dict[tuple[AccountId, OutputId], int] = {}
+
+    def begin(self, log_in: PendingLogIn) -> None:
+        self._log_ins[log_in.account_id, log_in.state] = log_in
+
+    def take(self, account_id: AccountId, state: str) -> PendingLogIn:
+        found = self._log_ins.pop((account_id, state), None)
+        if found is None:
+            raise NotFoundError("there is no such log-in under way")
+        return found
+
+    def claim_renewal(self, account_id: AccountId, output_id: OutputId, now_ms: int, for_ms: int) -> bool:
+        if self._renewals.get((account_id, output_id), now_ms) > now_ms:
+            return False
+        self._renewals[account_id, output_id] = now_ms + for_ms
+        return True
