@@ -88,11 +88,11 @@ def kind(request: pytest.FixtureRequest) -> ConnectorKind:
     return CONNECTORS[request.param]
 
 
-@pytest.fixture(params=sorted(CALLS))
-def call(request: pytest.FixtureRequest, kind: ConnectorKind) -> Call:
-    if (kind.kind, request.param) in SILENT:
-        pytest.skip("says nothing")
-    return CALLS[request.param]
+@pytest.fixture(params=sorted({(kind, call) for kind in CONNECTORS for call in CALLS} - SILENT), ids="-".join)
+def spoken(request: pytest.FixtureRequest) -> tuple[ConnectorKind, Call]:
+    """A connector, and something that it says."""
+    kind, call = request.param
+    return CONNECTORS[kind], CALLS[call]
 
 
 def opened(kind: ConnectorKind, wire: Wire) -> Connector:
@@ -148,7 +148,8 @@ def test_opening_it_sends_nothing(kind: ConnectorKind) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_passing_failures_are_retryable(kind: ConnectorKind, call: Call, status: int) -> None:
+def test_passing_failures_are_retryable(spoken: tuple[ConnectorKind, Call], status: int) -> None:
+    kind, call = spoken
     with pytest.raises(RetryableDeliveryError) as error:
         call(opened(kind, Wire(status)), fans(kind), a_target(kind))
 
@@ -156,14 +157,16 @@ def test_passing_failures_are_retryable(kind: ConnectorKind, call: Call, status:
 
 
 @pytest.mark.parametrize(("status", "fault"), [(401, "authentication"), (403, "permissions")])
-def test_refused_credentials_are_terminal(kind: ConnectorKind, call: Call, status: int, fault: str) -> None:
+def test_refused_credentials_are_terminal(spoken: tuple[ConnectorKind, Call], status: int, fault: str) -> None:
+    kind, call = spoken
     with pytest.raises(TerminalDeliveryError) as error:
         call(opened(kind, Wire(status)), fans(kind), a_target(kind))
 
     assert error.value.fault_kind == fault
 
 
-def test_the_same_call_twice_sends_the_same_but_for_headers(kind: ConnectorKind, call: Call) -> None:
+def test_the_same_call_twice_sends_the_same_but_for_headers(spoken: tuple[ConnectorKind, Call]) -> None:
+    kind, call = spoken
     wire = well(kind)
     connector = opened(kind, wire)
 

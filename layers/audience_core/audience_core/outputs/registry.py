@@ -213,7 +213,10 @@ def connector_for(output: Output, secret: Mapping[str, str], send: Send, grant: 
 
 def acceptance_of(output: Output) -> Acceptance:
     """Who is forwarded to an output; for those who need to know it without being able to speak."""
-    return connector_for(output, dict.fromkeys(kind_named(output.connector).confidential, "unknown"), _mute)
+    kind = kind_named(output.connector)
+    fields = kind.output_settings.model_fields
+    unknown = {name: "unknown" for name in kind.confidential if fields[name].is_required()}
+    return connector_for(output, unknown, _mute)
 
 
 def wanted_by(output: Output, connection: Connection) -> Wanted:
