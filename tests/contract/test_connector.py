@@ -40,6 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "s3": {
         "region": "eu-central-1",
         "bucket": "drop",
+        "endpoint_url": "https://storage.example.com",
         "access_key_id": "secret-k3y-id",
         "secret_access_key": "secret-acc3ss",
     },
