@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
+from functions.ab_tests_api.handler import app as ab_tests
 from functions.audiences_api.handler import app as audiences
 from functions.jobs_api.handler import app as jobs
 from functions.outputs_api.handler import app as outputs
@@ -51,7 +52,7 @@ def build() -> dict[str, Any]:
     """The whole document, in a stable order."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
-    for app in (workspaces, audiences, outputs, jobs):
+    for app in (workspaces, audiences, ab_tests, outputs, jobs):
         part = _described(app)
         for path, operations in part["paths"].items():
             paths.setdefault(path, {}).update(operations)

@@ -29,6 +29,7 @@ from audience_core.domain.stores import (
     RateStore,
     ReevaluationQueue,
     RequestStore,
+    SplitStore,
     WakeUpQueue,
 )
 from audience_core.outputs.http import HttpSend, Send
@@ -48,6 +49,7 @@ from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.persistence.run_files import S3RunFiles
 from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.splits import DynamoSplitStore
 from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
@@ -80,6 +82,7 @@ class Stores:
     history: HistoryStore
     memberships: MembershipStore
     summaries: CountSummaries
+    splits: SplitStore
     ledger: LedgerStore
     wake_ups: WakeUpQueue
     jobs: JobStore
@@ -120,6 +123,7 @@ def stores() -> Stores:
                 "backfill": of["BACKFILL_STATE_MACHINE_ARN"],
                 "fill_connection": of["FILL_CONNECTION_STATE_MACHINE_ARN"],
                 "connect_audiences": of["CONNECT_AUDIENCES_STATE_MACHINE_ARN"],
+                "measure_ab_test": of["MEASURE_AB_TEST_STATE_MACHINE_ARN"],
             },
             region,
         ),
@@ -134,6 +138,7 @@ def stores() -> Stores:
         history=DynamoHistoryStore(of["HISTORY_TABLE"], region),
         memberships=DynamoMembershipStore(of["MEMBERSHIPS_TABLE"], of["COUNTS_TABLE"], region),
         summaries=DynamoCountSummaries(of["COUNTS_TABLE"], region),
+        splits=DynamoSplitStore(of["COUNTS_TABLE"], region),
         ledger=DynamoLedgerStore(of["LEDGER_TABLE"], region),
         wake_ups=SqsWakeUpQueue(of["WAKE_UPS_QUEUE_URL"], region),
         jobs=DynamoJobStore(of["JOBS_TABLE"], region),
