@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
+from functions.ab_tests_api.handler import app as ab_tests
 from functions.audiences_api.handler import app as audiences
 from functions.jobs_api.handler import app as jobs
 from functions.oauth_callback.handler import app as log_ins
@@ -54,7 +55,7 @@ def build() -> dict[str, Any]:
     """The whole document, in a stable order."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
-    for app in (workspaces, audiences, outputs, log_ins, jobs):
+    for app in (workspaces, audiences, ab_tests, outputs, log_ins, jobs):
         part = _described(app)
         for path, operations in part["paths"].items():
             paths.setdefault(path, {}).update(operations)

@@ -89,7 +89,7 @@ def create_audience(body: NewAudience, idempotency_key: IdempotencyKey = None) -
 def clone_audience(
     audience_id: int, body: Cloning | None = None, idempotency_key: IdempotencyKey = None
 ) -> Response[AudienceView]:
-    """A draft with its definition, workspaces, inputs and tags, and no external name of its own."""
+    """A draft with its definition, workspaces, inputs and tags, no external name of its own, and no A/B test."""
     store, caller, now = wiring.stores().audiences, principal_of(app.current_event.raw_event), edge.now()
     original = (caller.account_id, AudienceId(audience_id))
 
@@ -106,6 +106,7 @@ def list_audiences(
     status: Annotated[AudienceStatus | None, Query(description="Only those of this status")] = None,
     workspace: Annotated[str | None, Query(description="Only those drawn from this workspace")] = None,
     tag: Annotated[list[str] | None, Query(description="Only those with this tag; repeat it for several")] = None,
+    ab_test: Annotated[bool | None, Query(description="Only those that are split for a test, or that are not")] = None,
     q: Annotated[str, Query(max_length=100, description="Only those named like this, or with this id")] = "",
     sort: Annotated[str, Query(pattern=SORT, description="- before it: descending; what has no value is last")] = "id",
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
@@ -114,7 +115,7 @@ def list_audiences(
     """Figures are some seconds old; those of a single audience are exact."""
     stores, now = wiring.stores(), edge.now()
     tags = sorted(edge.repeated(app.current_event.raw_event, "tag"))
-    listing = f"audiences {[kind, scope, status, workspace, tags, q, sort]}"
+    listing = f"audiences {[kind, scope, status, workspace, tags, ab_test, q, sort]}"
     found = listings.page(
         stores.accounts,
         stores.audiences,
@@ -128,6 +129,7 @@ def list_audiences(
             workspace_id=WorkspaceId(workspace) if workspace else None,
             tags=frozenset(tags),
             text=q,
+            has_ab_test=ab_test,
         ),
         Sort.parse(sort),
         cursor.decode(listing, after),

@@ -20,6 +20,7 @@ from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
 from audience_core.persistence.audiences import CounterItem, DynamoAudienceStore
 from audience_core.persistence.memory.control import MemoryAudienceStore
 from tests.contract.conftest import CreateTable
+from tests.support.ab_tests import an_ab_test
 from tests.support.control import ACCOUNT, AUDIENCE, NOW, OTHER_ACCOUNT, an_audience
 
 
@@ -60,7 +61,8 @@ def test_audiences_are_listed_by_id(store: AudienceStore) -> None:
 
 
 def test_an_outline_is_all_but_the_definition(store: AudienceStore) -> None:
-    first = store.publish(an_audience(tags=("Spring", "VIP"), external_name="Fans", activated_at=NOW))
+    given = an_audience(tags=("Spring", "VIP"), external_name="Fans", activated_at=NOW, ab_test=an_ab_test(30, 20))
+    first = store.publish(given)
     second = store.save(an_audience(audience_id=AudienceId(2), kind=AudienceKind.LIFETIME))
     store.save(an_audience(account_id=OTHER_ACCOUNT))
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from audience_core.domain.ab_test import Measurement, Outcome
 from audience_core.domain.control_stores import JobStore
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.job import Job, JobKind, JobState, JobStep, Part
@@ -11,6 +12,7 @@ from audience_core.errors import NotFoundError, StaleVersionError
 from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.memory.jobs import MemoryJobStore
 from tests.contract.conftest import CreateTable
+from tests.support.ab_tests import a_measurement
 from tests.support.control import ACCOUNT, CONNECTION, NOW, OTHER_ACCOUNT
 
 LEASE = int(NOW.timestamp() * 1000)
@@ -67,6 +69,13 @@ def test_a_saved_job_is_found_in_its_account_alone(store: JobStore) -> None:
         store.get(OTHER_ACCOUNT, "backfill-3")
 
 
+def test_a_job_keeps_what_it_is_to_measure(store: JobStore) -> None:
+    saved = store.save(a_job(kind=JobKind.AB_TEST_OUTCOMES, request=a_measurement().model_dump(mode="json")))
+
+    assert store.get(ACCOUNT, saved.job_id) == saved
+    assert Measurement.model_validate(saved.request) == a_measurement()
+
+
 def test_a_stale_save_conflicts(store: JobStore) -> None:
     job = store.save(a_job())
     store.save(job)
@@ -119,6 +128,7 @@ def test_a_part_goes_on_where_it_was_saved(store: JobStore) -> None:
             "looked_at": 7,
             "written": 3,
             "pending": ((AudienceId(2), Mpid(-(2**63))),),
+            "outcomes": (Outcome(variant=AudienceId(101), users=9, converted=4), Outcome(variant=AudienceId(102))),
             "progress": 0.25,
             "error": "once",
         }

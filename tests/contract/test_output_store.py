@@ -11,6 +11,7 @@ from audience_core.errors import NotFoundError, StaleVersionError
 from audience_core.persistence.memory.control import MemoryOutputStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from tests.contract.conftest import CreateTable
+from tests.support.ab_tests import an_ab_test
 from tests.support.control import (
     ACCOUNT,
     AUDIENCE,
@@ -41,6 +42,15 @@ def test_a_saved_output_is_found_in_its_account_alone(store: OutputStore) -> Non
     assert saved == an_output(**given, version=1)
     with pytest.raises(NotFoundError):
         store.get(OTHER_ACCOUNT, OUTPUT)
+
+
+def test_a_connection_keeps_its_variant(store: OutputStore) -> None:
+    variant = an_ab_test(30).control
+
+    saved = store.save_connection(a_connection(variant=variant))
+
+    assert store.get_connection(ACCOUNT, CONNECTION) == saved == a_connection(variant=variant, version=1)
+    assert store.list_connections(ACCOUNT, AUDIENCE) == (saved,)
 
 
 def test_outputs_are_listed_by_creation_without_connections(store: OutputStore) -> None:

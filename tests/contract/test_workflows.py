@@ -10,7 +10,7 @@ from audience_core.domain.control_stores import Workflows
 from audience_core.domain.ids import ConnectionId
 from audience_core.persistence.memory.control import MemoryWorkflows
 from audience_core.persistence.workflows import StepFunctionsWorkflows
-from tests.support.control import ACCOUNT
+from tests.support.control import ACCOUNT, OTHER_ACCOUNT
 
 WAIT = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 1, "End": True}}}
 
@@ -27,7 +27,7 @@ def workflows(request: pytest.FixtureRequest) -> Workflows:
     if request.param == "memory":
         return MemoryWorkflows()
     region: str = request.getfixturevalue("aws")
-    names = ("backfill", "fill_connection", "connect_audiences")
+    names = ("backfill", "fill_connection", "connect_audiences", "measure_ab_test")
     return StepFunctionsWorkflows({name: a_state_machine(region) for name in names}, region)
 
 
@@ -47,9 +47,12 @@ def test_every_purpose_has_a_run_of_its_own(workflows: Workflows) -> None:
         workflows.start_connecting(ACCOUNT, "connect-1"),
         workflows.start_connecting(ACCOUNT, "connect-2"),
         workflows.start_connecting(ACCOUNT, "connect-1", token=2),
+        workflows.start_measurement(ACCOUNT, "outcomes-1"),
+        workflows.start_measurement(OTHER_ACCOUNT, "outcomes-1"),
+        workflows.start_measurement(ACCOUNT, "outcomes-1", token=2),
     }
 
-    assert len(names) == 10
+    assert len(names) == 13
 
 
 def test_a_backfill_is_under_way_once_it_was_started(workflows: Workflows) -> None:

@@ -19,6 +19,7 @@ from audience_core.domain.ids import AudienceId, ConnectionId, InputId, OutputId
 from audience_core.domain.output import Fault, FaultKind
 from audience_core.domain.stores import CountChange, CountStep
 from functions.audiences_api import handler
+from tests.support.ab_tests import an_ab_test
 from tests.support.control import (
     ACCOUNT,
     INPUT,
@@ -103,6 +104,7 @@ def test_a_row_has_every_column_of_the_list(call: Caller, stack: SimpleNamespace
         "volatility": 0.25,
         "connected_outputs": 1,
         "faults": [],
+        "ab_test": False,
         "created_by": "client-1",
         "definition_version": 1,
         "staged_version": None,
@@ -166,6 +168,18 @@ def test_all_filters_must_let_an_audience_pass(call: Caller, stack: SimpleNamesp
     assert (ids(call, tag="vip"), ids(call, tag=["VIP", " spring "]), ids(call, tag="a, b")) == ([2, 3], [2], [1])
     assert (ids(call, tag="VIP", status="active"), ids(call, tag="VIP", workspace="w-2")) == ([3], [2])
     assert ids(call, tag="a") == []
+
+
+def test_audiences_that_are_split_are_marked_and_found(call: Caller, stack: SimpleNamespace) -> None:
+    stack.audiences.save(an_audience(audience_id=AudienceId(1), ab_test=an_ab_test(30)))
+    stack.audiences.save(an_audience(audience_id=AudienceId(2)))
+
+    rows = call("GET", "/v1/audiences").body["items"]
+
+    assert [(row["id"], row["ab_test"]) for row in rows] == [(1, True), (2, False)]
+    assert call("GET", "/v1/audiences/1").body["ab_test"] is True
+    assert (ids(call, ab_test="true"), ids(call, ab_test="false")) == ([1], [2])
+    assert call("GET", "/v1/audiences", ab_test="perhaps").pointers == ["/query/ab_test"]
 
 
 @pytest.mark.parametrize("query", [{"kind": "x"}, {"scope": "x"}, {"status": "x"}, {"sort": "x"}, {"sort": "--id"}])

@@ -21,6 +21,7 @@ from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.pipeline.notify_fault import Notices
 from audience_core.pipeline.partner_link import record_fault
 from functions.notify_faults import handler
+from tests.support.ab_tests import an_ab_test
 from tests.support.control import (
     ACCOUNT,
     AUDIENCE,
@@ -131,6 +132,7 @@ def test_a_fault_is_told_by_one_mail_and_one_event(stack: Stack) -> None:
         "account_id": ACCOUNT,
         "connection_id": CONNECTION,
         "audience_id": AUDIENCE,
+        "variant": None,
         "output_id": OUTPUT,
         "fault": {"kind": "partner_error", "message": "the partner answered 503", "at": NOW.isoformat()},
     }
@@ -139,6 +141,18 @@ def test_a_fault_is_told_by_one_mail_and_one_event(stack: Stack) -> None:
     assert mail.subject == "Connection of Weekend Hikers to Our warehouse is faulted: partner_error"
     assert "the partner answered 503" in mail.body
     assert f"POST /v1/connections/{CONNECTION}/resume" in mail.body
+
+
+def test_a_notice_names_the_variant(stack: Stack) -> None:
+    connection = stack.outputs.get_connection(ACCOUNT, CONNECTION)
+    stack.outputs.save_connection(connection.model_copy(update={"variant": an_ab_test(30).control}))
+
+    stack.fault()
+    stack.tell()
+
+    (mail,), (event,) = stack.mails(), stack.events()
+    assert mail.subject.startswith("Connection of Weekend Hikers - Control to Our warehouse")
+    assert event["detail"]["variant"] == "Control"
 
 
 def test_lanes_that_fault_at_the_same_moment_make_one_notice(stack: Stack) -> None:

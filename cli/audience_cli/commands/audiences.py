@@ -33,7 +33,7 @@ def list_audiences(
     as_json: AsJson = False,
     local: Local = False,
 ) -> None:
-    """List the account's audiences; adds, drops and volatility are those of the last 24 hours."""
+    """List the account's audiences; adds, drops and volatility are those of the last 24 hours, % marks A/B tests."""
     given = {"q": query, "tag": tag, "status": status, "scope": scope, "sort": sort}
     wanted = {name: value for name, value in given.items() if value}
     with Api(settings.load(local=local)) as api:
@@ -165,7 +165,7 @@ def _row(audience: Json) -> tuple[Any, ...]:
     volatility = audience.get("volatility")
     return (
         str(audience["id"]),
-        audience["name"],
+        f"% {audience['name']}" if audience.get("ab_test") else audience["name"],
         audience["status"],
         audience.get("size"),
         audience.get("adds_24h"),

@@ -30,6 +30,7 @@ from audience_core.domain.stores import (
     RateStore,
     ReevaluationQueue,
     RequestStore,
+    SplitStore,
     WakeUpQueue,
 )
 from audience_core.outputs.http import HttpSend, Send
@@ -50,6 +51,7 @@ from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.persistence.run_files import S3RunFiles
 from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.splits import DynamoSplitStore
 from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
@@ -83,6 +85,7 @@ class Stores:
     history: HistoryStore
     memberships: MembershipStore
     summaries: CountSummaries
+    splits: SplitStore
     ledger: LedgerStore
     wake_ups: WakeUpQueue
     jobs: JobStore
@@ -124,6 +127,7 @@ def stores() -> Stores:
                 "backfill": of["BACKFILL_STATE_MACHINE_ARN"],
                 "fill_connection": of["FILL_CONNECTION_STATE_MACHINE_ARN"],
                 "connect_audiences": of["CONNECT_AUDIENCES_STATE_MACHINE_ARN"],
+                "measure_ab_test": of["MEASURE_AB_TEST_STATE_MACHINE_ARN"],
             },
             region,
         ),
@@ -138,6 +142,7 @@ def stores() -> Stores:
         history=DynamoHistoryStore(of["HISTORY_TABLE"], region),
         memberships=DynamoMembershipStore(of["MEMBERSHIPS_TABLE"], of["COUNTS_TABLE"], region),
         summaries=DynamoCountSummaries(of["COUNTS_TABLE"], region),
+        splits=DynamoSplitStore(of["COUNTS_TABLE"], region),
         ledger=DynamoLedgerStore(of["LEDGER_TABLE"], region),
         wake_ups=SqsWakeUpQueue(of["WAKE_UPS_QUEUE_URL"], region),
         jobs=DynamoJobStore(of["JOBS_TABLE"], region),

@@ -73,6 +73,16 @@ def test_list_shows_a_row_per_audience(run: Run, logged_in: FakeApi) -> None:
     assert logged_in.asked[1].query["next"] == "cursor"
 
 
+def test_list_marks_audiences_that_are_split(run: Run, logged_in: FakeApi) -> None:
+    split = {**AUDIENCE, "id": 8, "name": "Split", "ab_test": True}
+    logged_in.on("GET", "/v1/audiences", {"items": [split, {**AUDIENCE, "ab_test": False}], "next": None})
+
+    output = run("list").output
+
+    assert "% Split" in output
+    assert "% Left" not in output
+
+
 def test_list_asks_for_what_its_options_name(run: Run, logged_in: FakeApi) -> None:
     logged_in.on("GET", "/v1/audiences", {"items": [AUDIENCE], "next": "cursor"})
     logged_in.on("GET", "/v1/audiences", {"items": [], "next": None})

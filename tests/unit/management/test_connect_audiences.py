@@ -17,6 +17,7 @@ from audience_core.management.connect_audiences import PATIENCE, ConnectStores, 
 from audience_core.management.jobs import JobStores
 from audience_core.persistence.memory.control import MemoryAudienceStore, MemoryOutputStore, MemoryWorkflows
 from audience_core.persistence.memory.jobs import MemoryJobStore
+from tests.support.ab_tests import an_ab_test
 from tests.support.control import ACCOUNT, NOW, OTHER_ACCOUNT, OUTPUT, a_connection, an_audience, an_output
 
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -90,6 +91,24 @@ def test_what_is_wrong_with_one_stops_no_other(world: World) -> None:
     codes = ["connected", "already_connected", "not_active", "not_found"]
     assert world.results(job) == list(zip((1, 2, 4, 99), codes, strict=True))
     assert len(world.connections()) == 2
+
+
+def test_an_audience_that_is_split_is_connected_by_itself(world: World) -> None:
+    stored, test = world.audiences.get(ACCOUNT, AudienceId(1)), an_ab_test(30)
+    split = world.audiences.save(stored.model_copy(update={"ab_test": test}))
+    job = world.start(1, 2, status="inactive")
+
+    assert world.work(job) is Progress.DONE
+    assert world.results(job) == [(1, "ab_test_active"), (2, "connected")]
+
+    # Once the test is deleted, what is left of its connections stands in nobody's way.
+    world.audiences.save(split.model_copy(update={"ab_test": None}))
+    leaving = a_connection(audience_id=AudienceId(1), variant=test.control, status=ConnectionStatus.DELETING)
+    world.outputs.save_connection(leaving)
+    again = world.start(1, status="inactive")
+
+    assert world.work(again, "run-2") is Progress.DONE
+    assert world.results(again) == [(1, "connected")]
 
 
 def test_settings_that_do_not_fit_are_named_field_by_field(world: World) -> None:

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+from audience_core.domain.ab_test import Variant
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AccountId, AudienceId, Mpid, WorkspaceId
 from audience_core.domain.output import SharedAttributes, Target
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen
 from audience_core.outputs.projection import Wanted, project
+from tests.support.ab_tests import an_ab_test, mpids_in
 from tests.support.control import a_connection
 
 HIKERS = AudienceId(4411)
@@ -109,3 +111,20 @@ def test_attributes_that_the_connection_needs_are_told_whether_or_not_they_are_s
     assert project(profile, HIKERS, a_connection(attributes=sharing), needing) == Target(
         (EMAIL,), (("age", 41), ("tier", "silver"))
     )
+
+
+def test_a_connection_of_a_variant_has_its_share_of_the_members_and_nobody_else() -> None:
+    variations, control = an_ab_test(30, 20).variants[:2], an_ab_test(30, 20).control
+    people = [mpid for variant in (*variations, control) for mpid in mpids_in(variant, 3)]
+
+    def forwarded(variant: Variant | None, is_member: bool = True) -> list[Mpid]:
+        profiles = [replace(a_profile(EMAIL), mpid=mpid) for mpid in people]
+        for profile in profiles:
+            profile.memberships = {HIKERS} if is_member else set()
+        connection = a_connection(variant=variant)
+        return [each.mpid for each in profiles if project(each, HIKERS, connection, ACCEPTED)]
+
+    shares = [forwarded(variant) for variant in (*variations, control)]
+    assert shares == [people[:3], people[3:6], people[6:]]
+    assert forwarded(None) == people
+    assert forwarded(control, is_member=False) == []

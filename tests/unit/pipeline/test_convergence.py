@@ -14,6 +14,7 @@ from audience_core.domain.membership import Membership
 from audience_core.domain.output import ConnectionStatus, Fault, FaultKind
 from audience_core.domain.profile import Profile
 from audience_core.pipeline.convergence import Comparison, Obstacle, compare
+from tests.support.ab_tests import an_ab_test, mpids_in
 from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, NOW
 from tests.support.delivery import ANN, BOB, EVE, T, World, email
 
@@ -52,6 +53,26 @@ def figures(comparison: Comparison) -> dict[str, int]:
 
 def found(comparison: Comparison) -> dict[Mpid, tuple[Obstacle, bool, str | None]]:
     return {each.mpid: (each.obstacle, each.is_removal, each.detail) for each in comparison.undelivered}
+
+
+def test_members_of_other_variants_are_none_of_the_connections_business() -> None:
+    world, test = World(), an_ab_test(30, 20)
+    world.change(variant=test.variants[0])
+    mine, others = mpids_in(test.variants[0], 2), mpids_in(test.control, 2)
+    for mpid in mine:
+        desired(world, mpid)
+    for mpid in others:
+        joined(world, mpid, *email("ann").identities)
+    acknowledged(world, *mine)
+    # A row of somebody whom the partner had once, and has forgotten.
+    for target in (email("ann"), None):
+        world.desire(others[0], target)
+        acknowledged(world, others[0])
+
+    comparison = compared(world)
+
+    assert figures(comparison) == {"members": 2, "delivered": 2}
+    assert (comparison.total.is_converged, comparison.undelivered) == (True, [])
 
 
 def test_all_is_delivered() -> None:

@@ -36,8 +36,9 @@ class ItemResultView(View):
     """What came of one audience of a bulk connection.
 
     Args:
-        code: connecting (the partner has not answered yet), connected, already_connected, not_active, not_found,
-            invalid_settings (`problems` names the fields), configuration_faulted or output_rejected.
+        code: connecting (the partner has not answered yet), connected, already_connected, not_active,
+            ab_test_active, not_found, invalid_settings (`problems` names the fields), configuration_faulted or
+            output_rejected.
         connection_id: of the connection that there is.
     """
 

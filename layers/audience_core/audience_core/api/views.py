@@ -91,6 +91,7 @@ class AudienceRow(Versioned):
     definition_version: number of the live definition.
     staged_version: number of the one that takes over when its members are known; null when there is none.
     faults: the connections that are faulted.
+    ab_test: whether its members are split for a test.
     """
 
     id: int
@@ -109,6 +110,7 @@ class AudienceRow(Versioned):
     calculating: JobProgressView | None
     connected_outputs: int
     faults: tuple[str, ...]
+    ab_test: bool
     created_by: str
     created_at: datetime
     updated_at: datetime
@@ -233,6 +235,13 @@ class OutputTestView(View):
     fault: FaultView | None = None
 
 
+class ConnectedVariantView(View):
+    """A variant of the audience's A/B test; `id` is the audience id by which the partner knows it."""
+
+    id: int
+    name: str
+
+
 class LookalikeView(View):
     """An audience at the partner, which is not kept up to date from here."""
 
@@ -250,12 +259,14 @@ class AuthorizationView(View):
 
 class ConnectionView(Versioned):
     """Args:
+    variant: null when all members of the audience are forwarded.
     attributes: user attributes that are forwarded beside identities; none unless chosen.
     notice: what to decide before the partner is told anything; null once it was, or if there is nothing to decide.
     """
 
     id: str
     audience_id: int
+    variant: ConnectedVariantView | None
     output_id: str
     settings: dict[str, Any]
     attributes: SharedAttributes
@@ -316,6 +327,7 @@ def audience_row[A: AudienceOutline](listed: Listed[A], calculating: Report | No
         calculating=None if calculating is None else _job_progress_view(calculating),
         connected_outputs=len({each.output_id for each in listed.connections}),
         faults=tuple(each.connection_id for each in listed.connections if each.fault),
+        ab_test=audience.ab_test is not None,
         created_by=audience.created_by,
         created_at=audience.created_at,
         updated_at=audience.updated_at,
@@ -398,10 +410,11 @@ _ATTRIBUTES_NOTICE = (
 
 
 def connection_view(connection: Connection, kind: ConnectorKind) -> ConnectionView:
-    is_unheard = connection.subscription is SubscriptionState.NONE
+    is_unheard, variant = connection.subscription is SubscriptionState.NONE, connection.variant
     return ConnectionView(
         id=connection.connection_id,
         audience_id=connection.audience_id,
+        variant=None if variant is None else ConnectedVariantView(id=variant.audience_id, name=variant.name),
         output_id=connection.output_id,
         settings=connection.settings,
         attributes=connection.attributes,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from audience_core.domain.ab_test import AbTest
 from audience_core.domain.account import Record, ResourceName
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
@@ -68,6 +69,7 @@ class AudienceOutline(Record):
         live_from: program version from which `member_set` is the audience's membership.
         former_sets: the latest of the sets that were live before, ascending.
         staged: what an edit made, until it takes over.
+        ab_test: how its members are split; an edit leaves it as it is.
     """
 
     account_id: AccountId
@@ -90,6 +92,7 @@ class AudienceOutline(Record):
     live_from: int = 0
     former_sets: tuple[FormerSet, ...] = ()
     staged: Staged | None = None
+    ab_test: AbTest | None = None
 
     @property
     def live_set(self) -> AudienceId:

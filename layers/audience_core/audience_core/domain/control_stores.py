@@ -239,6 +239,9 @@ class Workflows(Protocol):
     def start_connecting(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         """Connect the audiences that a job names; the run's name."""
 
+    def start_measurement(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        """Count the outcomes of an A/B test that a job asks for; the run's name."""
+
 
 class JobStore(Protocol):
     def get(self, account_id: AccountId, job_id: str) -> Job: ...

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
+from audience_core.domain.ab_test import Outcome
 from audience_core.domain.account import Record
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
 
@@ -14,6 +15,7 @@ class JobKind(StrEnum):
     BACKFILL = "backfill"
     CONNECTION_FILL = "connection_fill"
     CONNECT_AUDIENCES = "connect_audiences"
+    AB_TEST_OUTCOMES = "ab_test_outcomes"
 
 
 class JobState(StrEnum):
@@ -32,6 +34,7 @@ class JobStep(StrEnum):
     SETTLE = "settle"
     PUBLISH = "publish"
     CONNECT = "connect"
+    COUNT = "count"
 
 
 # Under way, and so not to be started again.
@@ -40,7 +43,8 @@ UNDER_WAY = frozenset({JobState.QUEUED, JobState.RUNNING})
 
 class Job(Record):
     """Args:
-    target: what it works on: the program version of a backfill, the version of the connection of a fill.
+    target: what it works on: the program version of a backfill, the version of the connection of a fill, the audience
+        whose outcomes are counted.
     request: of a kind that is asked for with more than that: what was asked, as its own module reads it.
     after: backfill: the latest program version of which an earlier backfill came to its end.
     token: fences off workers of an earlier attempt; every attempt has a greater one.
@@ -83,6 +87,7 @@ class Part(Record):
         looked_at: how many profiles; `written`: how many of them had to be.
         last: the profile looked at last in the bucket; None before the first.
     pending: settling: rows of member lists (set, profile) that did not agree with their profiles yet.
+        outcomes: of those looked at, each variant once.
         progress: from 0 to 1.
         error: of its latest failed attempt; "" after a success.
     result: what came of it, where a job is made of items that each have a result.
@@ -100,6 +105,7 @@ class Part(Record):
     written: int = 0
     last: Mpid | None = None
     pending: tuple[tuple[AudienceId, Mpid], ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
     progress: float = 0.0
     is_done: bool = False
     error: str = ""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from audience_core.domain.ab_test import Variant
 from audience_core.domain.account import EmailAddress, Record, ResourceName
 from audience_core.domain.event import AttributeValue, Identity
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid, OutputId
@@ -126,9 +127,10 @@ class SharedAttributes(Record):
 
 
 class Connection(Record):
-    """An audience forwarded to an output.
+    """An audience, or a share of it, forwarded to an output.
 
     Args:
+        variant: the share of the audience's A/B test that is forwarded; None: all members.
         attributes: what is shared of its members beside their identities.
         subscription_settings: what the partner wants echoed back in later messages.
     """
@@ -136,6 +138,7 @@ class Connection(Record):
     account_id: AccountId
     connection_id: ConnectionId
     audience_id: AudienceId
+    variant: Variant | None = None
     output_id: OutputId
     settings: dict[str, Any]
     attributes: SharedAttributes = SharedAttributes()
@@ -146,6 +149,11 @@ class Connection(Record):
     created_at: datetime
     active_since: datetime | None = None
     version: int = 0
+
+    @property
+    def partner_audience_id(self) -> AudienceId:
+        """The id by which the partner knows what is forwarded."""
+        return self.variant.audience_id if self.variant else self.audience_id
 
 
 @dataclass(frozen=True, slots=True)

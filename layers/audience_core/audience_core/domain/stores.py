@@ -219,6 +219,29 @@ class MembershipStore(Protocol):
         """Correct the size by so many, unless a record was counted since `sequence`; whether it was done."""
 
 
+@dataclass(frozen=True, slots=True)
+class BucketSplit:
+    """How many members of one bucket of profiles each variant of an A/B test had; those without any may be missing.
+
+    Args:
+        at: when they were counted (UTC ms).
+    """
+
+    at: int
+    members: Mapping[AudienceId, int]
+
+
+class SplitStore(Protocol):
+    """What was last counted of a member set's variants, bucket by bucket; it may be lost, and is counted anew then."""
+
+    def kept(self, account_id: AccountId, member_set: AudienceId, test_id: str) -> dict[int, BucketSplit]: ...
+
+    def keep(
+        self, account_id: AccountId, member_set: AudienceId, test_id: str, buckets: Mapping[int, BucketSplit]
+    ) -> None:
+        """In place of what was kept before."""
+
+
 class HistoryStore(Protocol):
     """Joins and leaves, each kept until its time is over."""
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from audience_core.domain.ab_test import Measurement
 from audience_core.domain.account import MAX_NAME_LENGTH, Record, ResourceName
 from audience_core.domain.audience import Audience, AudienceStatus, Tags
 from audience_core.domain.control_stores import (
@@ -120,7 +121,7 @@ def clone(
     created_by: str,
     now: datetime,
 ) -> Audience:
-    """A draft with the definition, workspaces, inputs and tags of another audience.
+    """A draft with the definition, workspaces, inputs and tags of another audience, and no A/B test.
 
     It has no external name, since partners would take two audiences of one external name for the same.
     """
@@ -141,6 +142,7 @@ def clone(
         "live_from": 0,
         "former_sets": (),
         "staged": None,
+        "ab_test": None,
     }
     return store.save(original.model_copy(update=changes))
 
@@ -286,22 +288,23 @@ def require_sound(
     Args:
         audience_id: None for one that is not stored yet.
     """
-    problems = tuple(_source_problems(workspaces, account_id, audience))
+    problems = tuple(source_problems(workspaces, account_id, audience))
     if problems:
         raise InvalidInputError("the audience cannot be drawn from these workspaces and inputs", problems)
     definitions.require_sound(audience.definition, edits.all_intended(store, account_id), audience_id)
 
 
-def _source_problems(
-    workspaces: WorkspaceStore, account_id: AccountId, audience: Audience | NewAudience
+def source_problems(
+    workspaces: WorkspaceStore, account_id: AccountId, reader: Audience | NewAudience | Measurement
 ) -> Iterator[Problem]:
+    """Workspaces and inputs that it cannot read."""
     known = {workspace.workspace_id for workspace in workspaces.list(account_id)}
     homes = {each.input_id: each.workspace_id for each in workspaces.list_inputs(account_id)}
-    for place, workspace_id in enumerate(audience.workspaces):
+    for place, workspace_id in enumerate(reader.workspaces):
         if workspace_id not in known:
             yield f"/workspaces/{place}", f"there is no workspace {workspace_id}"
-    for place, input_id in enumerate(audience.inputs):
-        if homes.get(input_id) not in audience.workspaces:
+    for place, input_id in enumerate(reader.inputs):
+        if homes.get(input_id) not in reader.workspaces:
             yield f"/inputs/{place}", f"there is no input {input_id} in the audience's workspaces"
 
 

@@ -35,6 +35,7 @@ class ConnectCode(StrEnum):
     CONNECTED = "connected"
     ALREADY_CONNECTED = "already_connected"
     NOT_ACTIVE = "not_active"
+    AB_TEST_ACTIVE = "ab_test_active"
     NOT_FOUND = "not_found"
     INVALID_SETTINGS = "invalid_settings"
     CONFIGURATION_FAULTED = "configuration_faulted"
@@ -163,9 +164,11 @@ def _refusal(
         return _told(ConnectCode.NOT_FOUND, str(error))
     if audience.status is not AudienceStatus.ACTIVE:
         return _told(ConnectCode.NOT_ACTIVE, "the audience is a draft: activate it first")
+    if audience.ab_test is not None:
+        return _told(ConnectCode.AB_TEST_ACTIVE, "the audience is split for an A/B test: connect it by itself")
     of_account = stores.outputs.list_connections(account_id)
     mine = [each for each in of_account if each.output_id == output.output_id]
-    same = next((each for each in mine if each.audience_id == audience_id), None)
+    same = next((each for each in mine if each.audience_id == audience_id and each.variant is None), None)
     if same is not None:
         return _told(ConnectCode.ALREADY_CONNECTED, f"{same.connection_id} is {same.status}", same.connection_id)
     fault = next((each.fault for each in mine if each.fault and each.fault.kind in _OF_OUTPUT), None)

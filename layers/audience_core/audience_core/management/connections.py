@@ -1,13 +1,15 @@
 """Connections of audiences to outputs; a workflow brings the partner in line with each change."""
 
 import secrets
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from audience_core.domain.ab_test import Variant, VariantName
 from audience_core.domain.account import Record
-from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.audience import Audience, AudienceStatus
 from audience_core.domain.control_stores import AudienceStore, OutputStore, SecretStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.output import (
@@ -19,7 +21,14 @@ from audience_core.domain.output import (
     SubscriptionState,
 )
 from audience_core.domain.stores import WakeUpQueue
-from audience_core.errors import ConflictError, InvalidInputError, NotFoundError, TerminalDeliveryError
+from audience_core.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    StaleVersionError,
+    TerminalDeliveryError,
+)
+from audience_core.evaluation.text import fold
 from audience_core.management.versions import require_version
 from audience_core.outputs.http import Send
 from audience_core.outputs.lanes import wake_ups_of
@@ -32,6 +41,7 @@ Switch = Literal[ConnectionStatus.ACTIVE, ConnectionStatus.INACTIVE]
 
 class NewConnection(Record):
     """Args:
+    variant: name of a variation of the audience's A/B test, or Control; without it, all members are forwarded.
     settings: as the connector's schema in the directory says.
     attributes: user attributes to forward beside identities; for connectors that take them.
     status: an inactive one sends nothing until it is set active.
@@ -40,6 +50,7 @@ class NewConnection(Record):
     model_config = ConfigDict(extra="forbid")
 
     output_id: OutputId
+    variant: VariantName | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     attributes: SharedAttributes = SharedAttributes()
     status: Switch = ConnectionStatus.ACTIVE
@@ -65,24 +76,31 @@ def create(
     now: datetime,
     connection_id: ConnectionId | None = None,
 ) -> Connection:
-    """Connect an active audience to an output that it is not connected to yet; raise `ConflictError` otherwise.
+    """Connect an active audience, or a variant of it, to an output that it is not connected to yet.
 
     Args:
         connection_id: that it gets; a random one by default.
+
+    Raises:
+        ConflictError: it is a draft, or connected to the output; or its A/B test is being deleted.
+        InvalidInputError: there is no such output or variant, or the settings cannot be used.
     """
     audience = audiences.get(account_id, audience_id)
     output = _output(store, account_id, new.output_id)
+    variant = None if new.variant is None else _variant(audience, new.variant)
     if audience.status is not AudienceStatus.ACTIVE:
         raise ConflictError("the audience is a draft: activate it first")
     for each in store.list_connections(account_id, audience_id):
-        if each.output_id == output.output_id:
+        if (each.output_id, each.variant) == (output.output_id, variant):
             # One that is being deleted still removes members at the partner, which would undo what a new one adds.
-            raise ConflictError(f"the audience is connected to this output: {each.connection_id} is {each.status}")
+            what = f"{variant.name} of the audience" if variant else "the audience"
+            raise ConflictError(f"{what} is connected to this output: {each.connection_id} is {each.status}")
     kind = kind_named(output.connector)
     connection = Connection(
         account_id=account_id,
         connection_id=connection_id or ConnectionId(f"c-{secrets.token_hex(6)}"),
         audience_id=audience_id,
+        variant=variant,
         output_id=output.output_id,
         settings=connection_settings(kind, new.settings),
         attributes=_shareable(kind, new.attributes),
@@ -90,7 +108,9 @@ def create(
         created_at=now,
         active_since=now if new.status is ConnectionStatus.ACTIVE else None,
     )
-    return _save(store, workflows, connection)
+    saved = store.save_connection(connection)
+    _require_split(store, audiences, saved)
+    return _started(workflows, saved)
 
 
 def edit(
@@ -211,7 +231,40 @@ def _output(store: OutputStore, account_id: AccountId, output_id: OutputId) -> O
         raise InvalidInputError("the connection leads nowhere", (("/output_id", str(error)),)) from error
 
 
+def _variant(audience: Audience, name: str) -> Variant:
+    test = audience.ab_test
+    found = [each for each in test.variants if fold(each.name) == fold(name)] if test else []
+    if not found:
+        names = ", ".join(each.name for each in test.variants) if test else ""
+        detail = f"it is split into {names}" if test else "the audience has no A/B test"
+        raise InvalidInputError("the connection has nothing to forward", (("/variant", detail),))
+    if test and test.is_ending:
+        raise ConflictError("the A/B test is being deleted")
+    return found[0]
+
+
+def _require_split(store: OutputStore, audiences: AudienceStore, connection: Connection) -> None:
+    """Take a new connection back if its A/B test ended after it was looked at.
+
+    Whoever deletes a test marks it, and then looks for its connections (`ab_tests.delete`).
+    """
+    if connection.variant is None:
+        return
+    try:
+        test = audiences.get(connection.account_id, connection.audience_id).ab_test
+    except NotFoundError:
+        test = None
+    if test is None or test.is_ending or test.test_id != connection.variant.test_id:
+        # If it was found in between, it is being deleted already.
+        with suppress(StaleVersionError):
+            store.delete_connection(connection)
+        raise ConflictError("the A/B test was deleted in between")
+
+
 def _save(store: OutputStore, workflows: Workflows, connection: Connection) -> Connection:
-    saved = store.save_connection(connection)
+    return _started(workflows, store.save_connection(connection))
+
+
+def _started(workflows: Workflows, saved: Connection) -> Connection:
     workflows.start_connection_fill(saved.account_id, saved.connection_id, saved.version)
     return saved

@@ -12,11 +12,12 @@ from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState, JobStep,
 from audience_core.errors import ConflictError, NotFoundError
 
 # How much of a backfill's time each pass takes, about.
-_WEIGHTS = {JobStep.EVALUATE: 0.6, JobStep.SETTLE: 0.2, JobStep.PUBLISH: 0.2, JobStep.CONNECT: 1.0}
+_WEIGHTS = {JobStep.EVALUATE: 0.6, JobStep.SETTLE: 0.2, JobStep.PUBLISH: 0.2, JobStep.CONNECT: 1.0, JobStep.COUNT: 1.0}
 _STEPS = {
     JobKind.BACKFILL: (JobStep.EVALUATE, JobStep.SETTLE, JobStep.PUBLISH),
     JobKind.CONNECTION_FILL: (JobStep.PUBLISH,),
     JobKind.CONNECT_AUDIENCES: (JobStep.CONNECT,),
+    JobKind.AB_TEST_OUTCOMES: (JobStep.COUNT,),
 }
 _QUEUED_FOR = timedelta(minutes=3)
 
@@ -138,6 +139,8 @@ def _start(workflows: Workflows, job: Job) -> None:
             workflows.start_connection_fill(job.account_id, job.connection_id, job.target, job.token)
         case JobKind.CONNECT_AUDIENCES:
             workflows.start_connecting(job.account_id, job.job_id, job.token)
+        case JobKind.AB_TEST_OUTCOMES:
+            workflows.start_measurement(job.account_id, job.job_id, job.token)
 
 
 def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Job:

@@ -34,6 +34,7 @@ class Filter:
         is_multi: whether it is drawn from several workspaces.
         tags: all must be on it, in whatever case.
         text: is looked for in names, or is an id.
+        has_ab_test: whether it is split.
     """
 
     kind: AudienceKind | None = None
@@ -42,6 +43,7 @@ class Filter:
     workspace_id: WorkspaceId | None = None
     tags: frozenset[str] = frozenset()
     text: str = ""
+    has_ab_test: bool | None = None
 
     def admits(self, audience: AudienceOutline) -> bool:
         return (
@@ -49,6 +51,7 @@ class Filter:
             and self.is_multi in (None, len(audience.workspaces) > 1)
             and self.status in (None, audience.status)
             and (self.workspace_id is None or self.workspace_id in audience.workspaces)
+            and self.has_ab_test in (None, audience.ab_test is not None)
             and {fold(tag.strip()) for tag in self.tags} <= {fold(tag) for tag in audience.tags}
             and self._is_named(audience)
         )

@@ -4,8 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
+from audience_core.domain.ab_test import Variant
 from audience_core.domain.event import AttributeValue, Identity
-from audience_core.domain.ids import AudienceId, WorkspaceId
+from audience_core.domain.ids import AudienceId, Mpid, WorkspaceId
 from audience_core.domain.output import Connection, SharedAttributes, Target
 from audience_core.domain.profile import Profile, RegisterKey, RegisterKind, precedence
 
@@ -42,15 +43,22 @@ def project(
 ) -> Target | None:
     """The member's identities of accepted types and shared attributes, in order.
 
-    None when the partner should not have the user: not a member, no accepted identity, or none of the required types.
+    None when the partner should not have the user: not a member, in another variant than the connection's, no accepted
+    identity, or none of the required types.
 
     Args:
         workspaces: the audience's own; they decide the values of workspace-level attributes.
     """
-    forwarded = identities_for(profile, wanted) if audience_id in profile.memberships else ()
+    is_member = audience_id in profile.memberships and is_in(connection.variant, profile.mpid)
+    forwarded = identities_for(profile, wanted) if is_member else ()
     if not forwarded:
         return None
     return Target(forwarded, attributes_for(profile, connection.attributes, workspaces, wanted.attributes))
+
+
+def is_in(variant: Variant | None, mpid: Mpid) -> bool:
+    """Whether a member of the audience is in this share of it; None: in all of it."""
+    return variant is None or variant.has(mpid)
 
 
 def identities_for(profile: Profile, connector: Acceptance) -> tuple[Identity, ...]:

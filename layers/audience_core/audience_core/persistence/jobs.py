@@ -11,6 +11,7 @@ from pynamodb.attributes import (
 from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.models import Model
 
+from audience_core.domain.ab_test import Outcome
 from audience_core.domain.ids import DAY_MS, AccountId, AudienceId, ConnectionId, Mpid
 from audience_core.domain.job import Job, JobKind, JobState, JobStep, Part
 from audience_core.errors import NotFoundError, StaleVersionError
@@ -52,6 +53,7 @@ class PartItem(Model):
     written = NumberAttribute(default=0)
     last = UnicodeAttribute(null=True)
     pending = JSONAttribute(default=list)
+    outcomes = JSONAttribute(default=list)
     progress = NumberAttribute(default=0)
     is_done = BooleanAttribute(default=False)
     error = UnicodeAttribute(default="")
@@ -126,6 +128,7 @@ class DynamoJobStore:
             written=part.written,
             last=None if part.last is None else str(part.last),
             pending=[[member_set, str(mpid)] for member_set, mpid in part.pending],
+            outcomes=[[each.variant, each.users, each.converted] for each in part.outcomes],
             progress=part.progress,
             is_done=part.is_done,
             error=part.error,
@@ -223,8 +226,13 @@ def _part(account_id: AccountId, job_id: str, item: PartItem) -> Part:
         written=int(item.written),
         last=None if item.last is None else Mpid(int(item.last)),
         pending=tuple((AudienceId(member_set), Mpid(int(mpid))) for member_set, mpid in item.pending),
+        outcomes=tuple(_outcome(*each) for each in item.outcomes),
         progress=float(item.progress),
         is_done=bool(item.is_done),
         error=item.error,
         result=item.result,
     )
+
+
+def _outcome(variant: int, users: int, converted: int) -> Outcome:
+    return Outcome(variant=AudienceId(variant), users=users, converted=converted)

@@ -7,6 +7,7 @@ from typing import Any
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
 
+from audience_core.domain.ab_test import Variant
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, Output, SharedAttributes, SubscriptionState
 from audience_core.errors import NotFoundError
@@ -29,6 +30,7 @@ class OutputItem(VersionedItem):
 
 class ConnectionItem(VersionedItem):
     audience_id = NumberAttribute()
+    variant = JSONAttribute(null=True)
     output_id = UnicodeAttribute()
     settings = JSONAttribute()
     attributes = JSONAttribute(null=True)
@@ -126,6 +128,7 @@ class DynamoOutputStore:
             f"C#{connection.connection_id}",
             version=connection.version,
             audience_id=connection.audience_id,
+            variant=None if connection.variant is None else connection.variant.model_dump(mode="json"),
             output_id=connection.output_id,
             settings=connection.settings,
             attributes=connection.attributes.model_dump(mode="json"),
@@ -171,6 +174,7 @@ def _connection(account_id: AccountId, item: ConnectionItem) -> Connection:
         account_id=account_id,
         connection_id=ConnectionId(item.sk.removeprefix("C#")),
         audience_id=AudienceId(int(item.audience_id)),
+        variant=None if item.variant is None else Variant.model_validate(item.variant),
         output_id=OutputId(item.output_id),
         settings=item.settings,
         attributes=SharedAttributes.model_validate(item.attributes or {}),

@@ -54,6 +54,10 @@ class StepFunctionsWorkflows:
         arguments = {"account_id": account_id, "job_id": job_id}
         return self._start(self._arns["connect_audiences"], f"{account_id}-{job_id}-{token}", arguments)
 
+    def start_measurement(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        arguments = {"account_id": account_id, "job_id": job_id}
+        return self._start(self._arns["measure_ab_test"], f"{account_id}-{job_id}-{token}", arguments)
+
     def _start(self, arn: str, name: str, arguments: dict[str, Any]) -> str:
         """A run that died does not stand in the way of the next attempt."""
         for attempt in range(_ATTEMPTS):

@@ -18,7 +18,7 @@ from audience_core.domain.output import DELIVERY_BUCKETS, Connection, Connection
 from audience_core.domain.profile import BUCKETS
 from audience_core.domain.stores import LedgerStore, MembershipStore, ProfileStore
 from audience_core.errors import InvalidInputError
-from audience_core.outputs.projection import project
+from audience_core.outputs.projection import is_in, project
 from audience_core.outputs.registry import wanted_by
 from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.partner_link import own_workspaces
@@ -202,7 +202,7 @@ class _Reader:
         for profiles in range(bucket, BUCKETS, DELIVERY_BUCKETS):
             of_bucket = (self._connection.account_id, self._live_set, profiles)
             some = [each.mpid for each in self._stores.memberships.bucket_members(*of_bucket, after, each)]
-            found |= set(some)
+            found |= {mpid for mpid in some if is_in(self._connection.variant, mpid)}
             whole = min(whole, _last(some, each))
         return found, whole
 
@@ -221,7 +221,7 @@ class _Reader:
                 found[mpid] = (None, False)
             else:
                 target = project(profile, audience, self._connection, self._wanted, self._workspaces)
-                found[mpid] = (target, audience in profile.memberships)
+                found[mpid] = (target, audience in profile.memberships and is_in(self._connection.variant, mpid))
         return found
 
     def _verdict(

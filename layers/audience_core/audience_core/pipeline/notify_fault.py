@@ -91,6 +91,9 @@ def _recipient(notices: Notices, connection: Connection) -> str | None:
 def _letter(notices: Notices, connection: Connection, fault: Fault) -> tuple[str, str]:
     """Subject and text."""
     audience = _name(lambda: notices.audiences.get(connection.account_id, connection.audience_id).name)
+    if connection.variant is not None:
+        name = connection.variant.name
+        audience = f"{audience} - {_name(lambda: name)}"
     output = _name(lambda: notices.outputs.get(connection.account_id, connection.output_id).name)
     text = f"""Audience: {audience} ({connection.audience_id})
 Output: {output} ({connection.output_id})
@@ -118,6 +121,7 @@ def _detail(connection: Connection, fault: Fault) -> dict[str, Any]:
     return {
         **_named(connection),
         "audience_id": connection.audience_id,
+        "variant": connection.variant.name if connection.variant else None,
         "output_id": connection.output_id,
         "fault": {"kind": fault.kind.value, "message": fault.message, "at": fault.at.isoformat()},
     }

@@ -126,7 +126,7 @@ def record_fault(
 def _subscription(audiences: AudienceStore, connection: Connection, output: Output) -> Subscription:
     return Subscription(
         connection.account_id,
-        connection.audience_id,
+        connection.partner_audience_id,
         _external_name(audiences, connection),
         connection.subscription_settings,
         f"{output.version}.{connection.version}",
@@ -135,9 +135,10 @@ def _subscription(audiences: AudienceStore, connection: Connection, output: Outp
 
 
 def _external_name(audiences: AudienceStore, connection: Connection) -> str:
-    """An audience may be gone before its partners were told so."""
+    """That of the audience, and the variant's after it. An audience may be gone before its partners were told so."""
     try:
         audience = audiences.get(connection.account_id, connection.audience_id)
+        name = audience.external_name or audience.name
     except NotFoundError:
-        return f"Audience {connection.audience_id}"
-    return audience.external_name or audience.name
+        name = f"Audience {connection.audience_id}"
+    return f"{name} - {connection.variant.name}" if connection.variant else name

@@ -319,6 +319,9 @@ class MemoryWorkflows:
     def start_connecting(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         return self._start(f"{account_id}-{job_id}-{token}")
 
+    def start_measurement(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        return self._start(f"{account_id}-{job_id}-{token}")
+
     def _start(self, name: str) -> str:
         if name not in self.started:
             self.started.append(name)

@@ -1,0 +1,53 @@
+"""Member lists and the history read side by side, a stretch of one bucket of profiles at a time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+from audience_core.domain.ids import AccountId, AudienceId, Mpid
+from audience_core.domain.membership import HistoryEntry, Membership
+from audience_core.domain.stores import HistoryStore, MembershipStore
+
+# A profile, its row in the member list if it has one, and its joins and leaves in order.
+type Past = tuple[Mpid, Membership | None, Sequence[HistoryEntry]]
+
+
+class Stretch:
+    """Profiles of one bucket, in the order of the texts of their mpids, with what is known of their membership."""
+
+    def __init__(
+        self,
+        memberships: MembershipStore,
+        store: HistoryStore,
+        account_id: AccountId,
+        audience_id: AudienceId,
+        live_set: AudienceId,
+        bucket: int,
+    ) -> None:
+        self._memberships, self._store = memberships, store
+        self._rows, self._entries = (account_id, live_set, bucket), (account_id, audience_id, bucket)
+
+    def read(self, after: Mpid | None, limit: int) -> tuple[list[Past], Mpid | None]:
+        """At most `limit` profiles, and the last of them; None for the last when the bucket is done."""
+        rows = {row.mpid: row for row in self._memberships.bucket_members(*self._rows, after, limit)}
+        changed: dict[Mpid, Sequence[HistoryEntry]] = {}
+        for mpid, entries in self._changed(after):
+            changed[mpid] = entries
+            if len(changed) == limit:
+                break
+        whole = min(_last(rows, limit), _last(changed, limit))
+        mpids = sorted((mpid for mpid in rows.keys() | changed.keys() if str(mpid) <= whole), key=str)[:limit]
+        is_done = whole == _END and len(mpids) == len(rows.keys() | changed.keys())
+        return [(m, rows.get(m), changed.get(m, ())) for m in mpids], None if is_done else mpids[-1]
+
+    def _changed(self, after: Mpid | None) -> Iterator[tuple[Mpid, Sequence[HistoryEntry]]]:
+        for mpid, entries in groupby(self._store.by_profile(*self._entries, after), key=lambda entry: entry.mpid):
+            yield mpid, list(entries)
+
+
+# Comes after the text of every mpid.
+_END = "~"
+
+
+def _last(known: Mapping[Mpid, object], limit: int) -> str:
+    """Up to which mpid a reading of at most `limit` profiles is complete."""
+    return max(map(str, known)) if len(known) == limit else _END
