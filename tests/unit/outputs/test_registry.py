@@ -65,3 +65,14 @@ def test_who_is_accepted_can_be_asked_without_secrets() -> None:
 
     assert acceptance.accepted_identities == acceptance.required_identities == {"email"}
     assert "customer_id" in acceptance_of(an_output()).accepted_identities
+
+
+def test_a_list_stays_the_one_that_the_connection_was_made_with() -> None:
+    mailchimp = kind_named("mailchimp")
+    held = connection_settings(mailchimp, {"list_id": "a1"})
+
+    assert connection_settings(mailchimp, {"list_id": "a1"}, held) == held
+    with pytest.raises(InvalidInputError) as error:
+        connection_settings(mailchimp, {"list_id": "b2"}, held)
+
+    assert [field for field, _ in error.value.problems] == ["/settings/list_id"]

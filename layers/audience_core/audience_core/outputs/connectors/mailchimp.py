@@ -66,7 +66,7 @@ class MailchimpSettings(BaseModel):
 
 
 class MailchimpConnectionSettings(BaseModel):
-    """Settings of one connection."""
+    """The list stays the one that the connection was made with: nobody would take the members off the one before."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -76,6 +76,7 @@ class MailchimpConnectionSettings(BaseModel):
             title="Audience ID",
             description="Of the Mailchimp audience, which must exist (its settings show the id)",
             pattern=r"^[A-Za-z0-9]{1,64}$",
+            json_schema_extra={"fixed": True},
         ),
     ]
 
