@@ -16,6 +16,7 @@ from audience_core.domain.control_stores import (
     Workflows,
     WorkspaceStore,
 )
+from audience_core.domain.export_stores import ExportFiles, Mail, SigningKeys
 from audience_core.domain.stores import (
     Archive,
     CountSummaries,
@@ -31,14 +32,17 @@ from audience_core.domain.stores import (
     RequestStore,
     WakeUpQueue,
 )
+from audience_core.management.exports import ExportStores
 from audience_core.outputs.http import HttpSend, Send
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.export_files import S3ExportFiles
 from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.ledger import DynamoLedgerStore
+from audience_core.persistence.mail import SesMail
 from audience_core.persistence.marks import DynamoMarkStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.outputs import DynamoOutputStore
@@ -47,10 +51,12 @@ from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.persistence.run_files import S3RunFiles
 from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.signing_keys import SecretsManagerSigningKeys
 from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from audience_core.pipeline.backfill import Backfill
+from audience_core.pipeline.export import Exporter
 from audience_core.pipeline.fan_out import FanOut
 from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.process import Pipeline
@@ -82,6 +88,9 @@ class Stores:
     wake_ups: WakeUpQueue
     jobs: JobStore
     run_files: RunFiles
+    export_files: ExportFiles
+    mail: Mail
+    signing_keys: SigningKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,10 @@ def stores() -> Stores:
         outputs=DynamoOutputStore(of["OUTPUTS_TABLE"], region),
         secrets=SecretsManagerStore(region),
         workflows=StepFunctionsWorkflows(
-            of["BACKFILL_STATE_MACHINE_ARN"], of["FILL_CONNECTION_STATE_MACHINE_ARN"], region
+            of["BACKFILL_STATE_MACHINE_ARN"],
+            of["FILL_CONNECTION_STATE_MACHINE_ARN"],
+            region,
+            of["EXPORT_STATE_MACHINE_ARN"],
         ),
         requests=DynamoRequestStore(of["REQUESTS_TABLE"], region),
         rates=DynamoRateStore(of["REQUESTS_TABLE"], region),
@@ -131,6 +143,9 @@ def stores() -> Stores:
         wake_ups=SqsWakeUpQueue(of["WAKE_UPS_QUEUE_URL"], region),
         jobs=DynamoJobStore(of["JOBS_TABLE"], region),
         run_files=S3RunFiles(of["RUN_FILES_BUCKET"], region),
+        export_files=S3ExportFiles(of["EXPORTS_BUCKET"], region),
+        mail=SesMail(of["EXPORT_SENDER"], region),
+        signing_keys=SecretsManagerSigningKeys(of["LINK_KEY_SECRET"], region),
     )
 
 
@@ -155,6 +170,19 @@ def backfill() -> Backfill:
     """What `pipeline.backfill` works with."""
     of = stores()
     return Backfill(pipeline(), of.audiences, of.memberships, of.jobs, of.run_files)
+
+
+def exports() -> ExportStores:
+    """What `management.exports` works with."""
+    of = stores()
+    return ExportStores(of.audiences, of.jobs, of.workflows, of.export_files, of.signing_keys)
+
+
+def exporter() -> Exporter:
+    """What `pipeline.export` works with."""
+    of = stores()
+    people, job = (of.memberships, of.history, of.profiles), (of.jobs, of.run_files)
+    return Exporter(of.accounts, of.audiences, *people, *job, of.export_files, of.mail, of.signing_keys)
 
 
 @cache

@@ -201,6 +201,9 @@ class Workflows(Protocol):
     ) -> str:
         """Bring a connection's subscription and ledger in line with its status; the run's name."""
 
+    def start_export(self, account_id: AccountId, export_id: str, token: int = 1) -> str:
+        """Write the files of an export; the run's name."""
+
 
 class JobStore(Protocol):
     def get(self, account_id: AccountId, job_id: str) -> Job: ...

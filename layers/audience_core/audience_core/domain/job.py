@@ -4,12 +4,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from audience_core.domain.account import Record
+from audience_core.domain.export import Export, Pieces
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
 
 
 class JobKind(StrEnum):
     BACKFILL = "backfill"
     CONNECTION_FILL = "connection_fill"
+    EXPORT = "export"
 
 
 class JobState(StrEnum):
@@ -22,11 +24,21 @@ class JobState(StrEnum):
 
 
 class JobStep(StrEnum):
-    """The passes of a job, in order; a connection fill has the last one only."""
+    """The passes of jobs."""
 
     EVALUATE = "evaluate"
     SETTLE = "settle"
     PUBLISH = "publish"
+    WRITE = "write"
+    ARCHIVE = "archive"
+
+
+# The passes of each kind, in order.
+STEPS = {
+    JobKind.BACKFILL: (JobStep.EVALUATE, JobStep.SETTLE, JobStep.PUBLISH),
+    JobKind.CONNECTION_FILL: (JobStep.PUBLISH,),
+    JobKind.EXPORT: (JobStep.WRITE, JobStep.ARCHIVE),
+}
 
 
 # Under way, and so not to be started again.
@@ -41,6 +53,7 @@ class Job(Record):
     run: name of the execution that holds the lease; "" while queued.
     lease_until: when nobody has prolonged the lease by then (UTC ms), the job is dead.
     error: why it failed or was cancelled.
+    export: what an export is of, and what came of it; None for other kinds.
     version: of the stored item, for conditional writes.
     """
 
@@ -58,7 +71,13 @@ class Job(Record):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     error: str = ""
+    export: Export | None = None
     version: int = 0
+
+    @property
+    def parts_id(self) -> str:
+        """Under which its parts are kept. Every attempt at an export begins anew, so each has parts of its own."""
+        return f"{self.job_id}.{self.token}" if self.kind is JobKind.EXPORT else self.job_id
 
     def state_at(self, now_ms: int) -> JobState:
         """The state as an observer sees it: work whose lease has run out is dead."""
@@ -78,6 +97,7 @@ class Part(Record):
     pending: settling: rows of member lists (set, profile) that did not agree with their profiles yet.
         progress: from 0 to 1.
         error: of its latest failed attempt; "" after a success.
+        pieces: what a part of an export has written; None for other kinds.
     """
 
     account_id: AccountId
@@ -95,3 +115,4 @@ class Part(Record):
     progress: float = 0.0
     is_done: bool = False
     error: str = ""
+    pieces: Pieces | None = None

@@ -7,11 +7,17 @@ from datetime import UTC, datetime, timedelta
 from audience_core.domain.audience import AudienceOutline, AudienceStatus
 from audience_core.domain.control_stores import AudienceStore, JobStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId
-from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState, JobStep, Part
+from audience_core.domain.job import STEPS, UNDER_WAY, Job, JobKind, JobState, JobStep, Part
 from audience_core.errors import ConflictError, NotFoundError
 
-# How much of a backfill's time each pass takes, about.
-_WEIGHTS = {JobStep.EVALUATE: 0.6, JobStep.SETTLE: 0.2, JobStep.PUBLISH: 0.2}
+# How much of a job's time each pass takes, about.
+_WEIGHTS = {
+    JobStep.EVALUATE: 0.6,
+    JobStep.SETTLE: 0.2,
+    JobStep.PUBLISH: 0.2,
+    JobStep.WRITE: 0.8,
+    JobStep.ARCHIVE: 0.2,
+}
 _QUEUED_FOR = timedelta(minutes=3)
 
 
@@ -48,7 +54,7 @@ class JobStores:
 
 
 def get(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
-    return _report(stores.jobs, _find(stores, account_id, job_id, now), now)
+    return report(stores.jobs, _find(stores, account_id, job_id, now), now)
 
 
 def list_all(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[Report, ...]:
@@ -57,7 +63,7 @@ def list_all(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[R
     published = stores.audiences.program(account_id).published
     if published and backfill_id(published) not in {job.job_id for job in found}:
         found.insert(0, _find(stores, account_id, backfill_id(published), now))
-    return tuple(_report(stores.jobs, job, now) for job in found)
+    return tuple(report(stores.jobs, job, now) for job in found)
 
 
 def cancel(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
@@ -66,11 +72,11 @@ def cancel(stores: JobStores, account_id: AccountId, job_id: str, now: datetime)
     if job.state_at(_ms(now)) not in UNDER_WAY:
         raise ConflictError(f"the job is {job.state_at(_ms(now))}: there is nothing to cancel")
     changes = {"state": JobState.CANCELLED, "ended_at": now, "error": "cancelled on request"}
-    return _report(stores.jobs, stores.jobs.save(job.model_copy(update=changes)), now)
+    return report(stores.jobs, stores.jobs.save(job.model_copy(update=changes)), now)
 
 
 def restart(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
-    """Go on where it stopped.
+    """Go on where it stopped; an export begins anew, of the same instant.
 
     Raises:
         ConflictError: it is under way, has succeeded, or a later job does its work.
@@ -92,7 +98,7 @@ def restart(stores: JobStores, account_id: AccountId, job_id: str, now: datetime
     }
     queued = stores.jobs.save(job.model_copy(update=changes))
     _start(stores.workflows, queued)
-    return _report(stores.jobs, queued, now)
+    return report(stores.jobs, queued, now)
 
 
 def calculating(
@@ -121,6 +127,8 @@ def backfill_id(program_version: int) -> str:
 def _start(workflows: Workflows, job: Job) -> None:
     if job.kind is JobKind.BACKFILL:
         workflows.start_backfill(job.account_id, job.target, job.token)
+    elif job.export is not None:
+        workflows.start_export(job.account_id, job.export.export_id, job.token)
     elif job.connection_id is not None:
         workflows.start_connection_fill(job.account_id, job.connection_id, job.target, job.token)
 
@@ -146,17 +154,13 @@ def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) 
     )
 
 
-def _report(jobs: JobStore, job: Job, now: datetime) -> Report:
-    parts = jobs.parts(job.account_id, job.job_id)
-    steps = tuple(_step(step, [part for part in parts if part.step is step]) for step in _steps(job))
+def report(jobs: JobStore, job: Job, now: datetime) -> Report:
+    parts = jobs.parts(job.account_id, job.parts_id)
+    steps = tuple(_step(step, [part for part in parts if part.step is step]) for step in STEPS[job.kind])
     state = job.state_at(_ms(now))
     weight = sum(_WEIGHTS[each.step] for each in steps)
     done = sum(_WEIGHTS[each.step] * each.progress for each in steps) / weight
     return Report(job, state, 1.0 if state is JobState.SUCCEEDED else min(done, 1.0), steps)
-
-
-def _steps(job: Job) -> tuple[JobStep, ...]:
-    return tuple(JobStep) if job.kind is JobKind.BACKFILL else (JobStep.PUBLISH,)
 
 
 def _step(step: JobStep, parts: list[Part]) -> StepReport:

@@ -1,12 +1,11 @@
 """Who is in an audience, who was in it at an instant of the past, and who joined and left when and why."""
 
-from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 
 from audience_core.domain.control_stores import AccountStore, AudienceStore
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import HistoryEntry, Membership, PastMembership
+from audience_core.domain.past_members import Stretch
 from audience_core.domain.profile import BUCKETS
 from audience_core.domain.stores import HistoryStore, MembershipStore, Page
 from audience_core.errors import InvalidInputError
@@ -67,10 +66,7 @@ def members_at(
     cursor: str | None,
     limit: int,
 ) -> Page[PastMembership]:
-    """Members at an instant (UTC ms): today's, with every later join and leave undone.
-
-    Rows of the member list are read before the history of the same profiles, and written after it: so every change that
-    a row shows is found and undone.
+    """Members at an instant (UTC ms); see `domain.past_members`.
 
     Args:
         live_set: the member set that is the audience's now.
@@ -82,10 +78,9 @@ def members_at(
     found: list[PastMembership] = []
     looks = 0
     while bucket < BUCKETS and len(found) < limit and looks < _LOOKS:
-        stretch = _Stretch(memberships, store, account_id, audience_id, live_set, bucket)
+        stretch = Stretch(memberships, store, account_id, audience_id, live_set, bucket)
         pasts, after = stretch.read(after, limit - len(found))
-        members = [_membership_at(audience_id, *past, at_ms) for past in pasts]
-        found += [each for each in members if each is not None]
+        found += stretch.members(pasts, at_ms)
         looks += len(pasts)
         bucket += after is None
     return Page(tuple(found), None if bucket == BUCKETS else f"{bucket}:{'' if after is None else after}")
@@ -102,60 +97,3 @@ def _require_kept(at: datetime, now: datetime, days: int) -> None:
 def _position(cursor: str | None) -> tuple[int, Mpid | None]:
     bucket, _, after = (cursor or "0:").partition(":")
     return int(bucket), Mpid(int(after)) if after else None
-
-
-type _Past = tuple[Mpid, Membership | None, Sequence[HistoryEntry]]
-
-
-class _Stretch:
-    """Profiles of one bucket, in the order of the texts of their mpids, with what is known of their membership."""
-
-    def __init__(
-        self,
-        memberships: MembershipStore,
-        store: HistoryStore,
-        account_id: AccountId,
-        audience_id: AudienceId,
-        live_set: AudienceId,
-        bucket: int,
-    ) -> None:
-        self._memberships, self._store = memberships, store
-        self._rows, self._entries = (account_id, live_set, bucket), (account_id, audience_id, bucket)
-
-    def read(self, after: Mpid | None, limit: int) -> tuple[list[_Past], Mpid | None]:
-        """At most `limit` profiles, and the last of them; None for the last when the bucket is done."""
-        rows = {row.mpid: row for row in self._memberships.bucket_members(*self._rows, after, limit)}
-        changed: dict[Mpid, Sequence[HistoryEntry]] = {}
-        for mpid, entries in self._changed(after):
-            changed[mpid] = entries
-            if len(changed) == limit:
-                break
-        whole = min(_last(rows, limit), _last(changed, limit))
-        mpids = sorted((mpid for mpid in rows.keys() | changed.keys() if str(mpid) <= whole), key=str)[:limit]
-        is_done = whole == _END and len(mpids) == len(rows.keys() | changed.keys())
-        return [(m, rows.get(m), changed.get(m, ())) for m in mpids], None if is_done else mpids[-1]
-
-    def _changed(self, after: Mpid | None) -> Iterator[tuple[Mpid, Sequence[HistoryEntry]]]:
-        for mpid, entries in groupby(self._store.by_profile(*self._entries, after), key=lambda entry: entry.mpid):
-            yield mpid, list(entries)
-
-
-# Comes after the text of every mpid.
-_END = "~"
-
-
-def _last(known: Mapping[Mpid, object], limit: int) -> str:
-    """Up to which mpid a reading of at most `limit` profiles is complete."""
-    return max(map(str, known)) if len(known) == limit else _END
-
-
-def _membership_at(
-    audience_id: AudienceId, mpid: Mpid, row: Membership | None, entries: Sequence[HistoryEntry], at: int
-) -> PastMembership | None:
-    later = [each for each in entries if each.at > at]
-    is_member = not later[0].is_member if later else row is not None
-    if not is_member:
-        return None
-    joined = [each.at for each in entries if each.is_member and each.at <= at]
-    known = row.since if row is not None and not later else None
-    return PastMembership(audience_id, mpid, joined[-1] if joined else known)

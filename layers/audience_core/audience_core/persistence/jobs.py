@@ -11,6 +11,7 @@ from pynamodb.attributes import (
 from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.models import Model
 
+from audience_core.domain.export import Export, Pieces
 from audience_core.domain.ids import DAY_MS, AccountId, AudienceId, ConnectionId, Mpid
 from audience_core.domain.job import Job, JobKind, JobState, JobStep, Part
 from audience_core.errors import NotFoundError, StaleVersionError
@@ -34,6 +35,7 @@ class JobItem(VersionedItem):
     started_at = UnicodeAttribute(null=True)
     ended_at = UnicodeAttribute(null=True)
     error = UnicodeAttribute()
+    export = UnicodeAttribute(null=True)
     ttl = NumberAttribute()
 
 
@@ -54,6 +56,7 @@ class PartItem(Model):
     progress = NumberAttribute(default=0)
     is_done = BooleanAttribute(default=False)
     error = UnicodeAttribute(default="")
+    pieces = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
 
@@ -127,6 +130,7 @@ class DynamoJobStore:
             progress=part.progress,
             is_done=part.is_done,
             error=part.error,
+            pieces=None if part.pieces is None else part.pieces.model_dump_json(),
         )
         with conflicts_raised():
             item.save(condition=PartItem.token == part.token)
@@ -167,6 +171,7 @@ class DynamoJobStore:
             started_at=None if job.started_at is None else job.started_at.isoformat(),
             ended_at=None if job.ended_at is None else job.ended_at.isoformat(),
             error=job.error,
+            export=None if job.export is None else job.export.model_dump_json(),
             ttl=(job.lease_until + _KEEP_DAYS * DAY_MS) // 1000,
         )
 
@@ -199,6 +204,7 @@ def _job(account_id: AccountId, item: JobItem) -> Job:
         started_at=None if item.started_at is None else datetime.fromisoformat(item.started_at),
         ended_at=None if item.ended_at is None else datetime.fromisoformat(item.ended_at),
         error=item.error,
+        export=None if item.export is None else Export.model_validate_json(item.export),
         version=int(item.version),
     )
 
@@ -221,4 +227,5 @@ def _part(account_id: AccountId, job_id: str, item: PartItem) -> Part:
         progress=float(item.progress),
         is_done=bool(item.is_done),
         error=item.error,
+        pieces=None if item.pieces is None else Pieces.model_validate_json(item.pieces),
     )

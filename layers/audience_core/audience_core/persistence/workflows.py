@@ -16,9 +16,11 @@ logger = logging.getLogger(__name__)
 
 
 class StepFunctionsWorkflows:
-    def __init__(self, backfill_arn: str, fill_connection_arn: str, region: str | None = None) -> None:
+    def __init__(
+        self, backfill_arn: str, fill_connection_arn: str, region: str | None = None, export_arn: str = ""
+    ) -> None:
         self._region = region
-        self._backfill_arn, self._fill_connection_arn = backfill_arn, fill_connection_arn
+        self._backfill_arn, self._fill_connection_arn, self._export_arn = backfill_arn, fill_connection_arn, export_arn
 
     @cached_property
     def _client(self) -> Any:
@@ -44,6 +46,13 @@ class StepFunctionsWorkflows:
             self._fill_connection_arn,
             f"fill-{account_id}-{connection_id}-{version}" + (f"-again-{token}" if token > 1 else ""),
             {"account_id": account_id, "connection_id": connection_id, "version": version},
+        )
+
+    def start_export(self, account_id: AccountId, export_id: str, token: int = 1) -> str:
+        return self._start(
+            self._export_arn,
+            f"export-{account_id}-{export_id}" + (f"-again-{token}" if token > 1 else ""),
+            {"account_id": account_id, "export_id": export_id, "token": token},
         )
 
     def _start(self, arn: str, name: str, arguments: dict[str, Any]) -> str:

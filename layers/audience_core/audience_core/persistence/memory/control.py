@@ -303,6 +303,9 @@ class MemoryWorkflows:
     ) -> str:
         return self._start(f"fill-{account_id}-{connection_id}-{version}" + (f"-again-{token}" if token > 1 else ""))
 
+    def start_export(self, account_id: AccountId, export_id: str, token: int = 1) -> str:
+        return self._start(f"export-{account_id}-{export_id}" + (f"-again-{token}" if token > 1 else ""))
+
     def _start(self, name: str) -> str:
         if name not in self.started:
             self.started.append(name)
