@@ -126,7 +126,7 @@ def get(stores: ExportStores, account_id: AccountId, export_id: str, now: dateti
 def list_all(
     stores: ExportStores, account_id: AccountId, audience_id: AudienceId | None, start: int, limit: int, now: datetime
 ) -> tuple[tuple[Report, ...], int | None]:
-    """Exports of the account, or of an audience, the latest first; and where the next page starts, None after the last."""
+    """Exports of the account or of an audience, the latest first; and where the next page starts, None if nowhere."""
     found = [job for job in stores.jobs.list(account_id) if job.export and _has(job.export, audience_id)]
     more = start + limit if len(found) > start + limit else None
     return tuple(report(stores.jobs, job, now) for job in found[start : start + limit]), more

@@ -1,7 +1,7 @@
 """Files of exports in S3: pieces in one request, archives by multipart upload, downloads by presigned address."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import batched
 from typing import Any
@@ -92,10 +92,9 @@ class S3ExportFiles:
         return address
 
     def _abort(self, address: dict[str, str]) -> None:
-        try:
+        # Somebody else may have given it up.
+        with suppress(self._client.exceptions.NoSuchUpload):
             self._client.abort_multipart_upload(**address)
-        except self._client.exceptions.NoSuchUpload:
-            pass  # somebody else gave it up, or it was completed
 
 
 class S3Sink:
