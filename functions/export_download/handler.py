@@ -1,12 +1,11 @@
 """Where the link of an e-mail leads: no credential but the link itself, and on to the file."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -32,7 +31,7 @@ app = APIGatewayHttpResolver(
     tags=["exports"],
     responses={302: {"description": "On to the archive, by an address that works for minutes"}},
 )
-def follow_link(token: Annotated[str, Path(max_length=1000)]) -> Response[None]:
+def follow_link(token: str) -> Response[None]:
     """403 when it is not one of ours, 410 when its seven days are over."""
     address = exports.open_link(wiring.exports(), token, edge.now())
     return Response(HTTPStatus.FOUND, headers={"Location": address, **PRIVATE})

@@ -27,7 +27,9 @@ def workflows(request: pytest.FixtureRequest) -> Workflows:
     if request.param == "memory":
         return MemoryWorkflows()
     region: str = request.getfixturevalue("aws")
-    return StepFunctionsWorkflows(a_state_machine(region), a_state_machine(region), region)
+    return StepFunctionsWorkflows(
+        a_state_machine(region), a_state_machine(region), region, export_arn=a_state_machine(region)
+    )
 
 
 def test_starting_twice_starts_one(workflows: Workflows) -> None:
@@ -43,9 +45,12 @@ def test_every_purpose_has_a_run_of_its_own(workflows: Workflows) -> None:
         workflows.start_connection_fill(ACCOUNT, ConnectionId("c-2"), 1),
         workflows.start_backfill(ACCOUNT, 3, token=2),
         workflows.start_connection_fill(ACCOUNT, ConnectionId("c-1"), 1, token=2),
+        workflows.start_export(ACCOUNT, "e-1"),
+        workflows.start_export(ACCOUNT, "e-2"),
+        workflows.start_export(ACCOUNT, "e-1", token=2),
     }
 
-    assert len(names) == 7
+    assert len(names) == 10
 
 
 def test_a_backfill_is_under_way_once_it_was_started(workflows: Workflows) -> None:

@@ -88,7 +88,7 @@ def emptied(stack: SimpleNamespace) -> SimpleNamespace:
         with table.batch_writer() as batch:
             for item in table.scan()["Items"]:
                 batch.delete_item({"pk": item["pk"], "sk": item["sk"]})
-    backfill, fill = _state_machine("backfill"), _state_machine("fill")
+    backfill, fill = state_machine("backfill"), state_machine("fill")
     stack.machines, stack.workflows = (backfill, fill), StepFunctionsWorkflows(backfill, fill, REGION)
     stack.memberships, stack.wake_ups = FixedMemberships(), WakeUpLog()
     for account_id in (ACCOUNT, OTHER_ACCOUNT):
@@ -154,7 +154,7 @@ def runs(stack: SimpleNamespace) -> dict[str, Any]:
     return found
 
 
-def _state_machine(name: str) -> str:
+def state_machine(name: str) -> str:
     client = boto3.client("stepfunctions", region_name=REGION)
     role = "arn:aws:iam::123456789012:role/states"
     created = client.create_state_machine(name=f"{name}-{uuid.uuid4()}", definition=json.dumps(_PASS), roleArn=role)
