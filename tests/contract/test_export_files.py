@@ -90,7 +90,7 @@ def test_a_file_that_was_given_up_is_never_there(store: ExportFiles) -> None:
 
 
 def test_files_below_a_folder_are_listed_in_order_and_deleted(store: ExportFiles) -> None:
-    keys = [f"7/a/0001/{number:04d}" for number in range(1001)]
+    keys = [f"7/a/0001/{number:04d}" for number in range(20)]
     for key in [*keys, "7/a/0010/x", "7/ab/x"]:
         store.put(key, b"")
 

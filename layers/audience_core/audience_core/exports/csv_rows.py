@@ -4,8 +4,7 @@ import re
 
 COLUMNS = ("mpid", "scanned_timestamp_ms", "identity_value", "identity_type")
 END_OF_LINE = "\r\n"
-# Blanks at the ends are part of a value; some readers take them off unless they are quoted.
-_NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$')
+_SPECIAL = re.compile(r'[",\r\n]')
 # What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -32,6 +31,7 @@ class CsvLayout:
         """A row with its end of line; the other three columns never need quotes."""
         if self._is_safe and value.startswith(_FORMULA):
             value = "'" + value
-        if _NEEDS_QUOTES.search(value):
+        # Blanks at the ends are part of a value; some readers take them off unless they are quoted.
+        if _SPECIAL.search(value) or value[:1].isspace() or value[-1:].isspace():
             value = '"' + value.replace('"', '""') + '"'
         return f"{mpid}{self._at}{value}{self._comma}{identity_type}{END_OF_LINE}"

@@ -25,7 +25,7 @@ class S3ExportFiles:
 
     @cached_property
     def _client(self) -> Any:
-        # Older signatures are neither regional nor short-lived.
+        # Presigned addresses are regional only in this style, and keep their time only with this signature.
         config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
         return boto3.client("s3", region_name=self._region, config=config)
 
