@@ -1,6 +1,6 @@
 """An export of a million members against the plainest program that writes the same: `python -m benchmarks.export`.
 
-Each runs in a process of its own, which tells the processor time it took and its peak of memory. Members and profiles are made
+Each runs in a process of its own, which tells its processor time and its peak of memory. Members and profiles are made
 by arithmetic, as cheaply for one as for the other; files lie in a folder. So it measures the work of the functions, and
 no requests to AWS.
 
