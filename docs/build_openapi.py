@@ -8,6 +8,8 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from functions.ab_tests_api.handler import app as ab_tests
 from functions.audiences_api.handler import app as audiences
+from functions.export_download.handler import app as downloads
+from functions.exports_api.handler import app as exports
 from functions.jobs_api.handler import app as jobs
 from functions.oauth_callback.handler import app as log_ins
 from functions.outputs_api.handler import app as outputs
@@ -46,26 +48,25 @@ _OAUTH2 = {
     "type": "oauth2",
     "flows": {"clientCredentials": {"tokenUrl": "/oauth2/token", "scopes": {"audiences/api": "Use the API"}}},
 }
-_NO_CONTENT = "204"
-# Browsers come here from partners, without a credential.
-_PUBLIC = "/v1/oauth/callback"
+_NO_CONTENT = ("204", "302")
+# What a signed link opens, and where partners send browsers: without a credential.
+_PUBLIC = ("/v1/downloads/{token}", "/v1/oauth/callback")
 
 
 def build() -> dict[str, Any]:
     """The whole document, in a stable order."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
-    for app in (workspaces, audiences, ab_tests, outputs, log_ins, jobs):
+    for app in (workspaces, audiences, ab_tests, outputs, log_ins, jobs, exports, downloads):
         part = _described(app)
         for path, operations in part["paths"].items():
             paths.setdefault(path, {}).update(operations)
         for name, schema in part["components"]["schemas"].items():
             if schemas.setdefault(name, schema) != schema:
                 raise ValueError(f"two different schemas are named {name}")
-    for operations in paths.values():
+    for path, operations in paths.items():
         for operation in operations.values():
-            _complete(operation)
-    paths[_PUBLIC]["get"]["security"] = []
+            _complete(path, operation)
     for name in ("HTTPValidationError", "ResponseValidationError", "ValidationError"):
         schemas.pop(name, None)
     return {
@@ -90,15 +91,17 @@ def _described(app: APIGatewayHttpResolver) -> dict[str, Any]:
     return described
 
 
-def _complete(operation: dict[str, Any]) -> None:
+def _complete(path: str, operation: dict[str, Any]) -> None:
     """Every failure is a problem; what has no content says none; a name is enough of an operation id."""
+    if path in _PUBLIC:
+        operation["security"] = []
     operation["operationId"] = operation["operationId"].partition("_v1_")[0]
     responses = operation["responses"]
     for status in ("422", "500"):
         responses.pop(status, None)
     responses["default"] = _FAILED
-    if _NO_CONTENT in responses:
-        responses[_NO_CONTENT].pop("content", None)
+    for status in _NO_CONTENT:
+        responses.get(status, {}).pop("content", None)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,10 @@ STACK = "audiences"
 BUCKET = "local-artifacts"
 TRANSLATOR = Path(__file__).with_name("sam_to_cloudformation.py")
 # Each is a process of its own here.
-BACKFILL_CONCURRENCY = 3
+BACKFILL_CONCURRENCY = EXPORT_CONCURRENCY = 3
+# Streams are read at once here.
+EXPORT_SETTLE_SECONDS = 5
+SENDER = "exports@audiences.example"
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 Outputs = dict[str, str]
 
@@ -48,6 +51,9 @@ def _of_this_machine(app: App, emulator: Emulator) -> dict[str, str]:
         "IdentityEndpoint": emulator.endpoint,
         "AllowPrivateEndpoints": "true",
         "BackfillConcurrency": str(BACKFILL_CONCURRENCY),
+        "ExportConcurrency": str(EXPORT_CONCURRENCY),
+        "ExportSettleSeconds": str(EXPORT_SETTLE_SECONDS),
+        "SenderEmail": SENDER,
     }
     declared = read_template(app.template).get("Parameters", {})
     return {name: value for name, value in here.items() if name in declared}
@@ -145,6 +151,31 @@ def finish(template: Template, emulator: Emulator) -> None:
             api = _physical_id(cloudformation, logical_id)
             apis = client("apigatewayv2", emulator.endpoint)
             apis.update_api(ApiId=api, CorsConfiguration=properties["CorsConfiguration"])
+        if resource["Type"] == "AWS::Lambda::Function" and "PUBLIC_URL" in _variables(properties):
+            _tell_address(emulator, _physical_id(cloudformation, logical_id))
+    verify_sender(emulator)
+
+
+def _variables(properties: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = properties.get("Environment", {}).get("Variables", {})
+    return found
+
+
+def _tell_address(emulator: Emulator, function: str) -> None:
+    """An HTTP API cannot be reached here at the host name that it tells its functions."""
+    functions = client("lambda", emulator.endpoint)
+    known = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    changed = known | {"PUBLIC_URL": read_outputs(emulator).get("ApiUrl", "")}
+    functions.update_function_configuration(FunctionName=function, Environment={"Variables": changed})
+
+
+def verify_sender(emulator: Emulator) -> None:
+    """On AWS whoever owns the address confirms it."""
+    mail = client("sesv2", emulator.endpoint)
+    try:
+        mail.create_email_identity(EmailIdentity=SENDER)
+    except mail.exceptions.AlreadyExistsException:
+        return
 
 
 def _physical_id(cloudformation: Any, logical_id: str) -> str:

@@ -7,6 +7,7 @@ from audience_cli.commands.cost import cost
 from audience_cli.commands.definition import app as definition
 from audience_cli.commands.environment import env
 from audience_cli.commands.explain import explain
+from audience_cli.commands.exporting import export
 from audience_cli.commands.importing import import_files
 from audience_cli.commands.login import login, token
 from audience_cli.commands.redrive import redrive
@@ -29,6 +30,7 @@ app.command("activate")(activate)
 app.command("members")(members)
 app.command("history")(history)
 app.command("explain")(explain)
+app.command("export")(export)
 app.command("import")(import_files)
 app.command("redrive")(redrive)
 app.command("cost")(cost)

@@ -6,6 +6,7 @@ import pytest
 
 from audience_core.domain.ab_test import Measurement, Outcome
 from audience_core.domain.control_stores import JobStore
+from audience_core.domain.export import Archive, Export, ExportFile, Pieces
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.job import Job, JobKind, JobState, JobStep, Part
 from audience_core.errors import NotFoundError, StaleVersionError
@@ -148,6 +149,21 @@ def test_whoever_claims_a_part_fences_off_the_one_before(store: JobStore) -> Non
         store.save_part(first)
 
     store.save_part(second.model_copy(update={"is_done": True}))
+
+
+def test_an_export_keeps_what_it_is_of_and_what_it_has_written(store: JobStore) -> None:
+    archive = Archive(name="A.zip", users=1, rows_by_identity={"email": 2}, bytes=3, expires_at=4)
+    file = ExportFile(audience_id=AudienceId(1), audience_name="Ä", name="1_A.csv")
+    export = Export(export_id="e-1", files=(file,), identity_types=("email",), at=LEASE, archive=archive)
+    job = store.save(a_job(job_id="export-e-1", kind=JobKind.EXPORT, export=export, token=3))
+    part = store.claim(a_part(job_id=job.parts_id, step=JobStep.WRITE, name="000-00"))
+    pieces = Pieces(keys=("7/e-1/0003/pieces/0.csv",), users=1, rows_by_identity={"email": 2}, bytes=30)
+
+    store.save_part(part.model_copy(update={"pieces": pieces}))
+
+    assert store.get(ACCOUNT, "export-e-1").export == export
+    assert store.parts(ACCOUNT, "export-e-1.3")[0].pieces == pieces
+    assert store.claim(part).pieces == pieces
 
 
 def test_parts_belong_to_a_step_of_a_job(store: JobStore) -> None:

@@ -78,6 +78,18 @@ def test_a_profile_comes_back_whole(store: ProfileStore) -> None:
     assert store.load(ACCOUNT, PRODUCTION, [NELL, Mpid(5)]) == {NELL: profile}
 
 
+def test_outlines_come_back_without_timelines(store: ProfileStore) -> None:
+    profile = a_profile()
+    profile.timeline = {(EventKind.COMMERCE, "purchase"): events(5)}
+    store.save(profile, NOW)
+
+    found = store.load_outlines(ACCOUNT, PRODUCTION, [NELL, Mpid(5)])
+
+    assert found.keys() == {NELL}
+    profile.timeline = {}
+    assert found[NELL] == profile
+
+
 def test_a_heavy_timeline_comes_back_whole_and_grows_on(store: ProfileStore) -> None:
     profile, history = a_profile(), events(6000)
     profile.timeline = {(EventKind.COMMERCE, "purchase"): history[:5000]}

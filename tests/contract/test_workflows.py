@@ -29,6 +29,9 @@ def workflows(request: pytest.FixtureRequest) -> Workflows:
     region: str = request.getfixturevalue("aws")
     names = ("backfill", "fill_connection", "connect_audiences", "measure_ab_test")
     return StepFunctionsWorkflows({name: a_state_machine(region) for name in names}, region)
+    return StepFunctionsWorkflows(
+        a_state_machine(region), a_state_machine(region), region, export_arn=a_state_machine(region)
+    )
 
 
 def test_starting_twice_starts_one(workflows: Workflows) -> None:
@@ -50,9 +53,12 @@ def test_every_purpose_has_a_run_of_its_own(workflows: Workflows) -> None:
         workflows.start_measurement(ACCOUNT, "outcomes-1"),
         workflows.start_measurement(OTHER_ACCOUNT, "outcomes-1"),
         workflows.start_measurement(ACCOUNT, "outcomes-1", token=2),
+        workflows.start_export(ACCOUNT, "e-1"),
+        workflows.start_export(ACCOUNT, "e-2"),
+        workflows.start_export(ACCOUNT, "e-1", token=2),
     }
 
-    assert len(names) == 13
+    assert len(names) == 16
 
 
 def test_a_backfill_is_under_way_once_it_was_started(workflows: Workflows) -> None:

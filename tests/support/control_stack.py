@@ -94,7 +94,7 @@ def emptied(stack: SimpleNamespace) -> SimpleNamespace:
         with table.batch_writer() as batch:
             for item in table.scan()["Items"]:
                 batch.delete_item({"pk": item["pk"], "sk": item["sk"]})
-    machines = {name: _state_machine(name) for name in ("backfill", "fill_connection", "connect_audiences")}
+    machines = {name: state_machine(name) for name in ("backfill", "fill_connection", "connect_audiences")}
     stack.machines, stack.workflows = machines.values(), StepFunctionsWorkflows(machines, REGION)
     stack.memberships, stack.wake_ups = FixedMemberships(), WakeUpLog()
     for account_id in (ACCOUNT, OTHER_ACCOUNT):
@@ -170,7 +170,7 @@ def runs(stack: SimpleNamespace) -> dict[str, Any]:
     return found
 
 
-def _state_machine(name: str) -> str:
+def state_machine(name: str) -> str:
     client = boto3.client("stepfunctions", region_name=REGION)
     role = "arn:aws:iam::123456789012:role/states"
     created = client.create_state_machine(name=f"{name}-{uuid.uuid4()}", definition=json.dumps(_PASS), roleArn=role)

@@ -45,6 +45,10 @@ class NotFoundError(AudienceError):
     """Nothing of that id in this account (404); never says whether another account has it."""
 
 
+class GoneError(AudienceError):
+    """It was there and is not any more (410): ask for it anew."""
+
+
 class ConflictError(AudienceError):
     """The stored state does not allow it now (409)."""
 

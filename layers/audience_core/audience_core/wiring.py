@@ -11,12 +11,14 @@ from audience_core.domain.control_stores import (
     AudienceStore,
     JobStore,
     LogInStore,
+    Mail,
     OutputStore,
     RunFiles,
     SecretStore,
     Workflows,
     WorkspaceStore,
 )
+from audience_core.domain.export_stores import ExportFiles, SigningKeys
 from audience_core.domain.stores import (
     Archive,
     CountSummaries,
@@ -33,10 +35,12 @@ from audience_core.domain.stores import (
     SplitStore,
     WakeUpQueue,
 )
+from audience_core.management.exports import ExportStores
 from audience_core.outputs.http import HttpSend, Send
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.export_files import S3ExportFiles
 from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.jobs import DynamoJobStore
@@ -51,11 +55,13 @@ from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.persistence.run_files import S3RunFiles
 from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.signing_keys import SecretsManagerSigningKeys
 from audience_core.persistence.splits import DynamoSplitStore
 from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from audience_core.pipeline.backfill import Backfill
+from audience_core.pipeline.export import Exporter
 from audience_core.pipeline.fan_out import FanOut
 from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.notify_fault import Notices
@@ -90,6 +96,9 @@ class Stores:
     wake_ups: WakeUpQueue
     jobs: JobStore
     run_files: RunFiles
+    export_files: ExportFiles
+    mail: Mail
+    signing_keys: SigningKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +137,7 @@ def stores() -> Stores:
                 "fill_connection": of["FILL_CONNECTION_STATE_MACHINE_ARN"],
                 "connect_audiences": of["CONNECT_AUDIENCES_STATE_MACHINE_ARN"],
                 "measure_ab_test": of["MEASURE_AB_TEST_STATE_MACHINE_ARN"],
+                "export": of["EXPORT_STATE_MACHINE_ARN"],
             },
             region,
         ),
@@ -147,6 +157,9 @@ def stores() -> Stores:
         wake_ups=SqsWakeUpQueue(of["WAKE_UPS_QUEUE_URL"], region),
         jobs=DynamoJobStore(of["JOBS_TABLE"], region),
         run_files=S3RunFiles(of["RUN_FILES_BUCKET"], region),
+        export_files=S3ExportFiles(of["EXPORTS_BUCKET"], region),
+        mail=SesMail(of["SENDER_EMAIL"], region),
+        signing_keys=SecretsManagerSigningKeys(of["LINK_KEY_SECRET"], region),
     )
 
 
@@ -182,6 +195,19 @@ def notices() -> Notices:
     return Notices(
         of.accounts, of.audiences, of.outputs, of.marks, EventBridgeBus(settings()["EVENT_BUS"], region), mail
     )
+
+
+def exports() -> ExportStores:
+    """What `management.exports` works with."""
+    of = stores()
+    return ExportStores(of.audiences, of.jobs, of.workflows, of.export_files, of.signing_keys)
+
+
+def exporter() -> Exporter:
+    """What `pipeline.export` works with."""
+    of = stores()
+    people, job = (of.memberships, of.history, of.profiles), (of.jobs, of.run_files)
+    return Exporter(of.accounts, of.audiences, *people, *job, of.export_files, of.mail, of.signing_keys)
 
 
 @cache

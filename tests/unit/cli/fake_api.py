@@ -40,6 +40,7 @@ class FakeApi(ThreadingHTTPServer):
     """Args:
     answers: (method, path) -> answers, given one after another, the last one for ever.
     ingest_answers: given before batches are accepted, one per request.
+    files: path -> content, given without a credential.
     batches: accepted ones by their request ids: repeats are dropped, as the product does.
     """
 
@@ -54,6 +55,7 @@ class FakeApi(ThreadingHTTPServer):
         self.ingest_answers: deque[Answer] = deque()
         self.batches: dict[str, Any] = {}
         self.asked: list[Asked] = []
+        self.files: dict[str, bytes] = {}
         self.tokens = 0
         self.valid_token = ""
         self.sizes: list[int] = []
@@ -88,11 +90,17 @@ class Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         parts = urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if parts.path in self.server.files:
+            self._send(200, {}, self.server.files[parts.path])
+            return
         with self.server.lock:
             answer = self._answer(parts.path, parts.query, raw)
         content = b"" if answer.body is None else json.dumps(answer.body).encode()
-        self.send_response(answer.status)
-        for name, value in {**answer.headers, "Content-Length": str(len(content))}.items():
+        self._send(answer.status, answer.headers, content)
+
+    def _send(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)

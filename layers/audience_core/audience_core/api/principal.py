@@ -14,6 +14,7 @@ _READS = frozenset({"GET", "HEAD"})
 WRITERS: Mapping[str, Role] = {
     "audiences": Role.AUDIENCES_ONLY,
     "connections": Role.AUDIENCES_ONLY,
+    "exports": Role.AUDIENCES_ONLY,
     "jobs": Role.AUDIENCES_ONLY,
     "outputs": Role.USER,
     "workspaces": Role.ADMIN,

@@ -242,6 +242,9 @@ class Workflows(Protocol):
     def start_measurement(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         """Count the outcomes of an A/B test that a job asks for; the run's name."""
 
+    def start_export(self, account_id: AccountId, export_id: str, token: int = 1) -> str:
+        """Write the files of an export; the run's name."""
+
 
 class JobStore(Protocol):
     def get(self, account_id: AccountId, job_id: str) -> Job: ...

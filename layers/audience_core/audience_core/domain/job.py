@@ -8,6 +8,7 @@ from pydantic import Field
 
 from audience_core.domain.ab_test import Outcome
 from audience_core.domain.account import Record
+from audience_core.domain.export import Export, Pieces
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
 
 
@@ -16,6 +17,7 @@ class JobKind(StrEnum):
     CONNECTION_FILL = "connection_fill"
     CONNECT_AUDIENCES = "connect_audiences"
     AB_TEST_OUTCOMES = "ab_test_outcomes"
+    EXPORT = "export"
 
 
 class JobState(StrEnum):
@@ -28,13 +30,25 @@ class JobState(StrEnum):
 
 
 class JobStep(StrEnum):
-    """The passes of a job: of a backfill evaluate, settle and publish, of the others one that is theirs."""
+    """The passes of jobs."""
 
     EVALUATE = "evaluate"
     SETTLE = "settle"
     PUBLISH = "publish"
     CONNECT = "connect"
     COUNT = "count"
+    WRITE = "write"
+    ARCHIVE = "archive"
+
+
+# The passes of each kind, in order.
+STEPS = {
+    JobKind.BACKFILL: (JobStep.EVALUATE, JobStep.SETTLE, JobStep.PUBLISH),
+    JobKind.CONNECTION_FILL: (JobStep.PUBLISH,),
+    JobKind.CONNECT_AUDIENCES: (JobStep.CONNECT,),
+    JobKind.AB_TEST_OUTCOMES: (JobStep.COUNT,),
+    JobKind.EXPORT: (JobStep.WRITE, JobStep.ARCHIVE),
+}
 
 
 # Under way, and so not to be started again.
@@ -51,6 +65,7 @@ class Job(Record):
     run: name of the execution that holds the lease; "" while queued.
     lease_until: when nobody has prolonged the lease by then (UTC ms), the job is dead.
     error: why it failed or was cancelled.
+    export: what an export is of, and what came of it; None for other kinds.
     version: of the stored item, for conditional writes.
     """
 
@@ -69,7 +84,13 @@ class Job(Record):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     error: str = ""
+    export: Export | None = None
     version: int = 0
+
+    @property
+    def parts_id(self) -> str:
+        """Under which its parts are kept. Every attempt at an export begins anew, so each has parts of its own."""
+        return f"{self.job_id}.{self.token}" if self.kind is JobKind.EXPORT else self.job_id
 
     def state_at(self, now_ms: int) -> JobState:
         """The state as an observer sees it: work whose lease has run out is dead."""
@@ -91,6 +112,7 @@ class Part(Record):
         progress: from 0 to 1.
         error: of its latest failed attempt; "" after a success.
     result: what came of it, where a job is made of items that each have a result.
+        pieces: what a part of an export has written; None for other kinds.
     """
 
     account_id: AccountId
@@ -110,3 +132,4 @@ class Part(Record):
     is_done: bool = False
     error: str = ""
     result: dict[str, Any] = Field(default_factory=dict)
+    pieces: Pieces | None = None

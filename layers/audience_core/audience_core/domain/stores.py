@@ -107,6 +107,11 @@ class ProfileStore(Protocol):
     def load(self, account_id: AccountId, environment: Environment, mpids: Collection[Mpid]) -> dict[Mpid, Profile]:
         """Those of the profiles that exist, whole, by strongly consistent batched reads."""
 
+    def load_outlines(
+        self, account_id: AccountId, environment: Environment, mpids: Collection[Mpid]
+    ) -> dict[Mpid, Profile]:
+        """As `load`, without timelines."""
+
     def save(self, profile: Profile, now_ms: int) -> Profile:
         """One put, conditional on `version`; returns the stored form. Raise `StaleVersionError`.
 

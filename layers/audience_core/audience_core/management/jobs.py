@@ -8,16 +8,18 @@ from typing import Any
 from audience_core.domain.audience import AudienceOutline, AudienceStatus
 from audience_core.domain.control_stores import AudienceStore, JobStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId
-from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState, JobStep, Part
+from audience_core.domain.job import STEPS, UNDER_WAY, Job, JobKind, JobState, JobStep, Part
 from audience_core.errors import ConflictError, NotFoundError
 
-# How much of a backfill's time each pass takes, about.
-_WEIGHTS = {JobStep.EVALUATE: 0.6, JobStep.SETTLE: 0.2, JobStep.PUBLISH: 0.2, JobStep.CONNECT: 1.0, JobStep.COUNT: 1.0}
-_STEPS = {
-    JobKind.BACKFILL: (JobStep.EVALUATE, JobStep.SETTLE, JobStep.PUBLISH),
-    JobKind.CONNECTION_FILL: (JobStep.PUBLISH,),
-    JobKind.CONNECT_AUDIENCES: (JobStep.CONNECT,),
-    JobKind.AB_TEST_OUTCOMES: (JobStep.COUNT,),
+# How much of a job's time each pass takes, about.
+_WEIGHTS = {
+    JobStep.EVALUATE: 0.6,
+    JobStep.SETTLE: 0.2,
+    JobStep.PUBLISH: 0.2,
+    JobStep.CONNECT: 1.0,
+    JobStep.COUNT: 1.0,
+    JobStep.WRITE: 0.8,
+    JobStep.ARCHIVE: 0.2,
 }
 _QUEUED_FOR = timedelta(minutes=3)
 
@@ -56,7 +58,7 @@ class JobStores:
 
 
 def get(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
-    return _report(stores.jobs, _find(stores, account_id, job_id, now), now)
+    return report(stores.jobs, _find(stores, account_id, job_id, now), now)
 
 
 def list_all(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[Report, ...]:
@@ -65,12 +67,12 @@ def list_all(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[R
     published = stores.audiences.program(account_id).published
     if published and backfill_id(published) not in {job.job_id for job in found}:
         found.insert(0, _find(stores, account_id, backfill_id(published), now))
-    return tuple(_report(stores.jobs, job, now) for job in found)
+    return tuple(report(stores.jobs, job, now) for job in found)
 
 
 def queued(job: Job) -> Report:
     """As of its start."""
-    return Report(job, job.state, 0.0, tuple(_step(step, []) for step in _STEPS[job.kind]))
+    return Report(job, job.state, 0.0, tuple(_step(step, []) for step in STEPS[job.kind]))
 
 
 def cancel(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
@@ -79,11 +81,11 @@ def cancel(stores: JobStores, account_id: AccountId, job_id: str, now: datetime)
     if job.state_at(_ms(now)) not in UNDER_WAY:
         raise ConflictError(f"the job is {job.state_at(_ms(now))}: there is nothing to cancel")
     changes = {"state": JobState.CANCELLED, "ended_at": now, "error": "cancelled on request"}
-    return _report(stores.jobs, stores.jobs.save(job.model_copy(update=changes)), now)
+    return report(stores.jobs, stores.jobs.save(job.model_copy(update=changes)), now)
 
 
 def restart(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
-    """Go on where it stopped.
+    """Go on where it stopped; an export begins anew, of the same instant.
 
     Raises:
         ConflictError: it is under way, has succeeded, or a later job does its work.
@@ -105,7 +107,7 @@ def restart(stores: JobStores, account_id: AccountId, job_id: str, now: datetime
     }
     queued = stores.jobs.save(job.model_copy(update=changes))
     _start(stores.workflows, queued)
-    return _report(stores.jobs, queued, now)
+    return report(stores.jobs, queued, now)
 
 
 def calculating(
@@ -141,6 +143,8 @@ def _start(workflows: Workflows, job: Job) -> None:
             workflows.start_connecting(job.account_id, job.job_id, job.token)
         case JobKind.AB_TEST_OUTCOMES:
             workflows.start_measurement(job.account_id, job.job_id, job.token)
+        case JobKind.EXPORT if job.export is not None:
+            workflows.start_export(job.account_id, job.export.export_id, job.token)
 
 
 def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Job:
@@ -164,9 +168,9 @@ def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) 
     )
 
 
-def _report(jobs: JobStore, job: Job, now: datetime) -> Report:
-    parts = jobs.parts(job.account_id, job.job_id)
-    steps = tuple(_step(step, [part for part in parts if part.step is step]) for step in _STEPS[job.kind])
+def report(jobs: JobStore, job: Job, now: datetime) -> Report:
+    parts = jobs.parts(job.account_id, job.parts_id)
+    steps = tuple(_step(step, [part for part in parts if part.step is step]) for step in STEPS[job.kind])
     state = job.state_at(_ms(now))
     weight = sum(_WEIGHTS[each.step] for each in steps)
     done = sum(_WEIGHTS[each.step] * each.progress for each in steps) / weight

@@ -1,15 +1,14 @@
 """Who is in an audience, who was in it at an instant of the past, and who joined and left when and why."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from audience_core.domain.control_stores import AccountStore, AudienceStore
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import HistoryEntry, Membership, PastMembership
+from audience_core.domain.past_members import Stretch
 from audience_core.domain.profile import BUCKETS
 from audience_core.domain.stores import HistoryStore, MembershipStore, Page
 from audience_core.errors import InvalidInputError
-from audience_core.management.stretches import Stretch
 
 # So many profiles with a past are looked at for one page, members at the instant or not.
 _LOOKS = 2000
@@ -67,10 +66,7 @@ def members_at(
     cursor: str | None,
     limit: int,
 ) -> Page[PastMembership]:
-    """Members at an instant (UTC ms): today's, with every later join and leave undone.
-
-    Rows of the member list are read before the history of the same profiles, and written after it: so every change that
-    a row shows is found and undone.
+    """Members at an instant (UTC ms); see `domain.past_members`.
 
     Args:
         live_set: the member set that is the audience's now.
@@ -84,8 +80,7 @@ def members_at(
     while bucket < BUCKETS and len(found) < limit and looks < _LOOKS:
         stretch = Stretch(memberships, store, account_id, audience_id, live_set, bucket)
         pasts, after = stretch.read(after, limit - len(found))
-        members = [_membership_at(audience_id, *past, at_ms) for past in pasts]
-        found += [each for each in members if each is not None]
+        found += stretch.members(pasts, at_ms)
         looks += len(pasts)
         bucket += after is None
     return Page(tuple(found), None if bucket == BUCKETS else f"{bucket}:{'' if after is None else after}")
@@ -102,15 +97,3 @@ def _require_kept(at: datetime, now: datetime, days: int) -> None:
 def _position(cursor: str | None) -> tuple[int, Mpid | None]:
     bucket, _, after = (cursor or "0:").partition(":")
     return int(bucket), Mpid(int(after)) if after else None
-
-
-def _membership_at(
-    audience_id: AudienceId, mpid: Mpid, row: Membership | None, entries: Sequence[HistoryEntry], at: int
-) -> PastMembership | None:
-    later = [each for each in entries if each.at > at]
-    is_member = not later[0].is_member if later else row is not None
-    if not is_member:
-        return None
-    joined = [each.at for each in entries if each.is_member and each.at <= at]
-    known = row.since if row is not None and not later else None
-    return PastMembership(audience_id, mpid, joined[-1] if joined else known)

@@ -13,13 +13,13 @@ from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.job import Part
 from audience_core.domain.membership import HistoryEntry
+from audience_core.domain.past_members import Past, Stretch
 from audience_core.domain.profile import Profile
 from audience_core.domain.stores import HistoryStore, MembershipStore, ProfileStore
 from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.program import Program
 from audience_core.evaluation.values import to_ms
 from audience_core.evaluation.view import View
-from audience_core.management.stretches import Past, Stretch
 
 PAGE = 200
 # Of the criterion, which is no audience; those begin with 1.

@@ -12,6 +12,7 @@ from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.models import Model
 
 from audience_core.domain.ab_test import Outcome
+from audience_core.domain.export import Export, Pieces
 from audience_core.domain.ids import DAY_MS, AccountId, AudienceId, ConnectionId, Mpid
 from audience_core.domain.job import Job, JobKind, JobState, JobStep, Part
 from audience_core.errors import NotFoundError, StaleVersionError
@@ -36,6 +37,7 @@ class JobItem(VersionedItem):
     started_at = UnicodeAttribute(null=True)
     ended_at = UnicodeAttribute(null=True)
     error = UnicodeAttribute()
+    export = UnicodeAttribute(null=True)
     ttl = NumberAttribute()
 
 
@@ -58,6 +60,7 @@ class PartItem(Model):
     is_done = BooleanAttribute(default=False)
     error = UnicodeAttribute(default="")
     result = JSONAttribute(default=dict)
+    pieces = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
 
@@ -133,6 +136,7 @@ class DynamoJobStore:
             is_done=part.is_done,
             error=part.error,
             result=part.result,
+            pieces=None if part.pieces is None else part.pieces.model_dump_json(),
         )
         with conflicts_raised():
             item.save(condition=PartItem.token == part.token)
@@ -174,6 +178,7 @@ class DynamoJobStore:
             started_at=None if job.started_at is None else job.started_at.isoformat(),
             ended_at=None if job.ended_at is None else job.ended_at.isoformat(),
             error=job.error,
+            export=None if job.export is None else job.export.model_dump_json(),
             ttl=(job.lease_until + _KEEP_DAYS * DAY_MS) // 1000,
         )
 
@@ -207,6 +212,7 @@ def _job(account_id: AccountId, item: JobItem) -> Job:
         started_at=None if item.started_at is None else datetime.fromisoformat(item.started_at),
         ended_at=None if item.ended_at is None else datetime.fromisoformat(item.ended_at),
         error=item.error,
+        export=None if item.export is None else Export.model_validate_json(item.export),
         version=int(item.version),
     )
 
@@ -231,6 +237,7 @@ def _part(account_id: AccountId, job_id: str, item: PartItem) -> Part:
         is_done=bool(item.is_done),
         error=item.error,
         result=item.result,
+        pieces=None if item.pieces is None else Pieces.model_validate_json(item.pieces),
     )
 
 

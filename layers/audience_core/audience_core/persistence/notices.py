@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import boto3
@@ -17,13 +18,18 @@ _REFUSALS = frozenset(
 
 
 class SesMail:
-    """Mail from one verified address."""
+    """Mail from one verified address; "" where the stack sends none."""
 
     def __init__(self, sender: str, region: str | None = None) -> None:
-        self._sender = sender
-        self._client = boto3.client("sesv2", region_name=region)
+        self._sender, self._region = sender, region
+
+    @cached_property
+    def _client(self) -> Any:
+        return boto3.client("sesv2", region_name=self._region)
 
     def send(self, recipient: str, subject: str, text: str) -> None:
+        if not self._sender:
+            raise InvalidInputError("this installation sends no e-mail: set the template's SenderEmail")
         content = {"Subject": {"Data": subject}, "Body": {"Text": {"Data": text}}}
         try:
             self._client.send_email(

@@ -29,6 +29,8 @@ _LETTERS = {Environment.PRODUCTION: "p", Environment.DEVELOPMENT: "d"}
 _ENVIRONMENTS = {letter: environment for environment, letter in _LETTERS.items()}
 # A transaction holds 100 items and 4 MB; a profile has at most 48 kB of timeline, with few events far less.
 _LIGHT_EVENTS, _LIGHT_AT_ONCE, _HEAVY_AT_ONCE = 200, 100, 20
+# All but the timeline.
+_OUTLINE = ["pk", "sk", "version", "program", "state"]
 # Chunks outlive the longest look-back; DynamoDB removes them afterwards.
 _CHUNK_DAYS = 100
 
@@ -79,6 +81,13 @@ class DynamoProfileStore:
         keys = [(partition(account_id, environment, bucket_of(mpid)), str(mpid)) for mpid in mpids]
         found = [_profile(item) for item in self._items.batch_get(keys, consistent_read=True)]
         return {profile.mpid: profile for profile in self._with_chunks(found)}
+
+    def load_outlines(
+        self, account_id: AccountId, environment: Environment, mpids: Collection[Mpid]
+    ) -> dict[Mpid, Profile]:
+        keys = [(partition(account_id, environment, bucket_of(mpid)), str(mpid)) for mpid in mpids]
+        items = self._items.batch_get(keys, consistent_read=True, attributes_to_get=_OUTLINE)
+        return {profile.mpid: profile for profile in map(_profile, items)}
 
     def save(self, profile: Profile, now_ms: int) -> Profile:
         self._seal(profile, now_ms)
@@ -173,7 +182,7 @@ class DynamoProfileStore:
             limit=limit,
             last_evaluated_key=cursors.decode(cursor),
             consistent_read=True,
-            attributes_to_get=["pk", "sk", "version", "program", "state"],
+            attributes_to_get=_OUTLINE,
         )
         return Page(tuple(_profile(item) for item in rows), cursors.encode(rows.last_evaluated_key))
 

@@ -58,6 +58,13 @@ class StepFunctionsWorkflows:
         arguments = {"account_id": account_id, "job_id": job_id}
         return self._start(self._arns["measure_ab_test"], f"{account_id}-{job_id}-{token}", arguments)
 
+    def start_export(self, account_id: AccountId, export_id: str, token: int = 1) -> str:
+        return self._start(
+            self._arns["export"],
+            f"export-{account_id}-{export_id}" + (f"-again-{token}" if token > 1 else ""),
+            {"account_id": account_id, "export_id": export_id, "token": token},
+        )
+
     def _start(self, arn: str, name: str, arguments: dict[str, Any]) -> str:
         """A run that died does not stand in the way of the next attempt."""
         for attempt in range(_ATTEMPTS):

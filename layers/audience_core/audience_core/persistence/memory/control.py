@@ -322,6 +322,9 @@ class MemoryWorkflows:
     def start_measurement(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         return self._start(f"{account_id}-{job_id}-{token}")
 
+    def start_export(self, account_id: AccountId, export_id: str, token: int = 1) -> str:
+        return self._start(f"export-{account_id}-{export_id}" + (f"-again-{token}" if token > 1 else ""))
+
     def _start(self, name: str) -> str:
         if name not in self.started:
             self.started.append(name)

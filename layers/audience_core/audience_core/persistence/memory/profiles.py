@@ -24,6 +24,14 @@ class MemoryProfileStore:
         keys = [(account_id, environment, mpid) for mpid in mpids]
         return {key[2]: self._profile(key) for key in keys if key in self._stored}
 
+    def load_outlines(
+        self, account_id: AccountId, environment: Environment, mpids: Collection[Mpid]
+    ) -> dict[Mpid, Profile]:
+        found = self.load(account_id, environment, mpids)
+        for profile in found.values():
+            profile.timeline = {}
+        return found
+
     def save(self, profile: Profile, now_ms: int) -> Profile:
         self.saves += 1
         key = (profile.account_id, profile.environment, profile.mpid)

@@ -1,18 +1,25 @@
-"""Member lists and the history read side by side, a stretch of one bucket of profiles at a time."""
+"""Who was in an audience at an instant: today's members with every later join and leave undone, profile by profile.
+
+Rows of the member list are read before the history of the same profiles, and written after it: so every change that a
+row shows is found and undone.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
-from audience_core.domain.membership import HistoryEntry, Membership
+from audience_core.domain.membership import HistoryEntry, Membership, PastMembership
 from audience_core.domain.stores import HistoryStore, MembershipStore
 
-# A profile, its row in the member list if it has one, and its joins and leaves in order.
 type Past = tuple[Mpid, Membership | None, Sequence[HistoryEntry]]
 
 
 class Stretch:
-    """Profiles of one bucket, in the order of the texts of their mpids, with what is known of their membership."""
+    """Profiles of one bucket, in the order of the texts of their mpids, with what is known of their membership.
+
+    Args:
+        live_set: the member set that is the audience's now.
+    """
 
     def __init__(
         self,
@@ -23,7 +30,7 @@ class Stretch:
         live_set: AudienceId,
         bucket: int,
     ) -> None:
-        self._memberships, self._store = memberships, store
+        self._memberships, self._store, self._audience_id = memberships, store, audience_id
         self._rows, self._entries = (account_id, live_set, bucket), (account_id, audience_id, bucket)
 
     def read(self, after: Mpid | None, limit: int) -> tuple[list[Past], Mpid | None]:
@@ -39,6 +46,11 @@ class Stretch:
         is_done = whole == _END and len(mpids) == len(rows.keys() | changed.keys())
         return [(m, rows.get(m), changed.get(m, ())) for m in mpids], None if is_done else mpids[-1]
 
+    def members(self, pasts: Sequence[Past], at_ms: int) -> list[PastMembership]:
+        """Those of the profiles that were members at an instant (UTC ms)."""
+        found = (_membership_at(self._audience_id, *past, at_ms) for past in pasts)
+        return [each for each in found if each is not None]
+
     def _changed(self, after: Mpid | None) -> Iterator[tuple[Mpid, Sequence[HistoryEntry]]]:
         for mpid, entries in groupby(self._store.by_profile(*self._entries, after), key=lambda entry: entry.mpid):
             yield mpid, list(entries)
@@ -51,3 +63,15 @@ _END = "~"
 def _last(known: Mapping[Mpid, object], limit: int) -> str:
     """Up to which mpid a reading of at most `limit` profiles is complete."""
     return max(map(str, known)) if len(known) == limit else _END
+
+
+def _membership_at(
+    audience_id: AudienceId, mpid: Mpid, row: Membership | None, entries: Sequence[HistoryEntry], at: int
+) -> PastMembership | None:
+    later = [each for each in entries if each.at > at]
+    is_member = not later[0].is_member if later else row is not None
+    if not is_member:
+        return None
+    joined = [each.at for each in entries if each.is_member and each.at <= at]
+    known = row.since if row is not None and not later else None
+    return PastMembership(audience_id, mpid, joined[-1] if joined else known)
