@@ -310,7 +310,7 @@ def test_a_time_out_on_an_open_connection_is_not_tried_again() -> None:
         connection.recv(1)
 
     with (
-        a_lasting_server(answer_once_then_be_silent) as url,
+        a_lasting_server(answer_once_then_be_silent, answering_often(OK, 1, heard)) as url,
         HttpSend(allow_private=True, limits=IMPATIENT).kept_open() as send,
     ):
         send(HttpRequest("POST", url))
