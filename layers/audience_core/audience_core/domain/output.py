@@ -160,12 +160,14 @@ class Forward:
     Args:
         before: equal to `after` when an earlier send of unknown outcome said the same: then all of it is said again.
         version: profile version that `after` reflects.
+        is_uncertain: `before` is only what the partner may have: all of `after` must be said, not what differs.
     """
 
     mpid: Mpid
     before: Target | None
     after: Target | None
     version: int = 0
+    is_uncertain: bool = False
 
 
 # Delivery of one connection runs in this many ordered lanes, each holding the profiles of its bucket.

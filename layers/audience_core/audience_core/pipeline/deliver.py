@@ -164,7 +164,8 @@ def _forward(stores: DeliveryStores, link: PartnerLink, rows: Sequence[LedgerRow
 
 
 def _change(row: LedgerRow) -> Forward:
-    return Forward(row.mpid, union(row.acknowledged, row.attempted), row.desired, row.desired_version)
+    may_have = union(row.acknowledged, row.attempted)
+    return Forward(row.mpid, may_have, row.desired, row.desired_version, row.attempted is not None)
 
 
 def _shared(stores: DeliveryStores, link: PartnerLink) -> SharedIdentities | None:
