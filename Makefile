@@ -16,7 +16,7 @@ ENVIRONMENTS := .venv/.installed .tools/aws/.installed .tools/runtime/.installed
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(ARGS)
 
-.PHONY: help setup build run stop reset logs test check format lock bench soak clean
+.PHONY: help setup build run stop reset logs test check format lock bench soak stories clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -66,6 +66,9 @@ bench: setup .tools/bench/.installed ## measure what the documentation claims ab
 
 soak: setup ## compare the evaluators with the oracle on a million random histories
 	@$(PYTHON) -m benchmarks.soak $(ARGS)
+
+stories: setup ## play a thousand random stories of a connection against partners that fail
+	@$(PYTHON) -m benchmarks.sequences $(ARGS)
 
 clean: ## remove what was built (ALL=1: the environments too)
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local stop; fi

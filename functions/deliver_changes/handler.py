@@ -46,7 +46,8 @@ def _deliver(record: SQSRecord, until_ms: int) -> None:
     attempt = int(record.attributes.approximate_receive_count)
     attempts = int(os.environ.get("DELIVERY_ATTEMPTS", MAX_ATTEMPTS))
     try:
-        told = deliver(wiring.stores(), wiring.send(), wake_up, attempt, _now_ms, until_ms, attempts)
+        with wiring.send().kept_open() as send:
+            told = deliver(wiring.stores(), send, wake_up, attempt, _now_ms, until_ms, attempts)
     except RetryableDeliveryError as error:
         seconds = delay_s(attempt, error.retry_after_s, random.random())
         logger.warning("delivery postponed", extra={"attempt": attempt, "seconds": seconds, "reason": str(error)})

@@ -36,7 +36,7 @@ from audience_core.domain.stores import (
     WakeUpQueue,
 )
 from audience_core.management.exports import ExportStores
-from audience_core.outputs.http import HttpSend, Send
+from audience_core.outputs.http import HttpSend
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.audiences import DynamoAudienceStore
@@ -211,6 +211,6 @@ def exporter() -> Exporter:
 
 
 @cache
-def send() -> Send:
+def send() -> HttpSend:
     """The one way to partners; private addresses only where the stack says it is local."""
     return HttpSend(allow_private=settings()["ALLOW_PRIVATE_ENDPOINTS"] == "true")

@@ -47,7 +47,9 @@ def request_of(connection: socket.socket) -> bytes:
     """Head and body, however many pieces they come in."""
     data = b""
     while b"\r\n\r\n" not in data:
-        data += connection.recv(65_536)
+        if not (more := connection.recv(65_536)):
+            raise EOFError("the client has hung up")
+        data += more
     head, _, body = data.partition(b"\r\n\r\n")
     (length,) = (int(line.split(b":")[1]) for line in head.splitlines() if line.startswith(b"Content-Length:"))
     while len(body) < length:
@@ -228,3 +230,99 @@ def a_self_signed_context(paths: pytest.TempPathFactory) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     return context
+
+
+def answering_often(answer: bytes, times: int, heard: list[bytes]) -> Serve:
+    """Answers so many requests of one connection, and then hangs up."""
+
+    def serve(connection: socket.socket) -> None:
+        for _ in range(times):
+            heard.append(request_of(connection))
+            connection.sendall(answer)
+
+    return serve
+
+
+@contextmanager
+def a_lasting_server(*connections: Serve) -> Iterator[str]:
+    """URL of a server that takes one connection after another, each served in its own way."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(3)
+
+    def run() -> None:
+        for serve in connections:
+            with suppress(TimeoutError, EOFError):
+                connection, _ = listener.accept()
+                with connection:
+                    serve(connection)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    finally:
+        thread.join()
+        listener.close()
+
+
+def test_requests_share_a_connection_while_it_is_kept_open() -> None:
+    heard: list[bytes] = []
+    with (
+        a_lasting_server(answering_often(OK, 3, heard)) as url,
+        HttpSend(allow_private=True).kept_open() as send,
+    ):
+        answers = [send(HttpRequest("POST", url, {}, b"%d" % n)) for n in range(3)]
+
+    assert [answer.body for answer in answers] == [b"{}"] * 3
+    assert [request.rpartition(b"\r\n\r\n")[2] for request in heard] == [b"0", b"1", b"2"]
+
+
+def test_a_connection_that_was_closed_meanwhile_is_opened_again() -> None:
+    heard: list[bytes] = []
+    with (
+        a_lasting_server(answering_often(OK, 1, heard), answering_often(OK, 1, heard)) as url,
+        HttpSend(allow_private=True).kept_open() as send,
+    ):
+        answers = [send(HttpRequest("POST", url, {}, b"%d" % n)).status for n in range(2)]
+
+    assert (answers, len(heard)) == ([200, 200], 2)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
+        OK.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n" + b"x" * 90_000,
+    ],
+    ids=["close", "1.0", "too long"],
+)
+def test_a_connection_that_cannot_go_on_is_not_used_again(answer: bytes) -> None:
+    heard: list[bytes] = []
+    with (
+        a_lasting_server(answering_often(answer, 1, heard), answering_often(OK, 1, heard)) as url,
+        HttpSend(allow_private=True).kept_open() as send,
+    ):
+        answers = [send(HttpRequest("POST", url)).body for _ in range(2)]
+
+    assert (len(answers[0]), answers[1], len(heard)) == (min(len(answer.partition(b"\r\n\r\n")[2]), 65_536), b"{}", 2)
+
+
+def test_a_time_out_on_an_open_connection_is_not_tried_again() -> None:
+    heard: list[bytes] = []
+
+    def answer_once_then_be_silent(connection: socket.socket) -> None:
+        heard.append(request_of(connection))
+        connection.sendall(OK)
+        heard.append(request_of(connection))
+        connection.recv(1)
+
+    with (
+        a_lasting_server(answer_once_then_be_silent, answering_often(OK, 1, heard)) as url,
+        HttpSend(allow_private=True, limits=IMPATIENT).kept_open() as send,
+    ):
+        send(HttpRequest("POST", url))
+        with pytest.raises(RetryableDeliveryError, match="did not answer in time"):
+            send(HttpRequest("POST", url))
+
+    assert len(heard) == 2

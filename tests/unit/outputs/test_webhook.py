@@ -146,6 +146,28 @@ def test_what_may_have_been_said_before_is_said_again_whole() -> None:
     assert message["user_profiles"][0]["audiences"][0]["user_attributes"]
 
 
+def test_an_add_that_changes_identities_takes_back_attributes_that_are_not_shared_any_more() -> None:
+    before, after = Target((EMAIL,), (("city", "Oslo"), ("tier", "tin"))), Target((OTHER_EMAIL,), (("tier", "gold"),))
+
+    added = forwarded(Forward(MPID, before, after))["user_profiles"][-1]["audiences"][0]
+
+    assert (added["action"], added["user_attributes"]) == (
+        "add",
+        [{"key": "city", "action": "delete"}, {"key": "tier", "action": "upsert", "value": "gold"}],
+    )
+
+
+def test_of_an_uncertain_member_all_is_said() -> None:
+    before, after = (
+        Target((EMAIL,), (("city", "Oslo"), ("tier", "tin"))),
+        Target((EMAIL,), (("city", "Oslo"), ("tier", "gold"))),
+    )
+
+    told = forwarded(Forward(MPID, before, after, 1, is_uncertain=True))["user_profiles"][0]["audiences"][0]
+
+    assert (told["action"], [each["key"] for each in told["user_attributes"]]) == ("add", ["city", "tier"])
+
+
 def test_no_changes_make_a_ping_without_profiles() -> None:
     assert "user_profiles" not in forwarded()
 

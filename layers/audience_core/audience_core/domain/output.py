@@ -207,12 +207,14 @@ class Forward:
         before: what the partner may have, so it must be told to forget whatever of it is not in `after`; but nothing
             of it is sure to be there. Equal to `after` when an earlier send of unknown outcome said the same.
         version: profile version that `after` reflects.
+        is_uncertain: `before` is only what the partner may have: all of `after` must be said, not what differs.
     """
 
     mpid: Mpid
     before: Target | None
     after: Target | None
     version: int = 0
+    is_uncertain: bool = False
 
 
 # Delivery of one connection runs in this many ordered lanes, each holding the profiles of its bucket.

@@ -30,6 +30,11 @@ class Endpoint:
     target: str
 
     @property
+    def door(self) -> tuple[bool, str, int]:
+        """What a connection leads to, whatever is asked through it."""
+        return self.is_tls, self.host, self.port
+
+    @property
     def authority(self) -> str:
         """The value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host

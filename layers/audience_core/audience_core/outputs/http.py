@@ -5,10 +5,10 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from audience_core.domain.output import FaultKind
@@ -68,10 +68,27 @@ class HttpSend:
         self._allow_private, self._limits, self._resolve = allow_private, limits, resolve
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        with self.kept_open() as send:
+            return send(request)
+
+    @contextmanager
+    def kept_open(self) -> Iterator[Send]:
+        """Send several requests over one connection to each partner that allows it.
+
+        If a connection turns out to be closed, the request is sent over another one: it may then have been heard twice.
+        """
+        kept: _Kept = {}
+        try:
+            yield partial(self._send, kept)
+        finally:
+            for each in kept.values():
+                each.close()
+
+    def _send(self, kept: "_Kept", request: HttpRequest) -> HttpResponse:
         endpoint = endpoint_of(request.url, allow_private=self._allow_private)
         deadline = time.monotonic() + self._limits.total_s
         try:
-            return self._exchange(endpoint, request, deadline)
+            return self._exchanged(kept, endpoint, request, deadline)
         except ssl.SSLCertVerificationError as error:
             reason = f"the certificate of {endpoint.host} is not trusted: {error.verify_message}"
             raise TerminalDeliveryError(reason, FaultKind.CONFIGURATION) from error
@@ -80,18 +97,30 @@ class HttpSend:
         except (OSError, http.client.HTTPException) as error:
             raise RetryableDeliveryError(f"no answer from {endpoint.host}: {type(error).__name__}") from error
 
-    def _exchange(self, endpoint: Endpoint, request: HttpRequest, deadline: float) -> HttpResponse:
-        with (
-            closing(self._connect(endpoint, deadline)) as plain,
-            closing(self._secured(plain, endpoint, deadline)) as secured,
-        ):
-            connection = http.client.HTTPConnection(endpoint.host, endpoint.port)
-            connection.sock = _HurriedSocket(secured, deadline, self._limits.silence_s)
+    def _exchanged(self, kept: "_Kept", endpoint: Endpoint, request: HttpRequest, deadline: float) -> HttpResponse:
+        if known := kept.pop(endpoint.door, None):
+            with suppress(ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+                return self._exchange(kept, known, endpoint, request, deadline)
+        return self._exchange(kept, self._opened(endpoint, deadline), endpoint, request, deadline)
+
+    def _exchange(
+        self, kept: "_Kept", opened: socket.socket, endpoint: Endpoint, request: HttpRequest, deadline: float
+    ) -> HttpResponse:
+        connection = http.client.HTTPConnection(endpoint.host, endpoint.port)
+        connection.sock = _HurriedSocket(opened, deadline, self._limits.silence_s)
+        try:
             connection.putrequest(request.method, endpoint.target, skip_host=True, skip_accept_encoding=True)
             for name, value in self._headers(endpoint, request).items():
                 connection.putheader(name, value)
             connection.endheaders(request.body)
-            return _read(connection.getresponse(), request.max_answer_bytes)
+            answer = connection.getresponse()
+            response = _read(answer, request.max_answer_bytes)
+            if answer.isclosed() and not answer.will_close:
+                kept[endpoint.door] = opened
+            return response
+        finally:
+            if kept.get(endpoint.door) is not opened:
+                opened.close()
 
     def _headers(self, endpoint: Endpoint, request: HttpRequest) -> dict[str, str]:
         own = {
@@ -99,9 +128,17 @@ class HttpSend:
             "User-Agent": "audience-manager",
             "Accept-Encoding": "identity",
             "Content-Length": str(len(request.body)),
-            "Connection": "close",
+            "Connection": "keep-alive",
         }
         return {**request.headers, **own}
+
+    def _opened(self, endpoint: Endpoint, deadline: float) -> socket.socket:
+        plain = self._connect(endpoint, deadline)
+        try:
+            return self._secured(plain, endpoint, deadline)
+        except BaseException:
+            plain.close()
+            raise
 
     def _connect(self, endpoint: Endpoint, deadline: float) -> socket.socket:
         addresses = checked_addresses(endpoint, self._resolve, allow_private=self._allow_private)
@@ -126,6 +163,10 @@ class HttpSend:
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return ssl.create_default_context()
+
+
+# Connections that may be used again, by what they lead to.
+type _Kept = dict[tuple[bool, str, int], socket.socket]
 
 
 class _HurriedSocket:

@@ -83,12 +83,13 @@ class DynamoLedgerStore:
         """The index may lag behind the table: it says where to look, and the rows themselves are read afresh."""
         lane = lane_key(account_id, connection_id, bucket)
         attempts = self._notes.of(lane)
-        for hits in batched(self._items.dirty.query(lane, page_size=limit), limit, strict=False):
+        found = self._items.dirty.query(lane, page_size=limit, attributes_to_get=["pk", "sk"])
+        for hits in batched(found, limit, strict=False):
             keys = [(lane, hit.sk) for hit in hits]
             fresh = {item.sk: item for item in self._items.batch_get(keys, consistent_read=True)}
             rows = [row_of(fresh[sk], attempts) for _, sk in keys if sk in fresh]
-            if found := [row for row in rows if row.dirty_since is not None]:
-                return found
+            if dirty := [row for row in rows if row.dirty_since is not None]:
+                return dirty
         return ()
 
     def attempt(self, rows: Sequence[LedgerRow]) -> None:

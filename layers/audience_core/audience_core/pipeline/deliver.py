@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import batched
 from typing import Any
 
 from audience_core.domain.ids import Mpid
@@ -24,6 +25,8 @@ from audience_core.pipeline.partner_link import (
 from audience_core.pipeline.shared_identities import SharedIdentities
 
 MAX_ATTEMPTS = 6
+# Rows that are looked for in one request, in whole batches.
+_READ_AHEAD = 1000
 _FIRST_DELAY_S, _GROWTH, _MAX_DELAY_S = 5.0, 3.0, 3600.0
 
 MAX_REASON_CHARS = 200
@@ -118,16 +121,20 @@ def _is_due(ledger: LedgerStore, link: PartnerLink, wake_up: WakeUp, now_ms: int
 def _batches(
     stores: DeliveryStores, size: int, wake_up: WakeUp, clock: Clock, until_ms: int
 ) -> Iterator[Sequence[LedgerRow]]:
-    """Dirty rows, looked for again after each batch, as long as the connection may still forward."""
+    """Dirty rows, as long as the connection may still forward.
+
+    Several batches are read at once: what else is desired of a row by the time it is sent leaves it dirty.
+    """
     lane = wake_up.account_id, wake_up.connection_id
-    while rows := stores.ledger.dirty(*lane, wake_up.bucket, size):
-        if clock() >= until_ms:
-            stores.wake_ups.send([wake_up], clock())
-            return
-        connection = forwarding_connection(stores.outputs, *lane)
-        if connection is None:
-            return
-        yield _withdrawn(stores.ledger, rows, clock()) if connection.status is ConnectionStatus.DELETING else rows
+    while found := stores.ledger.dirty(*lane, wake_up.bucket, max(size, _READ_AHEAD // size * size)):
+        for rows in batched(found, size, strict=False):
+            if clock() >= until_ms:
+                stores.wake_ups.send([wake_up], clock())
+                return
+            connection = forwarding_connection(stores.outputs, *lane)
+            if connection is None:
+                return
+            yield _withdrawn(stores.ledger, rows, clock()) if connection.status is ConnectionStatus.DELETING else rows
 
 
 def _forward(stores: DeliveryStores, link: PartnerLink, rows: Sequence[LedgerRow], now_ms: int) -> Delivered:
@@ -157,7 +164,8 @@ def _forward(stores: DeliveryStores, link: PartnerLink, rows: Sequence[LedgerRow
 
 
 def _change(row: LedgerRow) -> Forward:
-    return Forward(row.mpid, union(row.acknowledged, row.attempted), row.desired, row.desired_version)
+    may_have = union(row.acknowledged, row.attempted)
+    return Forward(row.mpid, may_have, row.desired, row.desired_version, row.attempted is not None)
 
 
 def _shared(stores: DeliveryStores, link: PartnerLink) -> SharedIdentities | None:

@@ -100,19 +100,13 @@ def _account(subscription: Subscription) -> dict[str, Any]:
 
 
 def _set_entry(subscription: Subscription, change: Forward, after: Target, encoding: Encoding) -> dict[str, Any]:
-    before = change.before
-    if before is None or before == after or before.identities != after.identities:
-        attributes = [_upsert(key, value) for key, value in after.attributes]
-        return _entry(subscription, change, encoding, "add", after.identities, attributes)
-    attributes = _attribute_changes(dict(before.attributes), dict(after.attributes))
-    return _entry(subscription, change, encoding, "attribute_update", after.identities, attributes)
-
-
-def _attribute_changes(
-    before: Mapping[str, AttributeValue], after: Mapping[str, AttributeValue]
-) -> list[dict[str, Any]]:
-    gone = [{"key": key, "action": "delete"} for key in before if key not in after]
-    return gone + [_upsert(k, v) for k, v in after.items() if k not in before or before[k] != v]
+    before, told, known = change.before, dict(after.attributes), dict(change.before.attributes if change.before else ())
+    gone = [{"key": key, "action": "delete"} for key in known if key not in told]
+    if before is None or before == after or change.is_uncertain or before.identities != after.identities:
+        whole = [*gone, *(_upsert(key, value) for key, value in told.items())]
+        return _entry(subscription, change, encoding, "add", after.identities, whole)
+    changed = [_upsert(key, value) for key, value in told.items() if key not in known or known[key] != value]
+    return _entry(subscription, change, encoding, "attribute_update", after.identities, [*gone, *changed])
 
 
 def _upsert(key: str, value: AttributeValue) -> dict[str, Any]:
