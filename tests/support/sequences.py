@@ -36,7 +36,7 @@ from audience_core.management import connections
 from audience_core.management.connections import ConnectionEdit, NewConnection
 from audience_core.outputs.http import HttpRequest, HttpResponse, HttpSend, TimeLimits
 from audience_core.outputs.projection import project
-from audience_core.outputs.registry import acceptance_of
+from audience_core.outputs.registry import wanted_by
 from audience_core.persistence.memory.control import MemoryAccountStore, MemoryWorkflows
 from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.ingest import MemoryReevaluationQueue
@@ -360,9 +360,9 @@ class Story:
     def wanted(self) -> dict[Mpid, Target]:
         """By projecting every profile afresh."""
         profiles = self.world.profiles.load(ACCOUNT, Environment.PRODUCTION, MPIDS)
-        acceptance = acceptance_of(self.world.outputs.list(ACCOUNT)[0])
+        output = self.world.outputs.list(ACCOUNT)[0]
         targets = {
-            mpid: project(profile, AUDIENCE, connection, acceptance, (WORKSPACE,))
+            mpid: project(profile, AUDIENCE, connection, wanted_by(output, connection), (WORKSPACE,))
             for connection in self.connections()
             for mpid, profile in profiles.items()
         }
