@@ -27,7 +27,7 @@ def workflows(request: pytest.FixtureRequest) -> Workflows:
     if request.param == "memory":
         return MemoryWorkflows()
     region: str = request.getfixturevalue("aws")
-    names = ("backfill", "fill_connection", "connect_audiences", "measure_ab_test")
+    names = ("backfill", "fill_connection", "connect_audiences", "measure_ab_test", "export")
     return StepFunctionsWorkflows({name: a_state_machine(region) for name in names}, region)
     return StepFunctionsWorkflows(
         a_state_machine(region), a_state_machine(region), region, export_arn=a_state_machine(region)
