@@ -31,10 +31,10 @@ app = APIGatewayHttpResolver(
     tags=["exports"],
     responses={302: {"description": "On to the archive, by an address that works for minutes"}},
 )
-def follow_link(token: str) -> Response[None]:
+def follow_link(token: str) -> Response[str]:
     """403 when it is not one of ours, 410 when its seven days are over."""
     address = exports.open_link(wiring.exports(), token, edge.now())
-    return Response(HTTPStatus.FOUND, headers={"Location": address, **PRIVATE})
+    return Response(HTTPStatus.FOUND, "text/plain", "On to the file.\n", {"Location": address, **PRIVATE})
 
 
 def explain(error: Exception) -> Response[str]:

@@ -89,7 +89,8 @@ def follow(token: str) -> Answer:
     event["requestContext"].pop("authorizer")
     answer = download_handler.lambda_handler(event, a_context())
     body = answer.get("body")
-    return Answer(answer["statusCode"], answer["headers"], json.loads(body) if body else None)
+    is_problem = answer["statusCode"] >= 400
+    return Answer(answer["statusCode"], answer["headers"], json.loads(body or "") if is_problem else body)
 
 
 def mails() -> list[Any]:
