@@ -27,7 +27,7 @@ def workflows(request: pytest.FixtureRequest) -> Workflows:
     if request.param == "memory":
         return MemoryWorkflows()
     region: str = request.getfixturevalue("aws")
-    names = ("backfill", "fill_connection", "connect_audiences")
+    names = ("backfill", "fill_connection", "connect_audiences", "compact_archive", "calculate_lifetime")
     return StepFunctionsWorkflows({name: a_state_machine(region) for name in names}, region)
 
 
@@ -47,9 +47,14 @@ def test_every_purpose_has_a_run_of_its_own(workflows: Workflows) -> None:
         workflows.start_connecting(ACCOUNT, "connect-1"),
         workflows.start_connecting(ACCOUNT, "connect-2"),
         workflows.start_connecting(ACCOUNT, "connect-1", token=2),
+        workflows.start_compaction(ACCOUNT, "compaction-3"),
+        workflows.start_compaction(ACCOUNT, "compaction-3", token=2),
+        workflows.start_lifetime_calculation(ACCOUNT, "lifetime-3"),
+        workflows.start_lifetime_calculation(ACCOUNT, "lifetime-4"),
+        workflows.start_lifetime_calculation(ACCOUNT, "lifetime-3", token=2),
     }
 
-    assert len(names) == 10
+    assert len(names) == 15
 
 
 def test_a_backfill_is_under_way_once_it_was_started(workflows: Workflows) -> None:

@@ -9,7 +9,7 @@ from audience_core.domain.account import Account
 from audience_core.domain.audience import Audience
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AudienceId, Mpid
-from audience_core.domain.job import JobState, JobStep
+from audience_core.domain.job import STEPS, JobKind, JobState, JobStep
 from audience_core.domain.messages import PipelineMessage, Reevaluation
 from audience_core.domain.profile import BUCKETS, Profile
 from audience_core.persistence.memory.control import (
@@ -113,7 +113,7 @@ class Town:
         if plan["go"] != "on":
             return
         lines = self.files.files[plan["key"]]
-        for step in JobStep:
+        for step in STEPS[JobKind.BACKFILL]:
             if step is JobStep.PUBLISH:
                 yield "take over"
                 if backfill.take_over(stores, ACCOUNT, version, plan["token"], self.clock()) != "on":

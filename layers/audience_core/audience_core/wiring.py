@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Self
 
+from audience_core.domain.archive import Archive
 from audience_core.domain.control_stores import (
     AccountStore,
     AudienceStore,
@@ -18,7 +19,6 @@ from audience_core.domain.control_stores import (
     WorkspaceStore,
 )
 from audience_core.domain.stores import (
-    Archive,
     CountSummaries,
     EventQueue,
     HistoryStore,

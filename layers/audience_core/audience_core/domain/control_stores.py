@@ -239,6 +239,17 @@ class Workflows(Protocol):
     def start_connecting(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         """Connect the audiences that a job names; the run's name."""
 
+    def start_compaction(self, account_id: AccountId, purpose: str, token: int = 0) -> str:
+        """Bring what was put into the account's archive into its shards; the run's name.
+
+        Args:
+            purpose: starting twice for the same one starts one.
+            token: of the job's attempt; 0 for a new run, which goes on with whatever stopped before.
+        """
+
+    def start_lifetime_calculation(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        """Find the members of the audiences of a calculation; the run's name. Starting twice starts one."""
+
 
 class JobStore(Protocol):
     def get(self, account_id: AccountId, job_id: str) -> Job: ...
@@ -273,3 +284,9 @@ class RunFiles(Protocol):
 
     def put_lines(self, name: str, lines: Sequence[Mapping[str, Any]]) -> str:
         """Write a JSON object a line; the name of the bucket that holds the file."""
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """What was written; raise `NotFoundError` when nothing was."""
+
+    def names(self, prefix: str) -> Sequence[str]:
+        """Those of the files whose names begin so, in the order of the alphabet."""

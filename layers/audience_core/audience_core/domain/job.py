@@ -14,6 +14,8 @@ class JobKind(StrEnum):
     BACKFILL = "backfill"
     CONNECTION_FILL = "connection_fill"
     CONNECT_AUDIENCES = "connect_audiences"
+    ARCHIVE_COMPACTION = "archive_compaction"
+    LIFETIME_CALCULATION = "lifetime_calculation"
 
 
 class JobState(StrEnum):
@@ -32,6 +34,19 @@ class JobStep(StrEnum):
     SETTLE = "settle"
     PUBLISH = "publish"
     CONNECT = "connect"
+    SPREAD = "spread"
+    MERGE = "merge"
+    SCAN = "scan"
+
+
+# The passes of each kind of job, in order, and how much of its time each takes, about.
+STEPS = {
+    JobKind.BACKFILL: {JobStep.EVALUATE: 0.6, JobStep.SETTLE: 0.2, JobStep.PUBLISH: 0.2},
+    JobKind.CONNECTION_FILL: {JobStep.PUBLISH: 1.0},
+    JobKind.ARCHIVE_COMPACTION: {JobStep.SPREAD: 0.3, JobStep.MERGE: 0.7},
+    JobKind.LIFETIME_CALCULATION: {JobStep.SCAN: 1.0},
+    JobKind.CONNECT_AUDIENCES: {JobStep.CONNECT: 1.0},
+}
 
 
 # Under way, and so not to be started again.
@@ -40,7 +55,8 @@ UNDER_WAY = frozenset({JobState.QUEUED, JobState.RUNNING})
 
 class Job(Record):
     """Args:
-    target: what it works on: the program version of a backfill, the version of the connection of a fill.
+    target: what it works on: the program version of a backfill, the version of the connection of a fill, the version of
+        the archive that a compaction makes or that a calculation reads.
     request: of a kind that is asked for with more than that: what was asked, as its own module reads it.
     after: backfill: the latest program version of which an earlier backfill came to its end.
     token: fences off workers of an earlier attempt; every attempt has a greater one.

@@ -8,16 +8,9 @@ from typing import Any
 from audience_core.domain.audience import AudienceOutline, AudienceStatus
 from audience_core.domain.control_stores import AudienceStore, JobStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId
-from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState, JobStep, Part
+from audience_core.domain.job import STEPS, UNDER_WAY, Job, JobKind, JobState, JobStep, Part
 from audience_core.errors import ConflictError, NotFoundError
 
-# How much of a backfill's time each pass takes, about.
-_WEIGHTS = {JobStep.EVALUATE: 0.6, JobStep.SETTLE: 0.2, JobStep.PUBLISH: 0.2, JobStep.CONNECT: 1.0}
-_STEPS = {
-    JobKind.BACKFILL: (JobStep.EVALUATE, JobStep.SETTLE, JobStep.PUBLISH),
-    JobKind.CONNECTION_FILL: (JobStep.PUBLISH,),
-    JobKind.CONNECT_AUDIENCES: (JobStep.CONNECT,),
-}
 _QUEUED_FOR = timedelta(minutes=3)
 
 
@@ -69,7 +62,7 @@ def list_all(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[R
 
 def queued(job: Job) -> Report:
     """As of its start."""
-    return Report(job, job.state, 0.0, tuple(_step(step, []) for step in _STEPS[job.kind]))
+    return Report(job, job.state, 0.0, tuple(_step(step, []) for step in STEPS[job.kind]))
 
 
 def cancel(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
@@ -138,6 +131,8 @@ def _start(workflows: Workflows, job: Job) -> None:
             workflows.start_connection_fill(job.account_id, job.connection_id, job.target, job.token)
         case JobKind.CONNECT_AUDIENCES:
             workflows.start_connecting(job.account_id, job.job_id, job.token)
+        case JobKind.ARCHIVE_COMPACTION:
+            workflows.start_compaction(job.account_id, job.job_id, job.token)
 
 
 def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Job:
@@ -163,10 +158,10 @@ def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) 
 
 def _report(jobs: JobStore, job: Job, now: datetime) -> Report:
     parts = jobs.parts(job.account_id, job.job_id)
-    steps = tuple(_step(step, [part for part in parts if part.step is step]) for step in _STEPS[job.kind])
+    weights = STEPS[job.kind]
+    steps = tuple(_step(step, [part for part in parts if part.step is step]) for step in weights)
     state = job.state_at(_ms(now))
-    weight = sum(_WEIGHTS[each.step] for each in steps)
-    done = sum(_WEIGHTS[each.step] * each.progress for each in steps) / weight
+    done = sum(weights[each.step] * each.progress for each in steps)
     results = tuple(part.result for part in parts if part.result)
     return Report(job, state, 1.0 if state is JobState.SUCCEEDED else min(done, 1.0), steps, results)
 

@@ -319,6 +319,12 @@ class MemoryWorkflows:
     def start_connecting(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         return self._start(f"{account_id}-{job_id}-{token}")
 
+    def start_compaction(self, account_id: AccountId, purpose: str, token: int = 0) -> str:
+        return self._start(f"compact-{account_id}-{purpose}" + (f"-again-{token}" if token else ""))
+
+    def start_lifetime_calculation(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        return self._start(f"{account_id}-{job_id}" + (f"-again-{token}" if token > 1 else ""))
+
     def _start(self, name: str) -> str:
         if name not in self.started:
             self.started.append(name)

@@ -72,6 +72,14 @@ class MemoryRunFiles:
         self.files[name] = [json.loads(json.dumps(line)) for line in lines]
         return "memory"
 
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        if name not in self.files:
+            raise NotFoundError(f"there is no file {name}")
+        return [dict(line) for line in self.files[name]]
+
+    def names(self, prefix: str) -> Sequence[str]:
+        return sorted(name for name in self.files if name.startswith(prefix))
+
 
 def _key(part: Part) -> _PartKey:
     return part.account_id, part.job_id, part.step, part.name
