@@ -23,7 +23,7 @@ STACK = "audiences"
 BUCKET = "local-artifacts"
 TRANSLATOR = Path(__file__).with_name("sam_to_cloudformation.py")
 # Each is a process of its own here.
-BACKFILL_CONCURRENCY = 3
+BACKFILL_CONCURRENCY, COMPACTION_CONCURRENCY = 3, 2
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 Outputs = dict[str, str]
 
@@ -48,6 +48,7 @@ def _of_this_machine(app: App, emulator: Emulator) -> dict[str, str]:
         "IdentityEndpoint": emulator.endpoint,
         "AllowPrivateEndpoints": "true",
         "BackfillConcurrency": str(BACKFILL_CONCURRENCY),
+        "CompactionConcurrency": str(COMPACTION_CONCURRENCY),
     }
     declared = read_template(app.template).get("Parameters", {})
     return {name: value for name, value in here.items() if name in declared}

@@ -1,14 +1,16 @@
 """An archive in memory that is compacted while entries come in: every step of a run can be had one at a time."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from audience_core.domain.account import LoginStrategy
-from audience_core.domain.archive import FILES, ArchiveShard
+from audience_core.domain.archive import FILES, ArchiveShard, OwnedBatch
 from audience_core.domain.control_stores import AccountStore
-from audience_core.domain.event import Environment
+from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import Mpid
 from audience_core.domain.job import JobState, JobStep
 from audience_core.domain.profile import Profile
@@ -19,7 +21,7 @@ from audience_core.persistence.memory.shards import MemoryShardStore
 from audience_core.pipeline import compaction
 from audience_core.pipeline.compaction import Compaction
 from audience_core.pipeline.compaction_parts import PartOrder, fold, work
-from tests.support.population import ACCOUNT, NOW
+from tests.support.population import ACCOUNT, NOW, Population, a_batch, custom_event
 
 
 class Library:
@@ -93,3 +95,32 @@ class Library:
             if fold(profile, [entry for entry in entries if entry.mpid == mpid], LoginStrategy()):
                 found[mpid] = profile
         return found
+
+
+def library(**given: Any) -> Library:
+    return Library(Population().accounts, MemoryArchive(), **given)
+
+
+def entry(number: int, mpid: int = 5, at: int = NOW, **body: Any) -> OwnedBatch:
+    """A batch of one view, a minute before it was received."""
+    body.setdefault("events", [custom_event("view", at - 60_000, f"m-{number}", number=number)])
+    batch = a_batch(number, f"c-{mpid}", at, **body)
+    return OwnedBatch(batch, Mpid(mpid), (Identity("customer_id", f"c-{mpid}"),))
+
+
+def known(users: dict[Mpid, Profile]) -> dict[Mpid, Any]:
+    """All that the archive is to know of users."""
+    return {mpid: (each.identities, each.registers, each.seen, each.timeline) for mpid, each in users.items()}
+
+
+def views(held: Library, mpid: int = 5) -> list[int]:
+    users = held.users()
+    if Mpid(mpid) not in users:
+        return []
+    tracks = users[Mpid(mpid)].timeline.values()
+    return sorted(int(str(event.attributes["number"])) for track in tracks for event in track)
+
+
+def replace_time(entry: OwnedBatch, salt: int) -> OwnedBatch:
+    """The same batch; the memory archive would take an equal entry only once."""
+    return replace(entry, batch=replace(entry.batch, body={**entry.batch.body, "salt": salt}))

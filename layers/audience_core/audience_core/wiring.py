@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Self
 
-from audience_core.domain.archive import Archive
+from audience_core.domain.archive import ShardStore
 from audience_core.domain.control_stores import (
     AccountStore,
     AudienceStore,
@@ -50,10 +50,12 @@ from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.persistence.run_files import S3RunFiles
 from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.shards import S3ShardStore
 from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from audience_core.pipeline.backfill import Backfill
+from audience_core.pipeline.compaction import Compaction
 from audience_core.pipeline.fan_out import FanOut
 from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.notify_fault import Notices
@@ -77,7 +79,8 @@ class Stores:
     events: EventQueue
     reevaluations: ReevaluationQueue
     marks: MarkStore
-    archive: Archive
+    archive: S3Archive
+    shards: ShardStore
     identities: IdentityStore
     profiles: ProfileStore
     history: HistoryStore
@@ -123,6 +126,8 @@ def stores() -> Stores:
             {
                 "backfill": of["BACKFILL_STATE_MACHINE_ARN"],
                 "fill_connection": of["FILL_CONNECTION_STATE_MACHINE_ARN"],
+                "compact_archive": of["COMPACTION_STATE_MACHINE_ARN"],
+                "calculate_lifetime": of["LIFETIME_STATE_MACHINE_ARN"],
                 "connect_audiences": of["CONNECT_AUDIENCES_STATE_MACHINE_ARN"],
             },
             region,
@@ -133,6 +138,7 @@ def stores() -> Stores:
         reevaluations=SqsReevaluationQueue(of["REEVALUATIONS_QUEUE_URL"], region),
         marks=DynamoMarkStore(of["MARKS_TABLE"], region),
         archive=S3Archive(of["ARCHIVE_BUCKET"], region),
+        shards=S3ShardStore(of["ARCHIVE_BUCKET"], region),
         identities=DynamoIdentityStore(of["IDENTITIES_TABLE"], region),
         profiles=DynamoProfileStore(of["PROFILES_TABLE"], of["CHUNKS_TABLE"], region),
         history=DynamoHistoryStore(of["HISTORY_TABLE"], region),
@@ -177,6 +183,13 @@ def notices() -> Notices:
     return Notices(
         of.accounts, of.audiences, of.outputs, of.marks, EventBridgeBus(settings()["EVENT_BUS"], region), mail
     )
+
+
+@cache
+def compaction() -> Compaction:
+    """What `pipeline.compaction` works with."""
+    of = stores()
+    return Compaction(of.accounts, of.archive, of.archive, of.shards, of.jobs, of.run_files)
 
 
 @cache

@@ -48,6 +48,12 @@ def end(jobs: JobStore, job: Job, state: JobState, error: str, now: datetime) ->
     return jobs.save(job.model_copy(update={"state": state, "error": error, "ended_at": now})).state
 
 
+def explained(jobs: JobStore, account_id: AccountId, job_id: str, error: str) -> str:
+    """An error together with what the latest attempts at the job's parts failed of: a map tells that only some did."""
+    told = {part.error for part in jobs.parts(account_id, job_id) if part.error and part.error not in error}
+    return "; ".join([error, *sorted(told)][:6])
+
+
 def fail(jobs: JobStore, account_id: AccountId, job_id: str, run: str, error: str, now: datetime) -> None:
     """Note why, unless the job has ended or belongs to another run."""
     try:
