@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from functions.audiences_api.handler import app as audiences
 from functions.jobs_api.handler import app as jobs
+from functions.lifetime_api.handler import app as lifetime
 from functions.oauth_callback.handler import app as log_ins
 from functions.outputs_api.handler import app as outputs
 from functions.workspaces_api.handler import app as workspaces
@@ -54,7 +55,7 @@ def build() -> dict[str, Any]:
     """The whole document, in a stable order."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
-    for app in (workspaces, audiences, outputs, log_ins, jobs):
+    for app in (workspaces, audiences, outputs, log_ins, jobs, lifetime):
         part = _described(app)
         for path, operations in part["paths"].items():
             paths.setdefault(path, {}).update(operations)

@@ -18,6 +18,7 @@ from audience_core.domain.control_stores import (
     Workflows,
     WorkspaceStore,
 )
+from audience_core.domain.results import ResultStore
 from audience_core.domain.stores import (
     CountSummaries,
     EventQueue,
@@ -48,6 +49,7 @@ from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue, SqsWakeUpQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
+from audience_core.persistence.results import S3ResultStore
 from audience_core.persistence.run_files import S3RunFiles
 from audience_core.persistence.secrets import SecretsManagerStore
 from audience_core.persistence.shards import S3ShardStore
@@ -57,6 +59,7 @@ from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from audience_core.pipeline.backfill import Backfill
 from audience_core.pipeline.compaction import Compaction
 from audience_core.pipeline.fan_out import FanOut
+from audience_core.pipeline.lifetime import Calculation
 from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.notify_fault import Notices
 from audience_core.pipeline.process import Pipeline
@@ -81,6 +84,7 @@ class Stores:
     marks: MarkStore
     archive: S3Archive
     shards: ShardStore
+    results: ResultStore
     identities: IdentityStore
     profiles: ProfileStore
     history: HistoryStore
@@ -139,6 +143,7 @@ def stores() -> Stores:
         marks=DynamoMarkStore(of["MARKS_TABLE"], region),
         archive=S3Archive(of["ARCHIVE_BUCKET"], region),
         shards=S3ShardStore(of["ARCHIVE_BUCKET"], region),
+        results=S3ResultStore(of["ARCHIVE_BUCKET"], region),
         identities=DynamoIdentityStore(of["IDENTITIES_TABLE"], region),
         profiles=DynamoProfileStore(of["PROFILES_TABLE"], of["CHUNKS_TABLE"], region),
         history=DynamoHistoryStore(of["HISTORY_TABLE"], region),
@@ -190,6 +195,13 @@ def compaction() -> Compaction:
     """What `pipeline.compaction` works with."""
     of = stores()
     return Compaction(of.accounts, of.archive, of.archive, of.shards, of.jobs, of.run_files)
+
+
+@cache
+def calculation() -> Calculation:
+    """What `pipeline.lifetime` works with."""
+    of = stores()
+    return Calculation(of.audiences, of.memberships, of.shards, of.results, of.jobs, of.run_files)
 
 
 @cache

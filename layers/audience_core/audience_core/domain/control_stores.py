@@ -16,6 +16,7 @@ from audience_core.domain.ids import (
     WorkspaceId,
 )
 from audience_core.domain.job import Job, Part
+from audience_core.domain.lifetime import CreditBook
 from audience_core.domain.output import Connection, Output, PendingLogIn
 
 
@@ -137,6 +138,9 @@ class AudienceStore(AnswerStore, Protocol):
         Raises:
             StaleVersionError: the program no longer stands at `mark`, or an audience was changed in between.
         """
+
+    def save_all(self, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
+        """`save` all of them or none, 90 at most; none of them may be or become active."""
 
     def delete(self, audience: Audience, check: Callable[[], None] = lambda: None) -> None:
         """Delete it with its definition versions, and advance the program version when it was active.
@@ -271,6 +275,12 @@ class JobStore(Protocol):
 
     def parts(self, account_id: AccountId, job_id: str) -> tuple[Part, ...]:
         """By step and name."""
+
+    def credit_book(self, account_id: AccountId) -> CreditBook:
+        """The account's, empty if nothing was ever calculated."""
+
+    def save_credit_book(self, book: CreditBook) -> CreditBook:
+        """Store and return the next version; raise `StaleVersionError` when `version` is stale."""
 
     def backfilled(self, account_id: AccountId) -> int:
         """The latest program version with which every profile was evaluated; 0 if none."""

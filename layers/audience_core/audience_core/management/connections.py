@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from audience_core.domain.account import Record
-from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.audience import AudienceKind
 from audience_core.domain.control_stores import AudienceStore, OutputStore, SecretStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.output import (
@@ -20,6 +20,7 @@ from audience_core.domain.output import (
 )
 from audience_core.domain.stores import WakeUpQueue
 from audience_core.errors import ConflictError, InvalidInputError, NotFoundError, TerminalDeliveryError
+from audience_core.management.lifetime import require_connectable
 from audience_core.management.versions import require_version
 from audience_core.outputs.http import Send
 from audience_core.outputs.lanes import wake_ups_of
@@ -72,8 +73,7 @@ def create(
     """
     audience = audiences.get(account_id, audience_id)
     output = _output(store, account_id, new.output_id)
-    if audience.status is not AudienceStatus.ACTIVE:
-        raise ConflictError("the audience is a draft: activate it first")
+    require_connectable(audience, now)
     for each in store.list_connections(account_id, audience_id):
         if each.output_id == output.output_id:
             # One that is being deleted still removes members at the partner, which would undo what a new one adds.
@@ -90,6 +90,10 @@ def create(
         created_at=now,
         active_since=now if new.status is ConnectionStatus.ACTIVE else None,
     )
+    if audience.kind is AudienceKind.LIFETIME:
+        # Nothing goes to the partner before somebody sends.
+        unsent = {"status": ConnectionStatus.INACTIVE, "active_since": None}
+        return store.save_connection(connection.model_copy(update=unsent))
     return _save(store, workflows, connection)
 
 

@@ -184,6 +184,9 @@ class MemoryAudienceStore:
         self._programs[account_id] = ProgramMark(version=version, published=version)
         return saved
 
+    def save_all(self, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
+        return self._audiences.save_all(audiences)
+
     def take_over(self, mark: ProgramMark, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
         account_id = audiences[0].account_id
         if self.program(account_id) != mark:
