@@ -6,6 +6,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,9 @@ class Stores:
 
     def page(self, sort: Sort) -> Found:
         stores = (self.accounts, self.audiences, self.outputs, self.summaries)
-        return listings.page(*stores, ACCOUNT, Filter(), sort, None, 50, self.now_ms)
+        return listings.page(
+            *stores, ACCOUNT, Filter(datetime.fromtimestamp(self.now_ms / 1000, UTC)), sort, None, 50, self.now_ms
+        )
 
     def _fill(self, audiences: int) -> None:
         """One of each through the stores, the rest copied from it."""

@@ -11,6 +11,7 @@ from functions.audiences_api.handler import app as audiences
 from functions.export_download.handler import app as downloads
 from functions.exports_api.handler import app as exports
 from functions.jobs_api.handler import app as jobs
+from functions.lifetime_api.handler import app as lifetime
 from functions.oauth_callback.handler import app as log_ins
 from functions.outputs_api.handler import app as outputs
 from functions.workspaces_api.handler import app as workspaces
@@ -57,7 +58,7 @@ def build() -> dict[str, Any]:
     """The whole document, in a stable order."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
-    for app in (workspaces, audiences, ab_tests, outputs, log_ins, jobs, exports, downloads):
+    for app in (workspaces, audiences, ab_tests, outputs, log_ins, jobs, exports, downloads, lifetime):
         part = _described(app)
         for path, operations in part["paths"].items():
             paths.setdefault(path, {}).update(operations)

@@ -27,6 +27,7 @@ BACKFILL_CONCURRENCY = EXPORT_CONCURRENCY = 3
 # Streams are read at once here.
 EXPORT_SETTLE_SECONDS = 5
 SENDER = "exports@audiences.example"
+BACKFILL_CONCURRENCY, COMPACTION_CONCURRENCY = 3, 2
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 Outputs = dict[str, str]
 
@@ -54,6 +55,7 @@ def _of_this_machine(app: App, emulator: Emulator) -> dict[str, str]:
         "ExportConcurrency": str(EXPORT_CONCURRENCY),
         "ExportSettleSeconds": str(EXPORT_SETTLE_SECONDS),
         "SenderEmail": SENDER,
+        "CompactionConcurrency": str(COMPACTION_CONCURRENCY),
     }
     declared = read_template(app.template).get("Parameters", {})
     return {name: value for name, value in here.items() if name in declared}

@@ -27,6 +27,9 @@ class Limits(BaseModel):
     batches_per_second: Annotated[int, Field(ge=1)] = 270
     profile_retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
     history_retention_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    has_lifetime_audiences: bool = False
+    lifetime_credits: Annotated[int, Field(ge=0)] = 12
+    lifetime_period_days: Annotated[int, Field(ge=1, le=3650)] = 365
     strategy: LoginStrategy = LoginStrategy()
     contact_email: EmailAddress | None = None
 

@@ -40,13 +40,14 @@ from audience_core.api.views import (
 from audience_core.domain.audience import Audience, AudienceKind, AudienceStatus
 from audience_core.domain.ids import AccountId, AudienceId, Mpid, WorkspaceId
 from audience_core.evaluation.explanation import Explanation
-from audience_core.management import audiences, edits, jobs, listings, members
+from audience_core.management import audiences, edits, jobs, lifetime, listings, members
 from audience_core.management import dry_run as dry_running
 from audience_core.management import explain as explaining
 from audience_core.management import preview as previewing
 from audience_core.management import tags as tagging
 from audience_core.management.audiences import AudienceEdit, Cloning, NewAudience, Restoration
 from audience_core.management.dry_run import DryRun
+from audience_core.management.listings import Tab
 from audience_core.management.ordering import Sort, SortKey
 from audience_core.management.preview import Draft, Preview
 
@@ -104,6 +105,9 @@ def list_audiences(
     kind: Annotated[AudienceKind | None, Query(description="Only those of this kind")] = None,
     scope: Annotated[Scope | None, Query(description="Only those of one workspace, or of several")] = None,
     status: Annotated[AudienceStatus | None, Query(description="Only those of this status")] = None,
+    tab: Annotated[
+        Tab | None, Query(description="Only lifetime ones: drafts and those being calculated, ready, or archived")
+    ] = None,
     workspace: Annotated[str | None, Query(description="Only those drawn from this workspace")] = None,
     tag: Annotated[list[str] | None, Query(description="Only those with this tag; repeat it for several")] = None,
     ab_test: Annotated[bool | None, Query(description="Only those that are split for a test, or that are not")] = None,
@@ -115,7 +119,7 @@ def list_audiences(
     """Figures are some seconds old; those of a single audience are exact."""
     stores, now = wiring.stores(), edge.now()
     tags = sorted(edge.repeated(app.current_event.raw_event, "tag"))
-    listing = f"audiences {[kind, scope, status, workspace, tags, ab_test, q, sort]}"
+    listing = f"audiences {[kind, scope, status, tab, workspace, tags, ab_test, q, sort]}"
     found = listings.page(
         stores.accounts,
         stores.audiences,
@@ -126,6 +130,8 @@ def list_audiences(
             kind=kind,
             is_multi=None if scope is None else scope is Scope.MULTI,
             status=status,
+            tab=tab,
+            now=now,
             workspace_id=WorkspaceId(workspace) if workspace else None,
             tags=frozenset(tags),
             text=q,
@@ -138,7 +144,7 @@ def list_audiences(
     )
     calculating = jobs.calculating(_jobs(), _account_id(), [each.audience for each in found.page.items], now)
     return AudienceList(
-        items=tuple(audience_row(each, calculating.get(each.audience.audience_id)) for each in found.page.items),
+        items=tuple(audience_row(each, calculating.get(each.audience.audience_id), now) for each in found.page.items),
         next=cursor.encode(listing, found.page.next),
         active=found.active,
         active_cap=found.active_cap,
@@ -223,6 +229,14 @@ def deactivate_audience(audience_id: int, if_match: IfMatch = None) -> Response[
     return _ok(AudienceId(audience_id))
 
 
+@app.post("/v1/audiences/<audience_id>/archive", summary="Put a lifetime audience away", tags=["audiences"])
+def archive_audience(audience_id: int, if_match: IfMatch = None) -> Response[AudienceView]:
+    """One that is ready; after 30 days that happens by itself. It can be cloned, and the clone calculated."""
+    audience, version = (_account_id(), AudienceId(audience_id)), optional_version(if_match)
+    lifetime.archive(wiring.stores().audiences, *audience, version, edge.now())
+    return _ok(AudienceId(audience_id))
+
+
 @app.get("/v1/audiences/<audience_id>/tags", summary="Get the tags of an audience", tags=["audiences"])
 def get_tags(audience_id: int) -> Response[AudienceTags]:
     return _tags(wiring.stores().audiences.get(_account_id(), AudienceId(audience_id)))
@@ -247,7 +261,7 @@ def list_members(
     """Of a past instant a page may be short, even empty, though `next` names another."""
     of, audience, listing = wiring.stores(), (_account_id(), AudienceId(audience_id)), f"members {audience_id} {at}"
     position = cursor.decode(listing, after)
-    past = (of.accounts, of.audiences, of.memberships, of.history)
+    past = (of.accounts, of.audiences, of.memberships, of.history, of.results)
     page = members.page(*past, *audience, at, edge.now(), position, limit)
     return Listing(items=tuple(map(member_view, page.items)), next=cursor.encode(listing, page.next))
 
@@ -318,7 +332,7 @@ def _account_id() -> AccountId:
 def _view(audience_id: AudienceId) -> AudienceView:
     of, account_id, now = wiring.stores(), _account_id(), edge.now()
     found = listings.one(of.audiences, of.outputs, of.memberships, account_id, audience_id, edge.milliseconds(now))
-    return audience_view(found, jobs.calculating(_jobs(), account_id, [found.audience], now).get(audience_id))
+    return audience_view(found, jobs.calculating(_jobs(), account_id, [found.audience], now).get(audience_id), now)
 
 
 def _jobs() -> jobs.JobStores:

@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
 from audience_core.domain.ids import AccountId
-from audience_core.pipeline import backfill
+from audience_core.pipeline import backfill, leases
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -29,7 +29,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
             return {"state": backfill.finish(stores, account_id, program_version, event["token"], now)}
         case "fail":
             job_id = backfill.job_id_of(program_version)
-            backfill.fail(stores.jobs, account_id, job_id, event["run"], event["error"], now)
+            leases.fail(stores.jobs, account_id, job_id, event["run"], event["error"], now)
             return {"state": "failed"}
         case step:
             raise ValueError(f"a backfill has no step {step}")

@@ -1,27 +1,32 @@
 """What every archive promises, and where S3 keeps it."""
 
-import gzip
-from collections.abc import Callable
 from uuid import uuid4
 
 import boto3
 import pytest
 
-from audience_core.domain.event import Source
-from audience_core.domain.ids import AccountId
-from audience_core.domain.messages import AcceptedBatch
-from audience_core.domain.stores import Archive
+from audience_core.domain.archive import Archive, ArchiveEntry, Erasure, OwnedBatch, RawArchive
+from audience_core.domain.event import Environment, Identity, Source
+from audience_core.domain.ids import AccountId, Mpid
+from audience_core.domain.messages import AcceptedBatch, Release
 from audience_core.errors import UnavailableError
 from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.memory.ingest import MemoryArchive
-from audience_core.persistence.queues import decode
 from tests.support.batches import SOURCE, accepted
 
-type Kept = Callable[[], list[AcceptedBatch]]
-
+MINUTE = 60_000
 NOVEMBER_23 = 1_795_478_399_999  # the last millisecond of the day
-FIRST = accepted({"mpid": 5}, batch_id="r-1", received_at=NOVEMBER_23)
-SECOND = accepted({"mpid": 6}, batch_id="r-2", received_at=NOVEMBER_23)
+EMAIL = Identity("email", "a@b.co")
+
+
+def owned(batch: AcceptedBatch, mpid: int = 5, *granted: Identity) -> OwnedBatch:
+    return OwnedBatch(batch, Mpid(mpid), granted)
+
+
+FIRST = owned(accepted({"mpid": 5}, batch_id="r-1", received_at=NOVEMBER_23), 5, EMAIL)
+SECOND = owned(accepted({"mpid": "\udfff"}, batch_id="r-2", received_at=NOVEMBER_23), -(2**63))
+RELEASE = Release(SOURCE.account_id, Environment.PRODUCTION, Mpid(5), EMAIL, NOVEMBER_23)
+ERASURE = Erasure(SOURCE.account_id, Environment.PRODUCTION, Mpid(5), NOVEMBER_23)
 
 
 @pytest.fixture
@@ -32,74 +37,89 @@ def bucket(aws: str) -> str:
 
 
 @pytest.fixture(params=["s3", "memory"])
-def archive_and_kept(request: pytest.FixtureRequest) -> tuple[Archive, Kept]:
+def archive(request: pytest.FixtureRequest) -> S3Archive | MemoryArchive:
     if request.param == "memory":
-        memory = MemoryArchive()
-        return memory, lambda: memory.batches
-    bucket, region = request.getfixturevalue("bucket"), request.getfixturevalue("aws")
-    return S3Archive(bucket, region), lambda: [each for batches in objects(bucket, region).values() for each in batches]
+        return MemoryArchive()
+    return S3Archive(request.getfixturevalue("bucket"), request.getfixturevalue("aws"))
 
 
-def objects(bucket: str, region: str) -> dict[str, list[AcceptedBatch]]:
-    """Key -> batches."""
+def kept(archive: RawArchive, since_ms: int = 0) -> list[ArchiveEntry]:
+    files = archive.files(SOURCE.account_id, since_ms)
+    return [entry for file in files for entry in archive.entries(file.name)]
+
+
+def objects(bucket: str, region: str) -> dict[str, list[ArchiveEntry]]:
+    """Key -> entries."""
     client = boto3.client("s3", region_name=region)
     keys = [item["Key"] for item in client.list_objects_v2(Bucket=bucket).get("Contents", [])]
-    found: dict[str, list[AcceptedBatch]] = {}
-    for key in keys:
-        lines = gzip.decompress(client.get_object(Bucket=bucket, Key=key)["Body"].read()).decode().splitlines()
-        found[key] = [message for line in lines if isinstance(message := decode(line), AcceptedBatch)]
-    return found
+    return {key: S3Archive(bucket, region).entries(key) for key in keys}
 
 
-def test_batches_are_kept_as_they_were_accepted(archive_and_kept: tuple[Archive, Kept]) -> None:
-    archive, kept = archive_and_kept
+def test_entries_are_kept_as_they_were_put(archive: S3Archive | MemoryArchive) -> None:
+    entries: list[ArchiveEntry] = [FIRST, SECOND, RELEASE, ERASURE]
 
-    archive.put([FIRST, SECOND])
+    archive.put(entries, NOVEMBER_23)
 
-    assert sorted(kept(), key=lambda batch: batch.batch_id) == [FIRST, SECOND]
-
-
-def test_the_same_call_twice_keeps_batches_once(archive_and_kept: tuple[Archive, Kept]) -> None:
-    archive, kept = archive_and_kept
-
-    archive.put([FIRST, SECOND])
-    archive.put([SECOND, FIRST])
-
-    assert len(kept()) == 2
+    assert sorted(kept(archive), key=repr) == sorted(entries, key=repr)
 
 
-def test_nothing_is_kept_of_nothing(archive_and_kept: tuple[Archive, Kept]) -> None:
-    archive, kept = archive_and_kept
+def test_the_same_call_twice_keeps_entries_once(archive: S3Archive | MemoryArchive) -> None:
+    archive.put([FIRST, SECOND], NOVEMBER_23)
+    archive.put([SECOND, FIRST], NOVEMBER_23)
 
-    archive.put([])
-
-    assert kept() == []
+    assert len(kept(archive)) == 2
 
 
-def test_an_object_holds_one_account_environment_and_day(bucket: str, aws: str) -> None:
+def test_nothing_is_kept_of_nothing(archive: S3Archive | MemoryArchive) -> None:
+    archive.put([], NOVEMBER_23)
+
+    assert kept(archive) == []
+
+
+def test_files_since_an_instant_are_found_to_the_minute(archive: S3Archive | MemoryArchive) -> None:
+    archive.put([FIRST], NOVEMBER_23 - MINUTE)
+    archive.put([SECOND], NOVEMBER_23)
+    archive.put([RELEASE], NOVEMBER_23 + 1)
+
+    assert kept(archive, NOVEMBER_23 - MINUTE) == [FIRST, SECOND, RELEASE]
+    assert kept(archive, NOVEMBER_23) == [SECOND, RELEASE]
+    assert kept(archive, NOVEMBER_23 + 1) == [RELEASE]
+    assert kept(archive, NOVEMBER_23 + 2 * MINUTE) == []
+
+
+def test_files_are_of_production_and_the_account_alone(archive: Archive) -> None:
+    other = Source(AccountId(77), SOURCE.workspace_id, SOURCE.input_id)
+    development = accepted({"environment": "development"})
+    archive.put([owned(development), owned(accepted({}, source=other)), FIRST], NOVEMBER_23)
+
+    assert isinstance(archive, S3Archive | MemoryArchive)
+    assert kept(archive) == [FIRST]
+
+
+def test_an_object_holds_one_account_environment_and_minute(bucket: str, aws: str) -> None:
     other_account = Source(AccountId(8), SOURCE.workspace_id, SOURCE.input_id)
-    batches = [
-        FIRST,
-        SECOND,
-        accepted({"environment": "development"}, batch_id="r-3", received_at=NOVEMBER_23),
-        accepted({}, batch_id="r-4", received_at=NOVEMBER_23 + 1),
-        accepted({}, batch_id="r-5", received_at=NOVEMBER_23, source=other_account),
-    ]
+    development = owned(accepted({"environment": "development"}, batch_id="r-3"))
+    others = owned(accepted({}, batch_id="r-5", source=other_account))
 
-    S3Archive(bucket, aws).put(batches)
+    S3Archive(bucket, aws).put([FIRST, SECOND, development, others], NOVEMBER_23)
+    S3Archive(bucket, aws).put([ERASURE], NOVEMBER_23 + 1)
 
-    by_folder = {
-        key.rpartition("/")[0]: {batch.batch_id for batch in held} for key, held in objects(bucket, aws).items()
-    }
-    assert by_folder == {
-        "raw/7/production/2026-11-23": {"r-1", "r-2"},
-        "raw/7/development/2026-11-23": {"r-3"},
-        "raw/7/production/2026-11-24": {"r-4"},
-        "raw/8/production/2026-11-23": {"r-5"},
+    by_minute = {key.rpartition("-")[0]: set(map(repr, held)) for key, held in objects(bucket, aws).items()}
+    assert by_minute == {
+        "raw/7/production/2026-11-23/2359": {repr(FIRST), repr(SECOND)},
+        "raw/7/development/2026-11-23/2359": {repr(development)},
+        "raw/7/production/2026-11-24/0000": {repr(ERASURE)},
+        "raw/8/production/2026-11-23/2359": {repr(others)},
     }
     assert all(key.endswith(".jsonl.gz") for key in objects(bucket, aws))
 
 
 def test_an_archive_that_does_not_answer_is_an_error(aws: str) -> None:
+    archive = S3Archive("no-such-bucket", aws)
+
     with pytest.raises(UnavailableError):
-        S3Archive("no-such-bucket", aws).put([FIRST])
+        archive.put([FIRST], NOVEMBER_23)
+    with pytest.raises(UnavailableError):
+        archive.files(SOURCE.account_id, 0)
+    with pytest.raises(UnavailableError):
+        archive.entries("raw/none")

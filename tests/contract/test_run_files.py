@@ -6,7 +6,7 @@ import boto3
 import pytest
 
 from audience_core.domain.control_stores import RunFiles
-from audience_core.errors import UnavailableError
+from audience_core.errors import NotFoundError, UnavailableError
 from audience_core.persistence.memory.jobs import MemoryRunFiles
 from audience_core.persistence.run_files import S3RunFiles
 
@@ -25,6 +25,24 @@ def test_a_file_has_an_object_a_line(aws: str) -> None:
     assert stores[0].files["jobs/7/backfill-1/1.jsonl"] == LINES  # type: ignore[attr-defined]  # the memory twin's
 
 
+def test_lines_are_read_as_they_were_written_and_files_found_by_how_their_names_begin(aws: str) -> None:
+    boto3.client("s3", region_name=aws).create_bucket(Bucket="run-files-read")
+    stores: list[RunFiles] = [MemoryRunFiles(), S3RunFiles("run-files-read", aws)]
+
+    for store in stores:
+        for name in ("jobs/7/b/2.jsonl", "jobs/7/b/1.jsonl", "jobs/7/c.jsonl"):
+            store.put_lines(name, [{"text": "\udfff \u2028 é", "name": name}])
+
+        assert store.lines("jobs/7/c.jsonl") == [{"text": "\udfff \u2028 é", "name": "jobs/7/c.jsonl"}]
+        assert store.names("jobs/7/b/") == ["jobs/7/b/1.jsonl", "jobs/7/b/2.jsonl"]
+        with pytest.raises(NotFoundError):
+            store.lines("jobs/7/d.jsonl")
+
+
 def test_a_file_that_is_not_stored_is_an_error(aws: str) -> None:
     with pytest.raises(UnavailableError):
         S3RunFiles("no-such-bucket", aws).put_lines("a.jsonl", LINES)
+    with pytest.raises(UnavailableError):
+        S3RunFiles("no-such-bucket", aws).lines("a.jsonl")
+    with pytest.raises(UnavailableError):
+        S3RunFiles("no-such-bucket", aws).names("a")

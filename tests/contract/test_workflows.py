@@ -28,10 +28,8 @@ def workflows(request: pytest.FixtureRequest) -> Workflows:
         return MemoryWorkflows()
     region: str = request.getfixturevalue("aws")
     names = ("backfill", "fill_connection", "connect_audiences", "measure_ab_test", "export")
-    return StepFunctionsWorkflows({name: a_state_machine(region) for name in names}, region)
-    return StepFunctionsWorkflows(
-        a_state_machine(region), a_state_machine(region), region, export_arn=a_state_machine(region)
-    )
+    archive = ("compact_archive", "calculate_lifetime")
+    return StepFunctionsWorkflows({name: a_state_machine(region) for name in (*names, *archive)}, region)
 
 
 def test_starting_twice_starts_one(workflows: Workflows) -> None:
@@ -56,9 +54,14 @@ def test_every_purpose_has_a_run_of_its_own(workflows: Workflows) -> None:
         workflows.start_export(ACCOUNT, "e-1"),
         workflows.start_export(ACCOUNT, "e-2"),
         workflows.start_export(ACCOUNT, "e-1", token=2),
+        workflows.start_compaction(ACCOUNT, "compaction-3"),
+        workflows.start_compaction(ACCOUNT, "compaction-3", token=2),
+        workflows.start_lifetime_calculation(ACCOUNT, "lifetime-3"),
+        workflows.start_lifetime_calculation(ACCOUNT, "lifetime-4"),
+        workflows.start_lifetime_calculation(ACCOUNT, "lifetime-3", token=2),
     }
 
-    assert len(names) == 16
+    assert len(names) == 21
 
 
 def test_a_backfill_is_under_way_once_it_was_started(workflows: Workflows) -> None:

@@ -41,6 +41,10 @@ class UnavailableError(AudienceError):
     """Something this package depends on did not do its part (503): repeat the request later."""
 
 
+class DamagedShardError(AudienceError):
+    """A file of the archive is missing or not as it was written: restore it, then restart what stopped."""
+
+
 class NotFoundError(AudienceError):
     """Nothing of that id in this account (404); never says whether another account has it."""
 

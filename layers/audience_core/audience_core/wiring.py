@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Self
 
+from audience_core.domain.archive import ShardStore
 from audience_core.domain.control_stores import (
     AccountStore,
     AudienceStore,
@@ -19,8 +20,8 @@ from audience_core.domain.control_stores import (
     WorkspaceStore,
 )
 from audience_core.domain.export_stores import ExportFiles, SigningKeys
+from audience_core.domain.results import ResultStore
 from audience_core.domain.stores import (
-    Archive,
     CountSummaries,
     EventQueue,
     HistoryStore,
@@ -53,16 +54,20 @@ from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue, SqsWakeUpQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
+from audience_core.persistence.results import S3ResultStore
 from audience_core.persistence.run_files import S3RunFiles
 from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.shards import S3ShardStore
 from audience_core.persistence.signing_keys import SecretsManagerSigningKeys
 from audience_core.persistence.splits import DynamoSplitStore
 from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from audience_core.pipeline.backfill import Backfill
+from audience_core.pipeline.compaction import Compaction
 from audience_core.pipeline.export import Exporter
 from audience_core.pipeline.fan_out import FanOut
+from audience_core.pipeline.lifetime import Calculation
 from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.notify_fault import Notices
 from audience_core.pipeline.process import Pipeline
@@ -85,7 +90,9 @@ class Stores:
     events: EventQueue
     reevaluations: ReevaluationQueue
     marks: MarkStore
-    archive: Archive
+    archive: S3Archive
+    shards: ShardStore
+    results: ResultStore
     identities: IdentityStore
     profiles: ProfileStore
     history: HistoryStore
@@ -135,6 +142,8 @@ def stores() -> Stores:
             {
                 "backfill": of["BACKFILL_STATE_MACHINE_ARN"],
                 "fill_connection": of["FILL_CONNECTION_STATE_MACHINE_ARN"],
+                "compact_archive": of["COMPACTION_STATE_MACHINE_ARN"],
+                "calculate_lifetime": of["LIFETIME_STATE_MACHINE_ARN"],
                 "connect_audiences": of["CONNECT_AUDIENCES_STATE_MACHINE_ARN"],
                 "measure_ab_test": of["MEASURE_AB_TEST_STATE_MACHINE_ARN"],
                 "export": of["EXPORT_STATE_MACHINE_ARN"],
@@ -147,6 +156,8 @@ def stores() -> Stores:
         reevaluations=SqsReevaluationQueue(of["REEVALUATIONS_QUEUE_URL"], region),
         marks=DynamoMarkStore(of["MARKS_TABLE"], region),
         archive=S3Archive(of["ARCHIVE_BUCKET"], region),
+        shards=S3ShardStore(of["ARCHIVE_BUCKET"], region),
+        results=S3ResultStore(of["ARCHIVE_BUCKET"], region),
         identities=DynamoIdentityStore(of["IDENTITIES_TABLE"], region),
         profiles=DynamoProfileStore(of["PROFILES_TABLE"], of["CHUNKS_TABLE"], region),
         history=DynamoHistoryStore(of["HISTORY_TABLE"], region),
@@ -208,6 +219,20 @@ def exporter() -> Exporter:
     of = stores()
     people, job = (of.memberships, of.history, of.profiles), (of.jobs, of.run_files)
     return Exporter(of.accounts, of.audiences, *people, *job, of.export_files, of.mail, of.signing_keys)
+
+
+@cache
+def compaction() -> Compaction:
+    """What `pipeline.compaction` works with."""
+    of = stores()
+    return Compaction(of.accounts, of.archive, of.archive, of.shards, of.jobs, of.run_files)
+
+
+@cache
+def calculation() -> Calculation:
+    """What `pipeline.lifetime` works with."""
+    of = stores()
+    return Calculation(of.audiences, of.memberships, of.shards, of.results, of.jobs, of.run_files)
 
 
 @cache

@@ -18,6 +18,7 @@ from audience_core.management.members import history, members_at, page
 from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore
 from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
+from audience_core.persistence.memory.results import MemoryResultStore
 from audience_core.pipeline.fan_out import ProfileChange, _update_members
 from audience_core.pipeline.history import changes_between, record
 from tests.support.control import ACCOUNT, AUDIENCE, OTHER_ACCOUNT, an_account, an_audience
@@ -167,5 +168,5 @@ def test_other_accounts_have_no_such_audience(world: World) -> None:
 def the_page(
     world: World, at: datetime | None, account_id: AccountId = ACCOUNT
 ) -> tuple[Membership, ...] | tuple[PastMembership, ...]:
-    stores = (world.accounts, world.audiences, world.memberships, world.history)
+    stores = (world.accounts, world.audiences, world.memberships, world.history, MemoryResultStore())
     return page(*stores, account_id, AUDIENCE, at, NOW, None, 100).items

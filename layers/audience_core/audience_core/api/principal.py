@@ -15,7 +15,9 @@ WRITERS: Mapping[str, Role] = {
     "audiences": Role.AUDIENCES_ONLY,
     "connections": Role.AUDIENCES_ONLY,
     "exports": Role.AUDIENCES_ONLY,
+    "archive": Role.AUDIENCES_ONLY,
     "jobs": Role.AUDIENCES_ONLY,
+    "lifetime-calculations": Role.AUDIENCES_ONLY,
     "outputs": Role.USER,
     "workspaces": Role.ADMIN,
 }

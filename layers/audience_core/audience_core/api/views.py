@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 from audience_core.api.edge import instant
 from audience_core.domain.account import Input, InputKind, Workspace
-from audience_core.domain.audience import Audience, AudienceKind, AudienceOutline, AudienceStatus, Tags
+from audience_core.domain.audience import Audience, AudienceCounts, AudienceKind, AudienceOutline, AudienceStatus, Tags
 from audience_core.domain.definition import Definition
 from audience_core.domain.job import JobState
+from audience_core.domain.lifetime import DateRange, LifetimeResult
 from audience_core.domain.membership import HistoryEntry, Membership, PastMembership, Reason
 from audience_core.domain.output import (
     Connection,
@@ -84,10 +85,12 @@ class AudienceRow(Versioned):
     """Args:
     external_name: what outputs see; `name` when none was given.
     scope: single or multi, by the number of workspaces.
-    kind: real-time ones are kept current.
-    size, adds_24h, drops_24h: null for a draft, which has no members.
+    kind: real-time ones are kept current, lifetime ones calculated on demand.
+    size: null for a draft, which has no members. adds_24h, drops_24h: null for lifetime audiences, too.
     volatility: (adds + drops) / size; null when the size is 0.
     calculating: the job that brings it its members, or those of an edit; null when all are known.
+    date_range: of a lifetime audience; null days: from the first, or to the last, of which there are data.
+    calculated_at, expires_at: of a lifetime audience: since when its members are known, and until when it is ready.
     definition_version: number of the live definition.
     staged_version: number of the one that takes over when its members are known; null when there is none.
     faults: the connections that are faulted.
@@ -115,6 +118,9 @@ class AudienceRow(Versioned):
     created_at: datetime
     updated_at: datetime
     activated_at: datetime | None
+    date_range: DateRange | None
+    calculated_at: datetime | None
+    expires_at: datetime | None
     definition_version: int
     staged_version: int | None
 
@@ -308,19 +314,19 @@ def input_credential_view(an_input: Input, secret: str) -> InputCredentialView:
     return InputCredentialView(**dict(input_view(an_input)), secret=secret)
 
 
-def audience_row[A: AudienceOutline](listed: Listed[A], calculating: Report | None) -> AudienceRow:
-    audience, counts = listed.audience, listed.counts
+def audience_row[A: AudienceOutline](listed: Listed[A], calculating: Report | None, now: datetime) -> AudienceRow:
+    audience, counts, result = listed.audience, listed.counts, listed.audience.result
     return AudienceRow(
         id=audience.audience_id,
         name=audience.name,
         external_name=audience.external_name or audience.name,
         kind=audience.kind,
-        status=audience.status,
+        status=audience.status_at(now),
         scope=Scope.MULTI if len(audience.workspaces) > 1 else Scope.SINGLE,
         workspaces=audience.workspaces,
         inputs=audience.inputs,
         tags=audience.tags,
-        size=None if counts is None else counts.size,
+        size=_size(counts, result),
         adds_24h=None if counts is None else counts.adds_24h,
         drops_24h=None if counts is None else counts.drops_24h,
         volatility=None if counts is None else volatility(counts),
@@ -332,14 +338,23 @@ def audience_row[A: AudienceOutline](listed: Listed[A], calculating: Report | No
         created_at=audience.created_at,
         updated_at=audience.updated_at,
         activated_at=audience.activated_at,
+        date_range=audience.date_range,
+        calculated_at=None if result is None else result.calculated_at,
+        expires_at=None if result is None else result.expires_at,
         definition_version=audience.definition_version,
         staged_version=audience.staged.number if audience.staged else None,
         version=audience.version,
     )
 
 
-def audience_view(listed: Listed[Audience], calculating: Report | None) -> AudienceView:
-    return AudienceView(**dict(audience_row(listed, calculating)), definition=listed.audience.definition)
+def audience_view(listed: Listed[Audience], calculating: Report | None, now: datetime) -> AudienceView:
+    return AudienceView(**dict(audience_row(listed, calculating, now)), definition=listed.audience.definition)
+
+
+def _size(counts: AudienceCounts | None, result: LifetimeResult | None) -> int | None:
+    if counts is not None:
+        return counts.size
+    return None if result is None else result.size
 
 
 def _job_progress_view(report: Report) -> JobProgressView:

@@ -52,6 +52,8 @@ class Account(Record):
         batches_per_second: what ingest accepts before it answers 429.
         profile_retention_days: after so long without a sign of its user a profile is removed; see `retention_days`.
         history_retention_days: for how long joins and leaves are kept.
+        has_lifetime_audiences: whether the account may have those.
+        lifetime_credits: how many years of data their calculations may read in `lifetime_period_days`.
         contact_email: who is told of faults at outputs that name nobody.
     """
 
@@ -62,6 +64,9 @@ class Account(Record):
     batches_per_second: int = 270
     profile_retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
     history_retention_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    has_lifetime_audiences: bool = False
+    lifetime_credits: Annotated[int, Field(ge=0)] = 12
+    lifetime_period_days: Annotated[int, Field(ge=1, le=3650)] = 365
     strategy: LoginStrategy = Field(default_factory=LoginStrategy)
     contact_email: EmailAddress | None = None
 

@@ -10,6 +10,7 @@ from audience_core.domain.ab_test import AbTest
 from audience_core.domain.account import Record, ResourceName
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
+from audience_core.domain.lifetime import DateRange, LifetimeResult
 from audience_core.errors import ConflictError
 
 MAX_TAGS = 50
@@ -25,8 +26,13 @@ class AudienceKind(StrEnum):
 
 
 class AudienceStatus(StrEnum):
+    """A real-time audience is a draft or active; a lifetime one is a draft, calculating, ready, or archived."""
+
     DRAFT = "draft"
     ACTIVE = "active"
+    CALCULATING = "calculating"
+    READY = "ready"
+    ARCHIVED = "archived"
 
 
 class FormerSet(Record):
@@ -70,6 +76,9 @@ class AudienceOutline(Record):
         former_sets: the latest of the sets that were live before, ascending.
         staged: what an edit made, until it takes over.
         ab_test: how its members are split; an edit leaves it as it is.
+        date_range: whose events a lifetime audience sees; None for real-time ones.
+        calculation_id: of the last calculation of a lifetime audience that was begun.
+        result: of the last one that came to its end; one that is under way or failed leaves it in place.
     """
 
     account_id: AccountId
@@ -93,6 +102,14 @@ class AudienceOutline(Record):
     former_sets: tuple[FormerSet, ...] = ()
     staged: Staged | None = None
     ab_test: AbTest | None = None
+    date_range: DateRange | None = None
+    calculation_id: str = ""
+    result: LifetimeResult | None = None
+
+    def status_at(self, now: datetime) -> AudienceStatus:
+        """The status as an observer sees it: what was ready for long enough is archived."""
+        is_over = self.result is not None and self.result.expires_at <= now
+        return AudienceStatus.ARCHIVED if self.status is AudienceStatus.READY and is_over else self.status
 
     @property
     def live_set(self) -> AudienceId:

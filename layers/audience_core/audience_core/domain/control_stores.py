@@ -16,6 +16,7 @@ from audience_core.domain.ids import (
     WorkspaceId,
 )
 from audience_core.domain.job import Job, Part
+from audience_core.domain.lifetime import CreditBook
 from audience_core.domain.output import Connection, Output, PendingLogIn
 
 
@@ -138,6 +139,9 @@ class AudienceStore(AnswerStore, Protocol):
             StaleVersionError: the program no longer stands at `mark`, or an audience was changed in between.
         """
 
+    def save_all(self, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
+        """`save` all of them or none, 90 at most; none of them may be or become active."""
+
     def delete(self, audience: Audience, check: Callable[[], None] = lambda: None) -> None:
         """Delete it with its definition versions, and advance the program version when it was active.
 
@@ -245,6 +249,17 @@ class Workflows(Protocol):
     def start_export(self, account_id: AccountId, export_id: str, token: int = 1) -> str:
         """Write the files of an export; the run's name."""
 
+    def start_compaction(self, account_id: AccountId, purpose: str, token: int = 0) -> str:
+        """Bring what was put into the account's archive into its shards; the run's name.
+
+        Args:
+            purpose: starting twice for the same one starts one.
+            token: of the job's attempt; 0 for a new run, which goes on with whatever stopped before.
+        """
+
+    def start_lifetime_calculation(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        """Find the members of the audiences of a calculation; the run's name. Starting twice starts one."""
+
 
 class JobStore(Protocol):
     def get(self, account_id: AccountId, job_id: str) -> Job: ...
@@ -267,6 +282,12 @@ class JobStore(Protocol):
     def parts(self, account_id: AccountId, job_id: str) -> tuple[Part, ...]:
         """By step and name."""
 
+    def credit_book(self, account_id: AccountId) -> CreditBook:
+        """The account's, empty if nothing was ever calculated."""
+
+    def save_credit_book(self, book: CreditBook) -> CreditBook:
+        """Store and return the next version; raise `StaleVersionError` when `version` is stale."""
+
     def backfilled(self, account_id: AccountId) -> int:
         """The latest program version with which every profile was evaluated; 0 if none."""
 
@@ -279,3 +300,9 @@ class RunFiles(Protocol):
 
     def put_lines(self, name: str, lines: Sequence[Mapping[str, Any]]) -> str:
         """Write a JSON object a line; the name of the bucket that holds the file."""
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """What was written; raise `NotFoundError` when nothing was."""
+
+    def names(self, prefix: str) -> Sequence[str]:
+        """Those of the files whose names begin so, in the order of the alphabet."""

@@ -18,6 +18,8 @@ class JobKind(StrEnum):
     CONNECT_AUDIENCES = "connect_audiences"
     AB_TEST_OUTCOMES = "ab_test_outcomes"
     EXPORT = "export"
+    ARCHIVE_COMPACTION = "archive_compaction"
+    LIFETIME_CALCULATION = "lifetime_calculation"
 
 
 class JobState(StrEnum):
@@ -39,15 +41,20 @@ class JobStep(StrEnum):
     COUNT = "count"
     WRITE = "write"
     ARCHIVE = "archive"
+    SPREAD = "spread"
+    MERGE = "merge"
+    SCAN = "scan"
 
 
-# The passes of each kind, in order.
+# The passes of each kind of job, in order, and how much of its time each takes, about.
 STEPS = {
-    JobKind.BACKFILL: (JobStep.EVALUATE, JobStep.SETTLE, JobStep.PUBLISH),
-    JobKind.CONNECTION_FILL: (JobStep.PUBLISH,),
-    JobKind.CONNECT_AUDIENCES: (JobStep.CONNECT,),
-    JobKind.AB_TEST_OUTCOMES: (JobStep.COUNT,),
-    JobKind.EXPORT: (JobStep.WRITE, JobStep.ARCHIVE),
+    JobKind.BACKFILL: {JobStep.EVALUATE: 0.6, JobStep.SETTLE: 0.2, JobStep.PUBLISH: 0.2},
+    JobKind.CONNECTION_FILL: {JobStep.PUBLISH: 1.0},
+    JobKind.ARCHIVE_COMPACTION: {JobStep.SPREAD: 0.3, JobStep.MERGE: 0.7},
+    JobKind.LIFETIME_CALCULATION: {JobStep.SCAN: 1.0},
+    JobKind.CONNECT_AUDIENCES: {JobStep.CONNECT: 1.0},
+    JobKind.AB_TEST_OUTCOMES: {JobStep.COUNT: 1.0},
+    JobKind.EXPORT: {JobStep.WRITE: 0.8, JobStep.ARCHIVE: 0.2},
 }
 
 
@@ -58,7 +65,7 @@ UNDER_WAY = frozenset({JobState.QUEUED, JobState.RUNNING})
 class Job(Record):
     """Args:
     target: what it works on: the program version of a backfill, the version of the connection of a fill, the audience
-        whose outcomes are counted.
+        whose outcomes are counted, the version of the archive that a compaction makes or that a calculation reads.
     request: of a kind that is asked for with more than that: what was asked, as its own module reads it.
     after: backfill: the latest program version of which an earlier backfill came to its end.
     token: fences off workers of an earlier attempt; every attempt has a greater one.

@@ -14,7 +14,7 @@ from audience_core.domain.ids import (
     Mpid,
 )
 from audience_core.domain.membership import HistoryEntry, Membership
-from audience_core.domain.messages import AcceptedBatch, Due, PipelineMessage, WakeUp
+from audience_core.domain.messages import Due, PipelineMessage, WakeUp
 from audience_core.domain.output import LedgerRow, Target
 from audience_core.domain.profile import Profile
 
@@ -66,11 +66,6 @@ class MarkStore(Protocol):
         """Strongly consistent."""
 
     def put(self, name: str, value: str) -> None: ...
-
-
-class Archive(Protocol):
-    def put(self, batches: Sequence[AcceptedBatch]) -> None:
-        """Keep raw batches durably before their queue messages are deleted; the same call twice is harmless."""
 
 
 # Data path ------------------------------------------------------------------------------------------------------

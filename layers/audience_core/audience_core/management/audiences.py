@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from audience_core.domain.ab_test import Measurement
 from audience_core.domain.account import MAX_NAME_LENGTH, Record, ResourceName
-from audience_core.domain.audience import Audience, AudienceStatus, Tags
+from audience_core.domain.audience import Audience, AudienceKind, AudienceStatus, Tags
 from audience_core.domain.control_stores import (
     AccountStore,
     AudienceStore,
@@ -20,8 +20,9 @@ from audience_core.domain.control_stores import (
 )
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
+from audience_core.domain.lifetime import DateRange
 from audience_core.errors import ConflictError, InvalidInputError
-from audience_core.management import definitions, edits
+from audience_core.management import definitions, edits, lifetime
 from audience_core.management.problems import Problem
 from audience_core.management.versions import require_version
 
@@ -32,16 +33,20 @@ Inputs = Annotated[tuple[InputId, ...], Field(min_length=1, max_length=500)]
 
 class NewAudience(Record):
     """Args:
-    activate: start populating it at once; otherwise it is a draft.
+    kind: a real-time audience is kept current; a lifetime one is calculated over a date range when somebody asks.
+    date_range: of a lifetime audience, by default all days of which there are data.
+    activate: start populating it at once; otherwise it is a draft. Lifetime audiences are drafts.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     name: ResourceName
     external_name: ExternalName = ""
+    kind: AudienceKind = AudienceKind.REAL_TIME
     workspaces: Workspaces
     inputs: Inputs
     definition: Definition
+    date_range: DateRange | None = None
     tags: Tags = ()
     activate: bool = False
 
@@ -56,6 +61,7 @@ class AudienceEdit(Record):
     workspaces: Workspaces | None = None
     inputs: Inputs | None = None
     definition: Definition | None = None
+    date_range: DateRange | None = None
     tags: Tags | None = None
 
 
@@ -91,13 +97,21 @@ def create(
     created_by: str,
     now: datetime,
 ) -> Audience:
-    """A draft, or an active audience; raise `InvalidInputError` when its inputs or definition cannot be used."""
+    """A draft, or an active audience.
+
+    Raises:
+        InvalidInputError: its inputs, definition or date range cannot be used.
+        ForbiddenError: it is a lifetime audience, and the account may have none.
+    """
+    lifetime.require_creatable(accounts.get(account_id), new.kind, new.date_range, is_active=new.activate)
     require_sound(store, workspaces, account_id, new, None)
     audience = Audience(
         account_id=account_id,
         audience_id=store.next_id(account_id),
         name=new.name,
         external_name=new.external_name,
+        kind=new.kind,
+        date_range=(new.date_range or DateRange()) if new.kind is AudienceKind.LIFETIME else None,
         status=AudienceStatus.ACTIVE if new.activate else AudienceStatus.DRAFT,
         workspaces=new.workspaces,
         inputs=new.inputs,
@@ -143,6 +157,8 @@ def clone(
         "former_sets": (),
         "staged": None,
         "ab_test": None,
+        "calculation_id": "",
+        "result": None,
     }
     return store.save(original.model_copy(update=changes))
 
@@ -161,6 +177,7 @@ def edit(
     audience = store.get(account_id, audience_id)
     require_version(audience, version)
     changes = {name: value for name, value in change if value is not None}
+    lifetime.require_editable(audience, changes)
     if change.tags is not None:
         changes["tags"] = store.spell(account_id, change.tags)
     others = {name: value for name, value in changes.items() if name not in _MEANING}
@@ -207,6 +224,7 @@ def activate(
     """Start populating it; for one that is active already, make sure that its backfill was started."""
     audience = store.get(account_id, audience_id)
     require_version(audience, version)
+    lifetime.refuse(audience, "activated")
     if audience.status is AudienceStatus.ACTIVE:
         _fill(store, workflows, account_id)
         return audience
@@ -226,6 +244,7 @@ def deactivate(
     """Make it a draft that has no members; for one that is a draft already, nothing."""
     audience = store.get(account_id, audience_id)
     require_version(audience, version)
+    lifetime.refuse(audience, "deactivated")
     if audience.status is AudienceStatus.DRAFT:
         return audience
     changes = {"status": AudienceStatus.DRAFT, "activated_at": None, "updated_at": now}
@@ -243,9 +262,11 @@ def delete(
     audience_id: AudienceId,
     version: int | None = None,
 ) -> None:
-    """Raise `ConflictError`, naming them, while other audiences nest it or outputs are connected to it."""
+    """Raise `ConflictError` while other audiences nest it, outputs are connected to it, or it is being calculated."""
     audience = store.get(account_id, audience_id)
     require_version(audience, version)
+    if audience.status is AudienceStatus.CALCULATING:
+        raise ConflictError(f"the audience is being calculated: cancel {audience.calculation_id} first")
     connections = outputs.list_connections(account_id, audience_id)
     if connections:
         names = ", ".join(connection.connection_id for connection in connections)
@@ -311,10 +332,10 @@ def source_problems(
 def _require_usable(store: AudienceStore, workspaces: WorkspaceStore, audience: Audience) -> None:
     """Raise when it cannot be active beside those that are, as they are and as they will be."""
     require_sound(store, workspaces, audience.account_id, audience, audience.audience_id)
-    _require_active_parts(store, audience.account_id, audience.definition)
+    require_active_parts(store, audience.account_id, audience.definition)
 
 
-def _require_active_parts(store: AudienceStore, account_id: AccountId, definition: Definition) -> None:
+def require_active_parts(store: AudienceStore, account_id: AccountId, definition: Definition) -> None:
     """Nobody is in a draft, so an active audience must not depend on one."""
     for audience_id in sorted(definitions.nested(definition)):
         part = store.get(account_id, audience_id)

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from audience_core.domain.ab_test import Variant, VariantName
 from audience_core.domain.account import Record
-from audience_core.domain.audience import Audience, AudienceStatus
+from audience_core.domain.audience import Audience, AudienceKind
 from audience_core.domain.control_stores import AudienceStore, OutputStore, SecretStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.output import (
@@ -29,6 +29,7 @@ from audience_core.errors import (
     TerminalDeliveryError,
 )
 from audience_core.evaluation.text import fold
+from audience_core.management.lifetime import require_connectable
 from audience_core.management.versions import require_version
 from audience_core.outputs.http import Send
 from audience_core.outputs.lanes import wake_ups_of
@@ -88,8 +89,7 @@ def create(
     audience = audiences.get(account_id, audience_id)
     output = _output(store, account_id, new.output_id)
     variant = None if new.variant is None else _variant(audience, new.variant)
-    if audience.status is not AudienceStatus.ACTIVE:
-        raise ConflictError("the audience is a draft: activate it first")
+    require_connectable(audience, now)
     for each in store.list_connections(account_id, audience_id):
         if (each.output_id, each.variant) == (output.output_id, variant):
             # One that is being deleted still removes members at the partner, which would undo what a new one adds.
@@ -108,6 +108,10 @@ def create(
         created_at=now,
         active_since=now if new.status is ConnectionStatus.ACTIVE else None,
     )
+    if audience.kind is AudienceKind.LIFETIME:
+        # Nothing goes to the partner before somebody sends.
+        unsent = {"status": ConnectionStatus.INACTIVE, "active_since": None}
+        return store.save_connection(connection.model_copy(update=unsent))
     saved = store.save_connection(connection)
     _require_split(store, audiences, saved)
     return _started(workflows, saved)

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from audience_core.domain.audience import Audience
+from audience_core.domain.audience import Audience, AudienceKind
 from audience_core.domain.definition import (
     MAX_CRITERIA,
     MAX_DEPTH,
@@ -147,6 +147,11 @@ def _nesting_problems(
             yield f"{path}/audience_id", f"there is no audience {node.audience_id}"
         elif node.audience_id == audience_id:
             yield f"{path}/audience_id", "an audience cannot be part of its own definition"
+        elif target.kind is AudienceKind.LIFETIME:
+            yield (
+                f"{path}/audience_id",
+                f"audience {node.audience_id} is a lifetime one: a part must be real-time",
+            )
         elif nested(target.definition):
             yield f"{path}/audience_id", f"audience {node.audience_id} itself depends on the membership of another"
         elif readers:

@@ -10,17 +10,8 @@ from audience_core.domain.control_stores import AudienceStore, JobStore, Workflo
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.job import STEPS, UNDER_WAY, Job, JobKind, JobState, JobStep, Part
 from audience_core.errors import ConflictError, NotFoundError
+from audience_core.management.calculations import release
 
-# How much of a job's time each pass takes, about.
-_WEIGHTS = {
-    JobStep.EVALUATE: 0.6,
-    JobStep.SETTLE: 0.2,
-    JobStep.PUBLISH: 0.2,
-    JobStep.CONNECT: 1.0,
-    JobStep.COUNT: 1.0,
-    JobStep.WRITE: 0.8,
-    JobStep.ARCHIVE: 0.2,
-}
 _QUEUED_FOR = timedelta(minutes=3)
 
 
@@ -70,14 +61,29 @@ def list_all(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[R
     return tuple(report(stores.jobs, job, now) for job in found)
 
 
+def calculations(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[Report, ...]:
+    """Those of lifetime audiences, the latest first."""
+    found = [job for job in stores.jobs.list(account_id) if job.kind is JobKind.LIFETIME_CALCULATION]
+    return tuple(report(stores.jobs, job, now) for job in found)
+
+
+def calculation(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
+    job = stores.jobs.get(account_id, job_id)
+    if job.kind is not JobKind.LIFETIME_CALCULATION:
+        raise NotFoundError(f"there is no calculation {job_id}")
+    return report(stores.jobs, job, now)
+
+
 def queued(job: Job) -> Report:
     """As of its start."""
     return Report(job, job.state, 0.0, tuple(_step(step, []) for step in STEPS[job.kind]))
 
 
 def cancel(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
-    """Raise `ConflictError` when it has ended already."""
+    """Raise `ConflictError` when it has ended already; a calculation that failed or is dead can be given up, too."""
     job = _find(stores, account_id, job_id, now)
+    if job.kind is JobKind.LIFETIME_CALCULATION and job.state is not JobState.SUCCEEDED:
+        return _give_up(stores, job, now)
     if job.state_at(_ms(now)) not in UNDER_WAY:
         raise ConflictError(f"the job is {job.state_at(_ms(now))}: there is nothing to cancel")
     changes = {"state": JobState.CANCELLED, "ended_at": now, "error": "cancelled on request"}
@@ -94,6 +100,8 @@ def restart(stores: JobStores, account_id: AccountId, job_id: str, now: datetime
     state = job.state_at(_ms(now))
     if state in UNDER_WAY or state is JobState.SUCCEEDED:
         raise ConflictError(f"the job is {state}: there is nothing to restart")
+    if job.kind is JobKind.LIFETIME_CALCULATION and state is JobState.CANCELLED:
+        raise ConflictError("the calculation was given up, and its audiences with it: begin a new one")
     published = stores.audiences.program(account_id).published
     if job.kind is JobKind.BACKFILL and job.target != published:
         raise ConflictError(f"{backfill_id(published)} does its work: restart that, should it have stopped")
@@ -114,12 +122,26 @@ def calculating(
     stores: JobStores, account_id: AccountId, audiences: Iterable[AudienceOutline], now: datetime
 ) -> dict[AudienceId, Report]:
     """The job that brings members, for each audience that has not all yet, those of a staged definition included."""
+    audiences = list(audiences)
+    found = {
+        each.audience_id: get(stores, account_id, each.calculation_id, now)
+        for each in audiences
+        if each.status is AudienceStatus.CALCULATING
+    }
     backfilled = stores.jobs.backfilled(account_id)
     waiting = [each.audience_id for each in audiences if _awaits(each) > backfilled]
-    if not waiting:
-        return {}
-    published = stores.audiences.program(account_id).published
-    return dict.fromkeys(waiting, get(stores, account_id, backfill_id(published), now))
+    if waiting:
+        published = stores.audiences.program(account_id).published
+        found |= dict.fromkeys(waiting, get(stores, account_id, backfill_id(published), now))
+    return found
+
+
+def _give_up(stores: JobStores, job: Job, now: datetime) -> Report:
+    if job.state is not JobState.CANCELLED:
+        changes = {"state": JobState.CANCELLED, "ended_at": now, "error": "cancelled on request"}
+        job = stores.jobs.save(job.model_copy(update=changes))
+    release(stores.audiences, stores.jobs, job, now)
+    return report(stores.jobs, job, now)
 
 
 def _awaits(audience: AudienceOutline) -> int:
@@ -145,6 +167,10 @@ def _start(workflows: Workflows, job: Job) -> None:
             workflows.start_measurement(job.account_id, job.job_id, job.token)
         case JobKind.EXPORT if job.export is not None:
             workflows.start_export(job.account_id, job.export.export_id, job.token)
+        case JobKind.LIFETIME_CALCULATION:
+            workflows.start_lifetime_calculation(job.account_id, job.job_id, job.token)
+        case JobKind.ARCHIVE_COMPACTION:
+            workflows.start_compaction(job.account_id, job.job_id, job.token)
 
 
 def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Job:
@@ -170,10 +196,10 @@ def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) 
 
 def report(jobs: JobStore, job: Job, now: datetime) -> Report:
     parts = jobs.parts(job.account_id, job.parts_id)
-    steps = tuple(_step(step, [part for part in parts if part.step is step]) for step in STEPS[job.kind])
+    weights = STEPS[job.kind]
+    steps = tuple(_step(step, [part for part in parts if part.step is step]) for step in weights)
     state = job.state_at(_ms(now))
-    weight = sum(_WEIGHTS[each.step] for each in steps)
-    done = sum(_WEIGHTS[each.step] * each.progress for each in steps) / weight
+    done = sum(weights[each.step] * each.progress for each in steps)
     results = tuple(part.result for part in parts if part.result)
     return Report(job, state, 1.0 if state is JobState.SUCCEEDED else min(done, 1.0), steps, results)
 

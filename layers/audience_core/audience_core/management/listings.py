@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 from audience_core.domain.audience import Audience, AudienceCounts, AudienceKind, AudienceOutline, AudienceStatus
 from audience_core.domain.control_stores import AccountStore, AudienceStore, OutputStore
@@ -18,7 +20,7 @@ class Listed[A: AudienceOutline]:
     """An audience with what is known of it.
 
     Args:
-        counts: None for a draft, which has no members.
+        counts: None for a draft, which has no members, and for a lifetime audience, which has its result.
     """
 
     audience: A
@@ -26,20 +28,39 @@ class Listed[A: AudienceOutline]:
     connections: tuple[Connection, ...]
 
 
+class Tab(StrEnum):
+    """The lists in which lifetime audiences are shown."""
+
+    IN_PROGRESS = "in_progress"
+    READY = "ready"
+    ARCHIVED = "archived"
+
+
+_OF_TAB = {
+    Tab.IN_PROGRESS: {AudienceStatus.DRAFT, AudienceStatus.CALCULATING},
+    Tab.READY: {AudienceStatus.READY},
+    Tab.ARCHIVED: {AudienceStatus.ARCHIVED},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """None, () and "" let everything pass.
 
     Args:
+        now: as of which the status is.
+        tab: lets only lifetime audiences pass.
         is_multi: whether it is drawn from several workspaces.
         tags: all must be on it, in whatever case.
         text: is looked for in names, or is an id.
         has_ab_test: whether it is split.
     """
 
+    now: datetime
     kind: AudienceKind | None = None
     is_multi: bool | None = None
     status: AudienceStatus | None = None
+    tab: Tab | None = None
     workspace_id: WorkspaceId | None = None
     tags: frozenset[str] = frozenset()
     text: str = ""
@@ -49,12 +70,18 @@ class Filter:
         return (
             self.kind in (None, audience.kind)
             and self.is_multi in (None, len(audience.workspaces) > 1)
-            and self.status in (None, audience.status)
+            and self.status in (None, audience.status_at(self.now))
+            and self._is_in_tab(audience)
             and (self.workspace_id is None or self.workspace_id in audience.workspaces)
             and self.has_ab_test in (None, audience.ab_test is not None)
             and {fold(tag.strip()) for tag in self.tags} <= {fold(tag) for tag in audience.tags}
             and self._is_named(audience)
         )
+
+    def _is_in_tab(self, audience: AudienceOutline) -> bool:
+        if self.tab is None:
+            return True
+        return audience.kind is AudienceKind.LIFETIME and audience.status_at(self.now) in _OF_TAB[self.tab]
 
     def _is_named(self, audience: AudienceOutline) -> bool:
         text = fold(self.text).strip()

@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
+from audience_core.domain.audience import Audience, AudienceKind
 from audience_core.domain.control_stores import AccountStore, AudienceStore
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import HistoryEntry, Membership, PastMembership
 from audience_core.domain.past_members import Stretch
 from audience_core.domain.profile import BUCKETS
+from audience_core.domain.results import ResultStore
 from audience_core.domain.stores import HistoryStore, MembershipStore, Page
-from audience_core.errors import InvalidInputError
+from audience_core.errors import ConflictError, InvalidInputError
 
 # So many profiles with a past are looked at for one page, members at the instant or not.
 _LOOKS = 2000
@@ -19,6 +21,7 @@ def page(
     audiences: AudienceStore,
     memberships: MembershipStore,
     store: HistoryStore,
+    results: ResultStore,
     account_id: AccountId,
     audience_id: AudienceId,
     at: datetime | None,
@@ -29,9 +32,13 @@ def page(
     """Members now, or at an instant of the past (no zone: UTC).
 
     Raises:
-        InvalidInputError: the instant is ahead, or before the history that is kept.
+        InvalidInputError: the instant is ahead, or before the history that is kept, or the audience a lifetime one.
+        ConflictError: a lifetime audience has not been calculated yet.
     """
-    live_set = audiences.get(account_id, audience_id).live_set
+    audience = audiences.get(account_id, audience_id)
+    live_set = audience.live_set
+    if audience.kind is AudienceKind.LIFETIME:
+        return _calculated(results, audience, at, cursor, limit)
     if at is None:
         return memberships.members(account_id, live_set, cursor, limit)
     moment = at if at.tzinfo else at.replace(tzinfo=UTC)
@@ -84,6 +91,19 @@ def members_at(
         looks += len(pasts)
         bucket += after is None
     return Page(tuple(found), None if bucket == BUCKETS else f"{bucket}:{'' if after is None else after}")
+
+
+def _calculated(
+    results: ResultStore, audience: Audience, at: datetime | None, cursor: str | None, limit: int
+) -> Page[Membership]:
+    if at is not None:
+        raise InvalidInputError("lifetime audiences have no history", (("/query/at", "is for real-time audiences"),))
+    if audience.result is None:
+        raise ConflictError("the audience has no members yet: calculate it (POST /v1/lifetime-calculations)")
+    owner, found = (audience.account_id, audience.audience_id), audience.result
+    page = results.page(*owner, found.calculation_id, cursor, limit)
+    since = int(found.calculated_at.timestamp() * 1000)
+    return Page(tuple(Membership(audience.audience_id, mpid, since) for mpid in page.items), page.next)
 
 
 def _require_kept(at: datetime, now: datetime, days: int) -> None:

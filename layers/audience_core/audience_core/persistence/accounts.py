@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PutError
 from pynamodb.models import Model
 
@@ -28,6 +28,9 @@ class AccountItem(Model):
     batches_per_second = NumberAttribute()
     profile_retention_days = NumberAttribute(default=30)
     history_retention_days = NumberAttribute(default=90)
+    has_lifetime_audiences = BooleanAttribute(default=False)
+    lifetime_credits = NumberAttribute(default=12)
+    lifetime_period_days = NumberAttribute(default=365)
     strategy = JSONAttribute()
     contact_email = UnicodeAttribute(null=True)
 
@@ -67,6 +70,9 @@ class DynamoAccountStore:
             batches_per_second=account.batches_per_second,
             profile_retention_days=account.profile_retention_days,
             history_retention_days=account.history_retention_days,
+            has_lifetime_audiences=account.has_lifetime_audiences,
+            lifetime_credits=account.lifetime_credits,
+            lifetime_period_days=account.lifetime_period_days,
             contact_email=account.contact_email,
             strategy={field: sorted(types) for field, types in account.strategy.model_dump().items()},
         )
@@ -109,6 +115,9 @@ def _account(item: AccountItem) -> Account:
         batches_per_second=int(item.batches_per_second),
         profile_retention_days=int(item.profile_retention_days),
         history_retention_days=int(item.history_retention_days),
+        has_lifetime_audiences=item.has_lifetime_audiences,
+        lifetime_credits=int(item.lifetime_credits),
+        lifetime_period_days=int(item.lifetime_period_days),
         strategy=LoginStrategy.model_validate(item.strategy),
         contact_email=item.contact_email,
     )

@@ -1,42 +1,82 @@
-"""The raw archive in S3: every accepted batch as the client sent it."""
+"""The raw archive in S3: every accepted batch as the client sent it, and whose it is."""
 
 import gzip
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from hashlib import sha256
+from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from audience_core.domain.archive import ArchiveEntry, OwnedBatch, RawFile
 from audience_core.domain.event import Environment
-from audience_core.domain.messages import AcceptedBatch
+from audience_core.domain.ids import AccountId
 from audience_core.errors import UnavailableError
-from audience_core.persistence.queues import encode
+from audience_core.persistence.archive_codec import decode_entry, encode_entry
+
+_STAGED = "staged/"
 
 
 class S3Archive:
-    """Objects `raw/{account}/{environment}/{UTC day received}/{hash}.jsonl.gz`.
+    """Objects `raw/{account}/{environment}/{UTC day}/{hour and minute}-{hash}.jsonl.gz`, by when they were put.
 
-    A line is a batch as `queues.encode` writes it. The name is the content's hash, so the same call twice writes the
-    same object; a batch that is delivered again in other company lies in two objects, and whoever reads the archive
-    takes each (input, batch id) once.
+    A line is an entry as `archive_codec` writes it. What is delivered again lies in two objects; compaction takes
+    it once.
     """
 
     def __init__(self, bucket: str, region: str | None = None) -> None:
-        self._bucket = bucket
-        self._client = boto3.client("s3", region_name=region)
+        self._bucket, self._region = bucket, region
 
-    def put(self, batches: Sequence[AcceptedBatch]) -> None:
+    @cached_property
+    def _client(self) -> Any:
+        return boto3.client("s3", region_name=self._region)
+
+    def put(self, entries: Sequence[ArchiveEntry], now_ms: int) -> None:
         """Raise `UnavailableError` when some may not be stored."""
         lines: defaultdict[str, set[str]] = defaultdict(set)
-        for batch in batches:
-            lines[_folder(batch)].add(encode(batch))
-        for folder, texts in lines.items():
-            self._store(folder, "".join(f"{text}\n" for text in sorted(texts)).encode())
+        for entry in entries:
+            lines[_population(entry)].add(encode_entry(entry))
+        for population, texts in lines.items():
+            content = _text_of(sorted(texts))
+            self._write(f"{population}/{_minute(now_ms)}-{sha256(content).hexdigest()[:32]}.jsonl.gz", content)
 
-    def _store(self, folder: str, content: bytes) -> None:
-        key = f"{folder}/{sha256(content).hexdigest()[:32]}.jsonl.gz"
+    def files(self, account_id: AccountId, since_ms: int) -> Sequence[RawFile]:
+        """Raise `UnavailableError` when S3 does not answer."""
+        prefix = f"raw/{account_id}/{Environment.PRODUCTION}/"
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix, StartAfter=f"{prefix}{_minute(max(since_ms, 0))}"
+        )
+        try:
+            return [RawFile(each["Key"], each["Size"]) for page in pages for each in page.get("Contents", ())]
+        except (BotoCoreError, ClientError) as error:
+            raise UnavailableError("the archive does not answer") from error
+
+    def entries(self, name: str) -> list[ArchiveEntry]:
+        """Raise `UnavailableError` when S3 does not answer."""
+        try:
+            content = self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
+        except (BotoCoreError, ClientError) as error:
+            raise UnavailableError("the archive does not answer") from error
+        return [decode_entry(line) for line in gzip.decompress(content).decode().split("\n") if line]
+
+    def stage(self, name: str, entries: Sequence[ArchiveEntry]) -> None:
+        self._write(f"{_STAGED}{name}", _text_of(map(encode_entry, entries)))
+
+    def staged_names(self, prefix: str) -> Sequence[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=_STAGED + prefix)
+        try:
+            keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
+        except (BotoCoreError, ClientError) as error:
+            raise UnavailableError("the archive does not answer") from error
+        return [key.removeprefix(_STAGED) for key in keys]
+
+    def staged(self, name: str) -> list[ArchiveEntry]:
+        return self.entries(f"{_STAGED}{name}")
+
+    def _write(self, key: str, content: bytes) -> None:
         # Without a time stamp in it the same content always gives the same bytes.
         compressed = gzip.compress(content, mtime=0)
         try:
@@ -45,7 +85,16 @@ class S3Archive:
             raise UnavailableError("the archive does not answer") from error
 
 
-def _folder(batch: AcceptedBatch) -> str:
-    environment = Environment.told_by(batch.body.get("environment"))
-    day = datetime.fromtimestamp(batch.received_at / 1000, UTC).date()
-    return f"raw/{batch.source.account_id}/{environment}/{day.isoformat()}"
+def _population(entry: ArchiveEntry) -> str:
+    if isinstance(entry, OwnedBatch):
+        environment = Environment.told_by(entry.batch.body.get("environment"))
+        return f"raw/{entry.batch.source.account_id}/{environment}"
+    return f"raw/{entry.account_id}/{entry.environment}"
+
+
+def _text_of(lines: Iterable[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _minute(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d/%H%M")

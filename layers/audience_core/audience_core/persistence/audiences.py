@@ -118,6 +118,10 @@ class DynamoAudienceStore:
             self._item(saved).save(condition=unchanged(audience.version))
         return saved
 
+    def save_all(self, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
+        with conflicts_raised():
+            return self._write(audiences, (), lambda transaction: None)
+
     def publish(self, audience: Audience, active_cap: int | None = None) -> Audience:
         def change(version: int) -> Change:
             return [audience.model_copy(update={"program_version": version})], ()

@@ -15,11 +15,13 @@ from audience_core.domain.ab_test import Outcome
 from audience_core.domain.export import Export, Pieces
 from audience_core.domain.ids import DAY_MS, AccountId, AudienceId, ConnectionId, Mpid
 from audience_core.domain.job import Job, JobKind, JobState, JobStep, Part
+from audience_core.domain.lifetime import CreditBook
 from audience_core.errors import NotFoundError, StaleVersionError
 from audience_core.persistence.tables import bind
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, is_condition_failure, unchanged
 
 _BACKFILLED = "BACKFILLED"
+_BOOK = "CREDITS"
 _KEEP_DAYS = 400
 
 
@@ -64,6 +66,14 @@ class PartItem(Model):
     ttl = NumberAttribute(null=True)
 
 
+class CreditBookItem(VersionedItem):
+    """Args:
+    book: JSON of a `CreditBook`.
+    """
+
+    book = UnicodeAttribute()
+
+
 class BackfilledItem(Model):
     class Meta:
         table_name = ""
@@ -77,6 +87,7 @@ class DynamoJobStore:
     def __init__(self, table_name: str, region: str | None = None) -> None:
         self._jobs = bind(JobItem, table_name, region)
         self._parts = bind(PartItem, table_name, region)
+        self._books = bind(CreditBookItem, table_name, region)
         self._backfilled = bind(BackfilledItem, table_name, region)
 
     def get(self, account_id: AccountId, job_id: str) -> Job:
@@ -144,6 +155,20 @@ class DynamoJobStore:
     def parts(self, account_id: AccountId, job_id: str) -> tuple[Part, ...]:
         items = self._parts.query(_parts_partition(account_id, job_id), consistent_read=True)
         return tuple(_part(account_id, job_id, item) for item in items)
+
+    def credit_book(self, account_id: AccountId) -> CreditBook:
+        try:
+            item = self._books.get(_partition(account_id), _BOOK, consistent_read=True)
+        except DoesNotExist:
+            return CreditBook(account_id=account_id)
+        return CreditBook.model_validate_json(item.book).model_copy(update={"version": int(item.version)})
+
+    def save_credit_book(self, book: CreditBook) -> CreditBook:
+        saved = book.model_copy(update={"version": book.version + 1})
+        item = self._books(_partition(book.account_id), _BOOK, version=saved.version, book=saved.model_dump_json())
+        with conflicts_raised():
+            item.save(condition=unchanged(book.version))
+        return saved
 
     def backfilled(self, account_id: AccountId) -> int:
         try:

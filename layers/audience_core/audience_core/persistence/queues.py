@@ -159,27 +159,33 @@ def unpack(body: str) -> list[PipelineMessage]:
 
 def encode(message: PipelineMessage) -> str:
     """JSON of a message; equal messages give equal text."""
-    match message:
-        case AcceptedBatch():
-            return _json(_of_batch(message))
-        case Reevaluation():
-            return _json({"type": "reevaluation", "account_id": message.account_id, "mpid": message.mpid})
-        case Release():
-            return _json(
-                {
-                    "type": "release",
-                    "account_id": message.account_id,
-                    "environment": message.environment,
-                    "mpid": message.mpid,
-                    "identity": [message.identity.type, message.identity.value],
-                    "at": message.at,
-                }
-            )
+    return dump(fields_of(message))
 
 
 def decode(text: str) -> PipelineMessage:
     """What `encode` made the text of. Raise `ValueError` for any other text."""
-    fields = json.loads(text)
+    return message_of(json.loads(text))
+
+
+def fields_of(message: PipelineMessage) -> dict[str, Any]:
+    match message:
+        case AcceptedBatch():
+            return _of_batch(message)
+        case Reevaluation():
+            return {"type": "reevaluation", "account_id": message.account_id, "mpid": message.mpid}
+        case Release():
+            return {
+                "type": "release",
+                "account_id": message.account_id,
+                "environment": message.environment,
+                "mpid": message.mpid,
+                "identity": [message.identity.type, message.identity.value],
+                "at": message.at,
+            }
+
+
+def message_of(fields: Any) -> PipelineMessage:
+    """What `fields_of` made the fields of; others besides do no harm. Raise `ValueError` for anything else."""
     match fields:
         case {"type": "batch"}:
             return _to_batch(fields)
@@ -199,7 +205,7 @@ def decode(text: str) -> PipelineMessage:
 
 def encode_wake_up(wake_up: WakeUp) -> str:
     lane = {"account_id": wake_up.account_id, "connection_id": wake_up.connection_id, "bucket": wake_up.bucket}
-    return _json(lane if wake_up.slot is None else {**lane, "slot": wake_up.slot})
+    return dump(lane if wake_up.slot is None else {**lane, "slot": wake_up.slot})
 
 
 def decode_wake_up(text: str) -> WakeUp:
@@ -228,7 +234,8 @@ def _to_batch(fields: dict[str, Any]) -> AcceptedBatch:
     )
 
 
-def _json(value: dict[str, Any]) -> str:
+def dump(value: dict[str, Any]) -> str:
+    """Compact JSON that SQS takes; equal values give equal text."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return _NOT_FOR_SQS.sub(_escaped, text)
 

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from audience_core.errors import UnavailableError
+from audience_core.errors import NotFoundError, UnavailableError
 
 
 class S3RunFiles:
@@ -27,3 +27,21 @@ class S3RunFiles:
         except (BotoCoreError, ClientError) as error:
             raise UnavailableError("the store of run files does not answer") from error
         return self._bucket
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """Raise `UnavailableError` when S3 does not answer."""
+        try:
+            content = self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
+        except self._client.exceptions.NoSuchKey as error:
+            raise NotFoundError(f"there is no file {name}") from error
+        except (BotoCoreError, ClientError) as error:
+            raise UnavailableError("the store of run files does not answer") from error
+        return [json.loads(line) for line in content.decode().split("\n") if line]
+
+    def names(self, prefix: str) -> Sequence[str]:
+        """Raise `UnavailableError` when S3 does not answer."""
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            return [each["Key"] for page in pages for each in page.get("Contents", ())]
+        except (BotoCoreError, ClientError) as error:
+            raise UnavailableError("the store of run files does not answer") from error

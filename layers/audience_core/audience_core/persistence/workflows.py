@@ -65,6 +65,15 @@ class StepFunctionsWorkflows:
             {"account_id": account_id, "export_id": export_id, "token": token},
         )
 
+    def start_compaction(self, account_id: AccountId, purpose: str, token: int = 0) -> str:
+        name = f"compact-{account_id}-{purpose}" + (f"-again-{token}" if token else "")
+        return self._start(self._arns["compact_archive"], name, {"account_id": account_id, "token": token})
+
+    def start_lifetime_calculation(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        name = f"{account_id}-{job_id}" + (f"-again-{token}" if token > 1 else "")
+        arguments = {"account_id": account_id, "job_id": job_id, "token": token}
+        return self._start(self._arns["calculate_lifetime"], name, arguments)
+
     def _start(self, arn: str, name: str, arguments: dict[str, Any]) -> str:
         """A run that died does not stand in the way of the next attempt."""
         for attempt in range(_ATTEMPTS):

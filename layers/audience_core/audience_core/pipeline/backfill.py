@@ -16,14 +16,14 @@ from audience_core.domain.audience import Audience, FormerSet, ProgramMark
 from audience_core.domain.control_stores import AudienceStore, JobStore, OutputStore, RunFiles, Workflows
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, AudienceId
-from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState
+from audience_core.domain.job import Job, JobKind, JobState
 from audience_core.domain.profile import BUCKETS
 from audience_core.domain.stores import MembershipStore
-from audience_core.errors import NotFoundError, NotOursError, StaleVersionError
+from audience_core.errors import NotFoundError, StaleVersionError
+from audience_core.pipeline import leases
 from audience_core.pipeline.process import Pipeline
 from audience_core.pipeline.refill import refill_shared_attributes
 
-LEASE_MS = 180_000
 # Below this many profiles in a bucket its neighbours go into the same part.
 _SMALL_BUCKET, _NEIGHBOURS = 50, 16
 _FORMER_SETS = 50
@@ -56,11 +56,8 @@ def job_id_of(program_version: int) -> str:
 
 
 def require_ours(jobs: JobStore, account_id: AccountId, program_version: int, token: int, now_ms: int) -> Job:
-    """The running job of this attempt, with its lease prolonged; raise `NotOursError` when it is not that any more."""
-    job = jobs.get(account_id, job_id_of(program_version))
-    if job.token != token or not jobs.prolong(job, now_ms + LEASE_MS):
-        raise NotOursError(f"{job.job_id} is {job.state}, in attempt {job.token}")
-    return job
+    """As `leases.require_ours`."""
+    return leases.require_ours(jobs, account_id, job_id_of(program_version), token, now_ms)
 
 
 # Its steps ------------------------------------------------------------------------------------------------------
@@ -87,7 +84,7 @@ def take_over(stores: Backfill, account_id: AccountId, program_version: int, tok
 
     Between two attempts at it anything may happen: what it does depends only on what is stored.
     """
-    job = require_ours(stores.jobs, account_id, program_version, token, _ms(now))
+    job = require_ours(stores.jobs, account_id, program_version, token, leases.ms(now))
     while True:
         mark = stores.audiences.program(account_id)
         staged = [each for each in stores.audiences.list(account_id) if each.staged]
@@ -116,24 +113,14 @@ def _refill(stores: Backfill, account_id: AccountId, audience_ids: set[AudienceI
 
 def finish(stores: Backfill, account_id: AccountId, program_version: int, token: int, now: datetime) -> JobState:
     """Succeeded; or cancelled, because a later change of the definitions has a backfill that does this one's work."""
-    require_ours(stores.jobs, account_id, program_version, token, _ms(now))
+    require_ours(stores.jobs, account_id, program_version, token, leases.ms(now))
     job = stores.jobs.get(account_id, job_id_of(program_version))
     published = stores.audiences.program(account_id).published
     if published != job.target:
         error = f"definitions changed meanwhile: {job_id_of(published)} does its work, too"
-        return _end(stores.jobs, job, JobState.CANCELLED, error, now)
+        return leases.end(stores.jobs, job, JobState.CANCELLED, error, now)
     stores.jobs.set_backfilled(account_id, job.target)
-    return _end(stores.jobs, job, JobState.SUCCEEDED, "", now)
-
-
-def fail(jobs: JobStore, account_id: AccountId, job_id: str, run: str, error: str, now: datetime) -> None:
-    """Note why, unless the job has ended or belongs to another run."""
-    try:
-        job = jobs.get(account_id, job_id)
-    except NotFoundError:
-        return
-    if job.run in ("", run) and job.state in UNDER_WAY:
-        _end(jobs, job, JobState.FAILED, error or "the reason is in the log", now)
+    return leases.end(stores.jobs, job, JobState.SUCCEEDED, "", now)
 
 
 def _lease(
@@ -144,22 +131,7 @@ def _lease(
         job = jobs.get(account_id, job_id_of(program_version))
     except NotFoundError:
         job = _new_job(jobs, account_id, program_version, now)
-    if job.state not in UNDER_WAY:
-        return None
-    is_free = job.token == token and job.run in ("", run)
-    if not is_free and job.state_at(_ms(now)) is not JobState.DEAD:
-        return None
-    # A run that takes over from a dead one must not be disturbed by it, should it only have slept.
-    fence = job.token if job.run in ("", run) else job.token + 1
-    changes = {
-        "state": JobState.RUNNING,
-        "run": run,
-        "token": fence,
-        "lease_until": _ms(now) + LEASE_MS,
-        "started_at": now,
-        "error": "",
-    }
-    return jobs.save(job.model_copy(update=changes))
+    return leases.take(jobs, job, token, run, now)
 
 
 def _new_job(jobs: JobStore, account_id: AccountId, program_version: int, now: datetime) -> Job:
@@ -170,7 +142,7 @@ def _new_job(jobs: JobStore, account_id: AccountId, program_version: int, now: d
         state=JobState.QUEUED,
         target=program_version,
         after=jobs.backfilled(account_id),
-        lease_until=_ms(now) + LEASE_MS,
+        lease_until=leases.ms(now) + leases.LEASE_MS,
         created_at=now,
     )
 
@@ -201,11 +173,3 @@ def _live(store: AudienceStore, audience: Audience, mark: ProgramMark) -> Audien
         "staged": None,
     }
     return audience.model_copy(update=changes)
-
-
-def _end(jobs: JobStore, job: Job, state: JobState, error: str, now: datetime) -> JobState:
-    return jobs.save(job.model_copy(update={"state": state, "error": error, "ended_at": now})).state
-
-
-def _ms(now: datetime) -> int:
-    return int(now.timestamp() * 1000)

@@ -3,15 +3,17 @@
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from audience_core.domain.archive import Archive, ArchiveEntry, OwnedBatch
 from audience_core.domain.event import Environment, EventBatch, Identity
 from audience_core.domain.ids import DAY_MS, AccountId, Mpid
 from audience_core.domain.messages import AcceptedBatch, PipelineMessage, Reevaluation, Release
 from audience_core.domain.profile import Delta, Profile
-from audience_core.domain.stores import Archive, EventQueue, IdentityRow, IdentityStore, ProfileStore
+from audience_core.domain.stores import EventQueue, IdentityRow, IdentityStore, ProfileStore
 from audience_core.errors import StaleVersionError
+from audience_core.identity.history import as_history, resolve_history
 from audience_core.identity.merge import release
 from audience_core.identity.resolve import Resolution, candidates, resolve
 from audience_core.pipeline.evaluate_profile import evaluate_profile
@@ -36,17 +38,26 @@ class Pipeline:
     archive: Archive
 
 
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    """A batch as it was accepted, and as it was read."""
+
+    message: AcceptedBatch
+    batch: EventBatch
+
+
 @dataclass(slots=True)
 class _Work:
-    """What is to be done for one account and environment."""
+    """What is to be done for one account and environment; `history` is for the archive only."""
 
-    batches: list[EventBatch] = field(default_factory=list)
+    batches: list[_Parcel] = field(default_factory=list)
+    history: list[_Parcel] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
     mpids: set[Mpid] = field(default_factory=set)
 
     @property
     def is_done(self) -> bool:
-        return not (self.batches or self.releases or self.mpids)
+        return not (self.batches or self.history or self.releases or self.mpids)
 
 
 @dataclass(slots=True)
@@ -54,12 +65,12 @@ class _Turn:
     """What a message group does to one profile."""
 
     is_asked_for: bool = False
-    resolved: list[tuple[EventBatch, Resolution]] = field(default_factory=list)
+    resolved: list[tuple[_Parcel, Resolution]] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
     deltas: list[Delta] = field(default_factory=list)
 
-    def add(self, batch: EventBatch, resolution: Resolution, delta: Delta) -> None:
-        self.resolved.append((batch, resolution))
+    def add(self, parcel: _Parcel, resolution: Resolution, delta: Delta) -> None:
+        self.resolved.append((parcel, resolution))
         self.deltas.append(delta)
 
     def release(self, message: Release, profile: Profile) -> None:
@@ -78,22 +89,24 @@ def process(pipeline: Pipeline, messages: Sequence[PipelineMessage], now_ms: int
     Raises:
         StaleVersionError: other writers kept winning; what was saved stays, repeating the rest is harmless.
     """
-    accepted = [message for message in messages if isinstance(message, AcceptedBatch)]
-    pipeline.archive.put(accepted)
     for (account_id, environment), work in _by_population(messages).items():
         group = _Group(pipeline, pipeline.programs.current(account_id), environment, now_ms)
         group.finish(work)
+        # Afterwards, because only now it is known whose they are; a message whose archiving fails comes again.
+        pipeline.archive.put(group.entries, now_ms)
 
 
 def _by_population(messages: Iterable[PipelineMessage]) -> dict[tuple[AccountId, Environment], _Work]:
     populations: dict[tuple[AccountId, Environment], _Work] = defaultdict(_Work)
     for message in messages:
         match message:
-            case AcceptedBatch(is_historical=True):
-                continue  # it is in the archive, which is all that history asks for
             case AcceptedBatch():
                 batch = read_batch(message)
-                populations[batch.source.account_id, batch.environment].batches.append(batch)
+                work = populations[batch.source.account_id, batch.environment]
+                if message.is_historical:
+                    work.history.append(_Parcel(message, as_history(batch)))
+                else:
+                    work.batches.append(_Parcel(message, batch))
             case Release():
                 populations[message.account_id, message.environment].releases.append(message)
             case Reevaluation():
@@ -102,12 +115,13 @@ def _by_population(messages: Iterable[PipelineMessage]) -> dict[tuple[AccountId,
 
 
 class _Group:
-    """The messages of one account and environment."""
+    """The messages of one account and environment; `entries` are what of them is done and belongs into the archive."""
 
     def __init__(self, pipeline: Pipeline, definitions: Definitions, environment: Environment, now_ms: int) -> None:
         self._pipeline, self._definitions, self._environment = pipeline, definitions, environment
         self._account, self._now = definitions.account, now_ms
         self._horizon = now_ms - self._account.look_back_days * DAY_MS
+        self.entries: list[ArchiveEntry] = []
 
     def finish(self, work: _Work) -> None:
         for _ in range(MAX_ROUNDS):
@@ -118,14 +132,13 @@ class _Group:
 
     def attempt(self, work: _Work) -> _Work:
         """Do what can be done against the state read now; what a concurrent writer spoilt is left for another round."""
-        rows = self._rows(work.batches)
+        rows = self._rows(work)
         profiles = self._load(work, rows)
-        left, turns = _Work(), {mpid: _Turn(mpid in work.mpids) for mpid in profiles}
-        for batch in work.batches:
-            try:
-                self._apply(batch, rows, profiles, turns)
-            except StaleVersionError:
-                left.batches.append(batch)
+        turns = {mpid: _Turn(mpid in work.mpids) for mpid in profiles}
+        left = _Work(
+            batches=_spoilt(work.batches, lambda parcel: self._apply(parcel, rows, profiles, turns)),
+            history=_spoilt(work.history, lambda parcel: self._archive_history(parcel, rows, profiles)),
+        )
         for each in work.releases:
             if each.mpid in profiles:
                 turns[each.mpid].release(each, profiles[each.mpid])
@@ -134,45 +147,59 @@ class _Group:
                 self._finish(profiles[mpid], turn, left)
         return left
 
-    def _rows(self, batches: Iterable[EventBatch]) -> dict[Identity, IdentityRow]:
-        wanted = {identity for batch in batches for identity in batch.identities}
+    def _rows(self, work: _Work) -> dict[Identity, IdentityRow]:
+        wanted = {identity for parcel in (*work.batches, *work.history) for identity in parcel.batch.identities}
         return self._pipeline.identities.rows(self._account.account_id, self._environment, wanted) if wanted else {}
 
     def _load(self, work: _Work, rows: Mapping[Identity, IdentityRow]) -> dict[Mpid, Profile]:
-        mpids = {mpid for batch in work.batches for mpid in candidates(batch, rows)}
+        parcels = (*work.batches, *work.history)
+        mpids = {mpid for parcel in parcels for mpid in candidates(parcel.batch, rows)}
         mpids |= work.mpids | {each.mpid for each in work.releases}
         return self._pipeline.profiles.load(self._account.account_id, self._environment, mpids) if mpids else {}
 
     def _apply(
         self,
-        batch: EventBatch,
+        parcel: _Parcel,
         rows: dict[Identity, IdentityRow],
         profiles: dict[Mpid, Profile],
         turns: dict[Mpid, _Turn],
     ) -> None:
         """Find whose batch it is and merge it at once, so that the next one is resolved against what it said."""
-        account_id, strategy = self._account.account_id, self._account.strategy
+        batch, strategy = parcel.batch, self._account.strategy
         resolution = resolve(batch, rows, profiles, strategy, _new_mpid)
-        if resolution.writes:
-            self._pipeline.identities.write(account_id, self._environment, resolution.writes)
-            for row in resolution.writes:
-                rows[row.identity] = IdentityRow(row.identity, row.holders, row.version + 1)
+        self._claim(resolution, rows)
         if resolution.mpid not in profiles:
-            profiles[resolution.mpid] = Profile(account_id, self._environment, resolution.mpid)
+            profiles[resolution.mpid] = Profile(self._account.account_id, self._environment, resolution.mpid)
             turns[resolution.mpid] = _Turn()
         delta = update(profiles[resolution.mpid], batch, resolution.granted, strategy, self._horizon)
-        turns[resolution.mpid].add(batch, resolution, delta)
+        turns[resolution.mpid].add(parcel, resolution, delta)
+
+    def _archive_history(
+        self, parcel: _Parcel, rows: dict[Identity, IdentityRow], profiles: Mapping[Mpid, Profile]
+    ) -> None:
+        """Find whose it is; no profile hears of it."""
+        resolution = resolve_history(parcel.batch, rows, profiles, self._account.strategy, _new_mpid)
+        self._claim(resolution, rows)
+        self.entries.append(OwnedBatch(parcel.message, resolution.mpid, resolution.granted))
+
+    def _claim(self, resolution: Resolution, rows: dict[Identity, IdentityRow]) -> None:
+        if resolution.writes:
+            self._pipeline.identities.write(self._account.account_id, self._environment, resolution.writes)
+            for row in resolution.writes:
+                rows[row.identity] = IdentityRow(row.identity, row.holders, row.version + 1, row.known)
 
     def _finish(self, profile: Profile, turn: _Turn, left: _Work) -> None:
         try:
             if self._evaluate(profile, combine(turn.deltas)):
                 self._pipeline.profiles.save(profile, self._now)
         except StaleVersionError:
-            left.batches += [batch for batch, _ in turn.resolved]
+            left.batches += [parcel for parcel, _ in turn.resolved]
             left.releases += turn.releases
             left.mpids |= {profile.mpid} if turn.is_asked_for else set()
         else:
             self._tell_identities(profile.mpid, turn)
+            self.entries += [OwnedBatch(each.message, profile.mpid, done.granted) for each, done in turn.resolved]
+            self.entries += turn.releases
 
     def _evaluate(self, profile: Profile, delta: Delta) -> bool:
         """Bring memberships up to date; whether there is anything new to store."""
@@ -193,17 +220,28 @@ class _Group:
     def _tell_identities(self, mpid: Mpid, turn: _Turn) -> None:
         """Identities that moved: rows drop their former holder, other profiles are told to let go."""
         account_id, environment = self._account.account_id, self._environment
-        gone = [(each, batch.received_at) for batch, resolution in turn.resolved for each in resolution.forgets]
+        gone = [(each, parcel.batch.received_at) for parcel, done in turn.resolved for each in done.forgets]
         gone += [(each.identity, each.at) for each in turn.releases]
         for identity, at in gone:
             self._pipeline.identities.forget(account_id, environment, identity, mpid, at)
         taken = [
-            Release(account_id, environment, holder, identity, batch.received_at)
-            for batch, resolution in turn.resolved
-            for holder, identity in resolution.releases
+            Release(account_id, environment, holder, identity, parcel.batch.received_at)
+            for parcel, done in turn.resolved
+            for holder, identity in done.releases
         ]
         if taken:
             self._pipeline.events.send(taken)
+
+
+def _spoilt(parcels: Iterable[_Parcel], take: Callable[[_Parcel], None]) -> list[_Parcel]:
+    """Those of the parcels that could not be taken, because somebody wrote in between."""
+    left = []
+    for parcel in parcels:
+        try:
+            take(parcel)
+        except StaleVersionError:
+            left.append(parcel)
+    return left
 
 
 def _new_mpid() -> Mpid:

@@ -34,10 +34,11 @@ def update(
     _see(profile, batch, delta)
     for key, register in _writes(batch):
         _write(profile, key, register, delta)
-    ids = {event.event_id: event for track in profile.timeline.values() for event in track}
-    for event in batch.events:
-        if event.at >= horizon:
-            _add(profile, event, ids, delta)
+    if batch.events:
+        ids = {event.event_id: event for track in profile.timeline.values() for event in track}
+        for event in batch.events:
+            if event.at >= horizon:
+                _add(profile, event, ids, delta)
     return delta
 
 

@@ -1,7 +1,8 @@
 """A shard in memory of profiles at hand: what scenarios and tests ask the columnar evaluator of."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from audience_core.evaluation.columnar.parquet import Table
 from audience_core.evaluation.columnar.shard import IDENTITY, MPIDS, SEEN, VALUE, Group, Key, MemoryGroups, Shard
 from audience_core.evaluation.values import MISSING
 
+# A user's row, an event of the user, and its tie.
+type _Row = tuple[int, Event, int]
+
 
 def shard_of(profiles: Sequence[Profile]) -> Shard:
     return Shard(len(profiles), *(MemoryGroups(table) for table in tables_of(profiles)))
@@ -21,18 +25,38 @@ def shard_of(profiles: Sequence[Profile]) -> Shard:
 
 def tables_of(profiles: Sequence[Profile]) -> tuple[Table, Table, Table]:
     """The events, products and users of a shard."""
-    tracks: defaultdict[Key, list[tuple[int, Event, int]]] = defaultdict(list)
+    tracks = _tracks(profiles)
+    events = {key: _events(rows) for key, rows in tracks.items()}
+    return events, _products_of(tracks), _users(profiles)
+
+
+def kept_tables_of(profiles: Sequence[Profile]) -> tuple[Table, Table, Table]:
+    """As `tables_of`; the events have their ids, too, as the signed integers `id`."""
+    tracks = _tracks(profiles)
+    return {key: _with_ids(rows) for key, rows in tracks.items()}, _products_of(tracks), _users(profiles)
+
+
+def _tracks(profiles: Sequence[Profile]) -> Mapping[Key, list[_Row]]:
+    tracks: defaultdict[Key, list[_Row]] = defaultdict(list)
     for user, profile in enumerate(profiles):
         ties: defaultdict[tuple[str, int], int] = defaultdict(int)
         for event in sorted((event for track in profile.timeline.values() for event in track), key=by_time):
             tracks[event.kind.value, event.name].append((user, event, ties[event.kind, event.at]))
             ties[event.kind, event.at] += 1
-    events = {key: _events(rows) for key, rows in tracks.items()}
-    products = {key: _products(rows) for key, rows in tracks.items()}
-    return events, products, _users(profiles)
+    return tracks
 
 
-def _events(rows: list[tuple[int, Event, int]]) -> Group:
+def _products_of(tracks: Mapping[Key, list[_Row]]) -> Table:
+    return {key: _products(rows) for key, rows in tracks.items()}
+
+
+def _with_ids(rows: list[_Row]) -> Group:
+    group = _events(rows)
+    ids = np.array([int.from_bytes(event.event_id, signed=True) for _, event, _ in rows], np.int64)
+    return replace(group, integers={**group.integers, "id": ids})
+
+
+def _events(rows: list[_Row]) -> Group:
     events = [event for _, event, _ in rows]
     integers: dict[str, Integers] = {
         "user": np.array([user for user, _, _ in rows], np.int32),
@@ -46,7 +70,7 @@ def _events(rows: list[tuple[int, Event, int]]) -> Group:
     return Group(len(rows), integers, labels, _values([event.attributes for event in events]))
 
 
-def _products(rows: list[tuple[int, Event, int]]) -> Group:
+def _products(rows: list[_Row]) -> Group:
     pairs = [(row, product) for row, (_, event, _) in enumerate(rows) for product in event.products]
     event = np.array([row for row, _ in pairs], np.int32)
     return Group(len(pairs), {"event": event}, {}, _values([product for _, product in pairs]))

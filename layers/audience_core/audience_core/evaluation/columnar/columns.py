@@ -113,6 +113,28 @@ def joined(columns: Sequence[Column | None], sizes: Sequence[int]) -> Column:
     return Codes(np.concatenate(parts), values)
 
 
+def values_at(column: Column, rows: Integers) -> list[AttributeValue | object]:
+    """The Python values of some rows; MISSING where a row has none."""
+    if isinstance(column, Codes):
+        values = [*column.values, MISSING]  # code -1 finds the last place
+        return [values[code] for code in column.codes[rows].tolist()]
+    present = is_present(column)[rows].tolist()
+    numbers = column.micros[rows].tolist()
+    return [number_of(number) if there else MISSING for number, there in zip(numbers, present, strict=True)]
+
+
+def tidied(column: Column) -> Column:
+    """The same rows as `column_of` would hold them: each value once, no value that no row has, numbers as numbers."""
+    if isinstance(column, Numbers):
+        is_whole = column.present is None or column.present.all()
+        return Numbers(column.micros, None) if is_whole else column
+    used = np.flatnonzero(np.bincount(column.codes + 1, minlength=len(column.values) + 1))
+    distinct = column_of([column.values[place - 1] if place else MISSING for place in used.tolist()])
+    places = np.zeros(len(column.values) + 1, np.intp)
+    places[used] = np.arange(len(used))
+    return take(distinct, places[column.codes + 1])
+
+
 def is_present(column: Column) -> Bools:
     if isinstance(column, Numbers):
         return np.ones(len(column.micros), bool) if column.present is None else column.present

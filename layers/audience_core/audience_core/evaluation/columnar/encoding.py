@@ -84,6 +84,11 @@ def from_rest(array: pa.DictionaryArray, names: Sequence[str]) -> dict[str, Colu
     }
 
 
+def names_in_rest(array: pa.DictionaryArray) -> list[str]:
+    documents = (json.loads(str(text)) for text in unpacked_labels(array).values)
+    return sorted({name for document in documents for name in document})
+
+
 def _present(array: pa.Array) -> Bools | None:
     if not array.null_count:
         return None

@@ -1,10 +1,13 @@
 """The members of many audiences among all users of a shard: each group of events is read once, for all of them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial, reduce
+from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 from audience_core.domain.audience import Audience
 from audience_core.domain.ids import AudienceId, Mpid
@@ -40,18 +43,31 @@ class Members:
 
 
 def evaluate(
-    shard: Shard, audiences: Iterable[Audience], now: int, visible: EventRange, others: Iterable[Audience] = ()
+    shard: Shard,
+    audiences: Iterable[Audience],
+    now: int,
+    visible: EventRange | Mapping[AudienceId, EventRange],
+    others: Iterable[Audience] = (),
+    known: Mapping[AudienceId, Bits] = MappingProxyType({}),
 ) -> Members:
     """Who belongs to each audience at `now` (UTC ms).
 
     Args:
-        visible: the events that count: `shard.look_back` for real-time audiences, a date range for lifetime ones.
+        visible: the events that count: `shard.look_back` for real-time audiences, a date range for lifetime ones; for
+            all audiences, or for each of them.
         others: audiences that the definitions may refer to besides each other; a reference to any further one is false.
+        known: members of audiences that the definitions may refer to (`bits_of`): they are not evaluated.
     """
-    plan = plan_of(audiences, others, now, visible)
+    plan = plan_of(audiences, others, now, visible, known)
     answers = _answers(shard, plan, now)
     leaves = [_truth(leaf, answers, shard.size) for leaf in plan.leaves]
     return Members(shard, {audience_id: tree(leaves) for audience_id, tree in plan.trees.items()})
+
+
+def bits_of(shard: Shard, mpids: Collection[Mpid]) -> Bits:
+    """Which users of the shard are among them."""
+    own = shard.users.read(MPIDS, ("mpid",), (), ()).integers["mpid"] if shard.size else np.zeros(0, np.int64)
+    return np.packbits(np.isin(own, np.array(list(mpids), np.int64)))
 
 
 def _truth(leaf: Leaf, answers: _Answers, size: int) -> Bits:

@@ -31,6 +31,7 @@ from audience_core.evaluation.columnar.encoding import (
     encoding_of,
     from_rest,
     is_utf8,
+    names_in_rest,
     packed,
     packed_labels,
     packed_rest,
@@ -56,7 +57,7 @@ def write_shard(folder: Path, events: Table, products: Table, users: Table, prom
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in zip(_FILES, (events, products, users), strict=True):
-        _write(folder / f"{name}.parquet", {key: group for key, group in table.items() if group.rows}, promoted)
+        write_table(folder / f"{name}.parquet", table, promoted)
 
 
 def read_shard(folder: Path) -> Shard:
@@ -102,6 +103,22 @@ class ParquetGroups:
     @cached_property
     def sizes(self) -> Mapping[Key, int]:
         return {key: spec.rows for key, spec in self.specs.items()}
+
+    def whole(self, key: Key) -> Group:
+        """Every column of a group."""
+        row_group = self.metadata.row_group(self.specs[key].place)
+        fixed = [name for name in self.places if ":" not in name and name not in (*_KEY, _REST)]
+        # What belongs to a group has a value in each of its rows.
+        own = [name for name in fixed if not row_group.column(self.places[name]).statistics.null_count]
+        labels = [name for name in own if name in self.texts]
+        return self.read(key, [name for name in own if name not in labels], labels, self._attributes(key))
+
+    def _attributes(self, key: Key) -> list[str]:
+        spec = self.specs[key]
+        if not spec.has_rest:
+            return list(spec.encodings)
+        rest = _whole(self._reader().read_row_group(spec.place, columns=[_REST], use_threads=False).column(_REST))
+        return [*spec.encodings, *names_in_rest(rest)]
 
     def _reader(self) -> pq.ParquetFile:
         """One per thread: a reader does one thing at a time."""
@@ -154,7 +171,9 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _write(path: Path, table: Table, promoted: int) -> None:
+def write_table(path: Path, given: Table, promoted: int = PROMOTED) -> None:
+    """One table of a shard; groups without rows are left out."""
+    table = {key: group for key, group in given.items() if group.rows}
     own = _promoted(table.values(), promoted)
     specs = [_described(key, group, own) for key, group in table.items()]
     schema = _schema(table.values(), own).with_metadata({_SPECS: json.dumps(specs).encode()})

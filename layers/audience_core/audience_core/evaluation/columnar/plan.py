@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -82,24 +83,37 @@ class Plan:
         return found
 
 
-def plan_of(audiences: Iterable[Audience], others: Iterable[Audience], now: int, visible: EventRange) -> Plan:
-    """Those of some audiences; others are there to be referred to."""
+def plan_of(
+    audiences: Iterable[Audience],
+    others: Iterable[Audience],
+    now: int,
+    visible: EventRange | Mapping[AudienceId, EventRange],
+    known: Mapping[AudienceId, Bits] = MappingProxyType({}),
+) -> Plan:
+    """Those of some audiences; others are there to be referred to.
+
+    Args:
+        visible: the events that count, for all audiences or for each.
+        known: members of further audiences to be referred to.
+    """
     audiences = list(audiences)
-    planner = _Planner({each.audience_id: each for each in [*others, *audiences]}, now, visible)
+    planner = _Planner({each.audience_id: each for each in [*others, *audiences]}, now, known)
     for audience in audiences:
-        planner.plan.trees[audience.audience_id] = planner.members(audience)
+        events = visible if isinstance(visible, EventRange) else visible[audience.audience_id]
+        planner.plan.trees[audience.audience_id] = planner.members(audience, events)
     return planner.plan
 
 
 class _Planner:
-    def __init__(self, known: Mapping[AudienceId, Audience], now: int, visible: EventRange) -> None:
-        self._known, self._now = known, now
-        self._visible = EventRange(visible.first, min(visible.last, now))
-        self._places: dict[tuple[Criterion, Scope] | frozenset[str], int] = {}
+    def __init__(self, audiences: Mapping[AudienceId, Audience], now: int, known: Mapping[AudienceId, Bits]) -> None:
+        self._audiences, self._now, self._known = audiences, now, known
+        self._visible = EventRange(0, 0)
+        self._places: dict[tuple[Criterion, Scope, EventRange] | frozenset[str], int] = {}
         self._series: dict[tuple[EventSelector, Scope], Series] = {}
         self.plan = Plan()
 
-    def members(self, audience: Audience) -> Tree:
+    def members(self, audience: Audience, visible: EventRange) -> Tree:
+        self._visible = EventRange(visible.first, min(visible.last, self._now))
         scope = Scope(frozenset(audience.workspaces), frozenset(audience.inputs))
         population = self._place(scope.workspaces, lambda: Trait(None, scope))
         truth = self._tree(audience.definition.root, scope)
@@ -115,13 +129,19 @@ class _Planner:
                 truth = self._tree(inner, scope)
                 return lambda leaves: np.bitwise_not(truth(leaves))
             case AudienceMembershipCriterion(audience_id=audience_id):
-                nested = self._known.get(AudienceId(audience_id))
-                return self.members(nested) if nested else lambda leaves: constant(8 * len(leaves[0]), False)
+                return self._nested(AudienceId(audience_id))
             case _:
-                place = self._place((criterion, scope), lambda: self._leaf(criterion, scope))
+                place = self._place((criterion, scope, self._visible), lambda: self._leaf(criterion, scope))
                 return lambda leaves: leaves[place]
 
-    def _place(self, key: tuple[Criterion, Scope] | frozenset[str], leaf: Callable[[], Leaf]) -> int:
+    def _nested(self, audience_id: AudienceId) -> Tree:
+        if audience_id in self._known:
+            bits = self._known[audience_id]
+            return lambda leaves: bits
+        nested = self._audiences.get(audience_id)
+        return self.members(nested, self._visible) if nested else lambda leaves: constant(8 * len(leaves[0]), False)
+
+    def _place(self, key: tuple[Criterion, Scope, EventRange] | frozenset[str], leaf: Callable[[], Leaf]) -> int:
         place = self._places.setdefault(key, len(self.plan.leaves))
         if place == len(self.plan.leaves):
             self.plan.leaves.append(leaf())

@@ -1,6 +1,6 @@
 """One kind and name of events, cut to the time that matters, and the rows of it that a selector chooses."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 
@@ -10,7 +10,8 @@ from audience_core.domain.definition import WORKSPACE_KINDS, EventSelector
 from audience_core.domain.event import AttributeValue
 from audience_core.domain.value_tests import Condition
 from audience_core.evaluation.columnar.arrays import Bools, Integers, Runs, runs_of
-from audience_core.evaluation.columnar.columns import Codes, Column, is_present, joined, labelled, passing, take
+from audience_core.evaluation.columnar.columns import Codes, Column, is_present, labelled, passing, take
+from audience_core.evaluation.columnar.groups import chosen_rows, renumbered, stacked, with_event
 from audience_core.evaluation.columnar.shard import EventRange, Group, Key, Shard
 from audience_core.evaluation.predicates import holds_when_missing
 from audience_core.evaluation.scope import PRODUCTS, Scope
@@ -211,7 +212,7 @@ def _read(shard: Shard, key: Key, needs: Needs, during: EventRange) -> tuple[Gro
     keep = np.flatnonzero((at >= during.first) & (at <= during.last))
     if len(keep) == events.rows:
         return events, products
-    return _rows(events, keep), _renumbered(products, keep, events.rows)
+    return chosen_rows(events, keep), renumbered(products, keep, events.rows)
 
 
 def _only(group: Group, integers: Collection[str], values: Collection[str]) -> Group:
@@ -224,59 +225,14 @@ def _only(group: Group, integers: Collection[str], values: Collection[str]) -> G
     )
 
 
-def _rows(group: Group, rows: Integers) -> Group:
-    return Group(
-        len(rows),
-        {name: column.take(rows) for name, column in group.integers.items()},
-        {name: Codes(column.codes.take(rows), column.values) for name, column in group.labels.items()},
-        {name: take(column, rows) for name, column in group.values.items()},
-    )
-
-
-def _renumbered(products: Group, kept: Integers, events: int) -> Group:
-    """The products of the events kept, in their order, naming these by their new rows."""
-    if not products.rows:
-        return products
-    new_row = np.full(events, -1, np.int32)
-    new_row[kept] = np.arange(len(kept), dtype=np.int32)
-    event = new_row[products.integers["event"]]
-    order = np.flatnonzero(event >= 0)
-    order = order[np.argsort(event[order], kind="stable")]
-    return _with_event(_rows(products, order), event[order])
-
-
-def _with_event(products: Group, event: Integers) -> Group:
-    return Group(products.rows, {"event": event}, products.labels, products.values)
-
-
 def _merged(parts: Sequence[tuple[Group, Group]]) -> tuple[Group, Group]:
     """Events of several names in one order; those of one instant by their ties."""
-    events = _stacked([part[0] for part in parts])
+    events = stacked([part[0] for part in parts])
     offsets = np.cumsum([0, *(part[0].rows for part in parts)])
     shifted = [
-        _with_event(products, products.integers["event"] + int(offset))
+        with_event(products, products.integers["event"] + int(offset))
         for (_, products), offset in zip(parts, offsets, strict=False)
     ]
     keys = [events.integers[name] for name in ("tie", "at", "user") if name in events.integers]
     order = np.lexsort(keys)
-    return _rows(events, order), _renumbered(_stacked(shifted), order, events.rows)
-
-
-def _stacked(groups: Sequence[Group]) -> Group:
-    sizes = [group.rows for group in groups]
-    return Group(
-        sum(sizes),
-        {name: np.concatenate([g.integers[name] for g in groups]) for name in groups[0].integers},
-        {name: _joined_labels([g.labels[name] for g in groups]) for name in groups[0].labels},
-        {name: joined([g.values.get(name) for g in groups], sizes) for name in _names(groups, lambda g: g.values)},
-    )
-
-
-def _joined_labels(columns: Sequence[Codes]) -> Codes:
-    found = joined(columns, [len(each.codes) for each in columns])
-    assert isinstance(found, Codes)
-    return found
-
-
-def _names(groups: Sequence[Group], columns: Callable[[Group], Mapping[str, Column]]) -> set[str]:
-    return {name for group in groups for name in columns(group)}
+    return chosen_rows(events, order), renumbered(stacked(shifted), order, events.rows)

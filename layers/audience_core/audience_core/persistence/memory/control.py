@@ -184,6 +184,9 @@ class MemoryAudienceStore:
         self._programs[account_id] = ProgramMark(version=version, published=version)
         return saved
 
+    def save_all(self, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
+        return self._audiences.save_all(audiences)
+
     def take_over(self, mark: ProgramMark, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
         account_id = audiences[0].account_id
         if self.program(account_id) != mark:
@@ -324,6 +327,12 @@ class MemoryWorkflows:
 
     def start_export(self, account_id: AccountId, export_id: str, token: int = 1) -> str:
         return self._start(f"export-{account_id}-{export_id}" + (f"-again-{token}" if token > 1 else ""))
+
+    def start_compaction(self, account_id: AccountId, purpose: str, token: int = 0) -> str:
+        return self._start(f"compact-{account_id}-{purpose}" + (f"-again-{token}" if token else ""))
+
+    def start_lifetime_calculation(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        return self._start(f"{account_id}-{job_id}" + (f"-again-{token}" if token > 1 else ""))
 
     def _start(self, name: str) -> str:
         if name not in self.started:

@@ -3,8 +3,12 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from audience_core.domain.archive import ArchiveEntry, OwnedBatch, RawFile
+from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, InputId
 from audience_core.domain.messages import AcceptedBatch, Due, PipelineMessage, WakeUp
+
+_MINUTE_MS = 60_000
 
 
 class MemoryRequestStore:
@@ -91,13 +95,48 @@ class MemoryWakeUpQueue:
 
 
 class MemoryArchive:
-    def __init__(self) -> None:
-        self._batches: dict[tuple[InputId, str], AcceptedBatch] = {}
+    """Each entry once, under the minute in which it was put first."""
 
-    def put(self, batches: Sequence[AcceptedBatch]) -> None:
-        for batch in batches:
-            self._batches.setdefault((batch.source.input_id, batch.batch_id), batch)
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[int, ArchiveEntry]] = {}
+        self._staged: dict[str, list[ArchiveEntry]] = {}
+
+    def put(self, entries: Sequence[ArchiveEntry], now_ms: int) -> None:
+        for entry in entries:
+            self._entries.setdefault(repr(entry), (now_ms // _MINUTE_MS, entry))
+
+    def files(self, account_id: AccountId, since_ms: int) -> Sequence[RawFile]:
+        minutes = {minute for minute, entry in self._entries.values() if _population(entry) == _production(account_id)}
+        return [RawFile(f"{account_id}/{each}", 100) for each in sorted(minutes) if each >= since_ms // _MINUTE_MS]
+
+    def entries(self, name: str) -> list[ArchiveEntry]:
+        account_id, minute = map(int, name.split("/"))
+        wanted = minute, _production(AccountId(account_id))
+        return [entry for at, entry in self._entries.values() if (at, _population(entry)) == wanted]
+
+    def stage(self, name: str, entries: Sequence[ArchiveEntry]) -> None:
+        self._staged[name] = list(entries)
+
+    def staged_names(self, prefix: str) -> Sequence[str]:
+        return sorted(name for name in self._staged if name.startswith(prefix))
+
+    def staged(self, name: str) -> list[ArchiveEntry]:
+        return list(self._staged[name])
+
+    @property
+    def all(self) -> list[ArchiveEntry]:
+        return [entry for _, entry in self._entries.values()]
 
     @property
     def batches(self) -> list[AcceptedBatch]:
-        return list(self._batches.values())
+        return [entry.batch for entry in self.all if isinstance(entry, OwnedBatch)]
+
+
+def _population(entry: ArchiveEntry) -> tuple[AccountId, Environment]:
+    if isinstance(entry, OwnedBatch):
+        return entry.batch.source.account_id, Environment.told_by(entry.batch.body.get("environment"))
+    return entry.account_id, entry.environment
+
+
+def _production(account_id: AccountId) -> tuple[AccountId, Environment]:
+    return account_id, Environment.PRODUCTION

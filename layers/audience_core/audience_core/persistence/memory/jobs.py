@@ -6,6 +6,7 @@ from typing import Any
 
 from audience_core.domain.ids import AccountId
 from audience_core.domain.job import Job, JobState, JobStep, Part
+from audience_core.domain.lifetime import CreditBook
 from audience_core.errors import NotFoundError, StaleVersionError
 
 type _PartKey = tuple[AccountId, str, JobStep, str]
@@ -16,6 +17,7 @@ class MemoryJobStore:
         self._jobs: dict[tuple[AccountId, str], Job] = {}
         self._parts: dict[_PartKey, Part] = {}
         self._backfilled: dict[AccountId, int] = {}
+        self._books: dict[AccountId, CreditBook] = {}
 
     def get(self, account_id: AccountId, job_id: str) -> Job:
         if (account_id, job_id) not in self._jobs:
@@ -57,6 +59,15 @@ class MemoryJobStore:
         keys = sorted(key for key in self._parts if key[:2] == (account_id, job_id))
         return tuple(self._parts[key] for key in keys)
 
+    def credit_book(self, account_id: AccountId) -> CreditBook:
+        return self._books.get(account_id, CreditBook(account_id=account_id))
+
+    def save_credit_book(self, book: CreditBook) -> CreditBook:
+        if self.credit_book(book.account_id).version != book.version:
+            raise StaleVersionError("somebody else changed it in between: load it again")
+        self._books[book.account_id] = book.model_copy(update={"version": book.version + 1})
+        return self._books[book.account_id]
+
     def backfilled(self, account_id: AccountId) -> int:
         return self._backfilled.get(account_id, 0)
 
@@ -71,6 +82,14 @@ class MemoryRunFiles:
     def put_lines(self, name: str, lines: Sequence[Mapping[str, Any]]) -> str:
         self.files[name] = [json.loads(json.dumps(line)) for line in lines]
         return "memory"
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        if name not in self.files:
+            raise NotFoundError(f"there is no file {name}")
+        return [dict(line) for line in self.files[name]]
+
+    def names(self, prefix: str) -> Sequence[str]:
+        return sorted(name for name in self.files if name.startswith(prefix))
 
 
 def _key(part: Part) -> _PartKey:

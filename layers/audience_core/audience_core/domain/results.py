@@ -1,0 +1,23 @@
+"""Where the members that calculations find are kept."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from audience_core.domain.ids import AccountId, AudienceId, Mpid
+from audience_core.domain.stores import Page
+
+
+class ResultStore(Protocol):
+    """The members that calculations found, by audience and shard."""
+
+    def put(
+        self, account_id: AccountId, audience_id: AudienceId, calculation_id: str, shard: int, mpids: Sequence[Mpid]
+    ) -> None:
+        """Args:
+        mpids: ascending.
+        """
+
+    def page(
+        self, account_id: AccountId, audience_id: AudienceId, calculation_id: str, cursor: str | None, limit: int
+    ) -> Page[Mpid]:
+        """Members of all shards; raise `NotFoundError` when they are not kept any more."""

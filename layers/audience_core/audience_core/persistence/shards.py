@@ -1,0 +1,123 @@
+"""Shards of the archive in S3, and the manifests that say which files make up an archive."""
+
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from audience_core.domain.archive import SCANNED, ArchivedFile, ArchiveShard, Manifest
+from audience_core.domain.ids import AccountId
+from audience_core.errors import DamagedShardError, NotFoundError, StaleVersionError, UnavailableError
+
+_GONE = {"NoSuchKey", "404"}
+_EXISTS = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
+
+
+class S3ShardStore:
+    """Objects `shards/{account}/{folder}/{file}`, `manifests/{account}/{version}.json`; and, for Athena alone,
+
+    `athena/{table}/{account}/symlink.txt`: the addresses of that file of all shards, written after each commit.
+    """
+
+    def __init__(self, bucket: str, region: str | None = None) -> None:
+        self._bucket, self._region = bucket, region
+
+    @cached_property
+    def _client(self) -> Any:
+        return boto3.client("s3", region_name=self._region)
+
+    def manifest(self, account_id: AccountId, version: int | None = None) -> Manifest:
+        key = self._latest(account_id) if version is None else _manifest_key(account_id, version)
+        if key is None or version == 0:
+            return Manifest()
+        try:
+            return Manifest.model_validate_json(self._read(key))
+        except ClientError as error:
+            if _code(error) in _GONE:
+                raise NotFoundError(f"the archive has no version {version}") from error
+            raise UnavailableError("the archive does not answer") from error
+
+    def commit(self, account_id: AccountId, manifest: Manifest) -> None:
+        key, body = _manifest_key(account_id, manifest.version), manifest.model_dump_json().encode()
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*")
+        except ClientError as error:
+            if _code(error) in _EXISTS:
+                raise StaleVersionError(f"version {manifest.version} of the archive was committed before") from error
+            raise UnavailableError("the archive does not answer") from error
+        except BotoCoreError as error:
+            raise UnavailableError("the archive does not answer") from error
+        for name in SCANNED:
+            self._point_athena(account_id, manifest, name)
+
+    def upload(self, account_id: AccountId, folder: str, source: Path) -> dict[str, ArchivedFile]:
+        found = {}
+        for path in sorted(source.iterdir()):
+            content = path.read_bytes()
+            self._put(f"{_folder_key(account_id, folder)}{path.name}", content)
+            found[path.name] = ArchivedFile(size=len(content), sha256=sha256(content).hexdigest())
+        return found
+
+    def download(self, account_id: AccountId, shard: ArchiveShard, names: Collection[str], target: Path) -> None:
+        for name in names:
+            try:
+                content = self._read(f"{_folder_key(account_id, shard.folder)}{name}")
+            except ClientError as error:
+                if _code(error) in _GONE:
+                    raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is missing") from error
+                raise UnavailableError("the archive does not answer") from error
+            if name not in shard.files or sha256(content).hexdigest() != shard.files[name].sha256:
+                raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is not as it was written")
+            (target / name).write_bytes(content)
+
+    def folders(self, account_id: AccountId) -> frozenset[str]:
+        prefix = _folder_key(account_id, "")
+        return frozenset(key.removeprefix(prefix).rpartition("/")[0] for key in self._keys(prefix))
+
+    def remove(self, account_id: AccountId, folder: str) -> None:
+        for key in self._keys(f"{_folder_key(account_id, folder)}"):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def _latest(self, account_id: AccountId) -> str | None:
+        return max(self._keys(f"manifests/{account_id}/"), default=None)
+
+    def _point_athena(self, account_id: AccountId, manifest: Manifest, name: str) -> None:
+        table = name.removesuffix(".parquet")
+        addresses = [
+            f"s3://{self._bucket}/{_folder_key(account_id, shard.folder)}{name}\n" for shard in manifest.shards
+        ]
+        self._put(f"athena/{table}/{account_id}/symlink.txt", "".join(addresses).encode())
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        try:
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+                yield from (each["Key"] for each in page.get("Contents", ()))
+        except (BotoCoreError, ClientError) as error:
+            raise UnavailableError("the archive does not answer") from error
+
+    def _read(self, key: str) -> bytes:
+        content: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        return content
+
+    def _put(self, key: str, content: bytes) -> None:
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=content)
+        except (BotoCoreError, ClientError) as error:
+            raise UnavailableError("the archive does not answer") from error
+
+
+def _manifest_key(account_id: AccountId, version: int) -> str:
+    return f"manifests/{account_id}/{version:010d}.json"
+
+
+def _folder_key(account_id: AccountId, folder: str) -> str:
+    return f"shards/{account_id}/{folder}/" if folder else f"shards/{account_id}/"
+
+
+def _code(error: ClientError) -> str:
+    code: str = error.response["Error"]["Code"]
+    return code
