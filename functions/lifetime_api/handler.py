@@ -18,9 +18,9 @@ from audience_core import wiring
 from audience_core.api import cursor, edge
 from audience_core.api.idempotency import once
 from audience_core.api.lifetime_views import (
-    ArchiveView,
     CalculationView,
     CompactionStartView,
+    EventArchiveView,
     QuotaView,
     archive_view,
     calculation_view,
@@ -86,7 +86,7 @@ def get_calculation(calculation_id: str) -> CalculationView:
 
 
 @app.get("/v1/archive", summary="Get how far the event archive reaches", tags=["lifetime audiences"])
-def get_archive() -> ArchiveView:
+def get_archive() -> EventArchiveView:
     return archive_view(wiring.stores().shards.manifest(_account_id()))
 
 

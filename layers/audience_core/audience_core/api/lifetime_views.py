@@ -55,7 +55,7 @@ class QuotaView(View):
     period_days: int
 
 
-class ArchiveView(View):
+class EventArchiveView(View):
     """Args:
     version: 0 before the first compaction.
     read_until: what was processed before this instant is in it.
@@ -106,8 +106,8 @@ def quota_view(quota: Quota) -> QuotaView:
     return QuotaView(limit=quota.limit, used=quota.used, left=quota.left, period_days=quota.period_days)
 
 
-def archive_view(manifest: Manifest) -> ArchiveView:
-    return ArchiveView(
+def archive_view(manifest: Manifest) -> EventArchiveView:
+    return EventArchiveView(
         version=manifest.version,
         committed_at=manifest.committed_at,
         read_until=instant(manifest.read_until) if manifest.version else None,
