@@ -137,6 +137,15 @@ def test_changed_attributes_alone_are_an_attribute_update() -> None:
     ]
 
 
+def test_a_truth_value_that_becomes_a_number_is_told() -> None:
+    before, after = Target((EMAIL,), (("vip", False),)), Target((EMAIL,), (("vip", 0),))
+
+    (profile,) = forwarded(Forward(MPID, before, after))["user_profiles"]
+
+    assert before != after
+    assert profile["audiences"][0]["user_attributes"] == [{"key": "vip", "action": "upsert", "value": "0"}]
+
+
 def test_what_may_have_been_said_before_is_said_again_whole() -> None:
     target = Target((EMAIL,), (("tier", "gold"),))
 

@@ -4,7 +4,7 @@ import pytest
 
 from audience_core.domain.account import LoginStrategy
 from audience_core.domain.definition import EventKind
-from audience_core.domain.event import Environment, Event, EventBatch, Source
+from audience_core.domain.event import AttributeValue, Environment, Event, EventBatch, Source
 from audience_core.domain.ids import AccountId, InputId, Mpid, WorkspaceId
 from audience_core.domain.profile import Delta, Profile, RegisterKey, RegisterKind
 from audience_core.pipeline.update_profile import prune, update
@@ -13,7 +13,7 @@ NO_STRATEGY = LoginStrategy(login=(), unique=(), immutable=())
 COLOR = RegisterKey(WorkspaceId("w-b"), RegisterKind.ATTRIBUTE, "color")
 
 
-def told(profile: Profile, workspace: str, received_at: int, color: str) -> Delta:
+def told(profile: Profile, workspace: str, received_at: int, color: AttributeValue) -> Delta:
     source = Source(AccountId(1), WorkspaceId(workspace), InputId("i-1"))
     batch = EventBatch(source, Environment.PRODUCTION, "", received_at, 1, 1, attributes={"color": color})
     return update(profile, batch, (), NO_STRATEGY, 0)
@@ -41,6 +41,14 @@ def test_a_value_told_again_without_rivals_changes_no_audience() -> None:
     delta = told(profile, "w-b", 3, "red")
 
     assert (delta.registers, delta.has_newer_times) == (set(), True)
+
+
+@pytest.mark.parametrize(("before", "after"), [(False, 0), (1, True), ([1], [True])])
+def test_a_truth_value_that_becomes_a_number_is_a_change(before: AttributeValue, after: AttributeValue) -> None:
+    profile = a_profile()
+    told(profile, "w-b", 1, before)
+
+    assert told(profile, "w-b", 2, after).registers == {COLOR}
 
 
 def viewed(at: int) -> Event:

@@ -156,12 +156,21 @@ class Connection(Record):
         return self.variant.audience_id if self.variant else self.audience_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """What a partner should know, or has acknowledged, of one member: identities of accepted types, and attributes."""
+    """What a partner should know, or has acknowledged, of one member: identities of accepted types, and attributes.
+
+    An attribute that was true and is 1 has changed, though Python takes one for the other.
+    """
 
     identities: tuple[Identity, ...] = ()
     attributes: tuple[tuple[str, AttributeValue], ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Target) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
 
 def union(one: Target | None, other: Target | None) -> Target | None:

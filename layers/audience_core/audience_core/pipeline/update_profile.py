@@ -114,7 +114,11 @@ def _write(profile: Profile, key: RegisterKey, register: Register, delta: Delta)
         return
     profile.registers[key] = register
     delta.has_newer_times = True
-    is_same = before is not None and (before.value, before.is_deleted) == (register.value, register.is_deleted)
+    # Python takes True for 1, and tests of values do not.
+    is_same = before is not None and (repr(before.value), before.is_deleted) == (
+        repr(register.value),
+        register.is_deleted,
+    )
     if not is_same or _has_rivals(profile, key):
         delta.registers.add(key)
 

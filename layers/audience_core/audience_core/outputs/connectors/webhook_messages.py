@@ -105,7 +105,9 @@ def _set_entry(subscription: Subscription, change: Forward, after: Target, encod
     if before is None or before == after or change.is_uncertain or before.identities != after.identities:
         whole = [*gone, *(_upsert(key, value) for key, value in told.items())]
         return _entry(subscription, change, encoding, "add", after.identities, whole)
-    changed = [_upsert(key, value) for key, value in told.items() if key not in known or known[key] != value]
+    changed = [
+        _upsert(key, value) for key, value in told.items() if key not in known or _text(known[key]) != _text(value)
+    ]
     return _entry(subscription, change, encoding, "attribute_update", after.identities, [*gone, *changed])
 
 
