@@ -5,8 +5,9 @@ run in any order and more than once, and the partner fails in every way partners
 Real HTTP to a partner on loopback, the product's use cases from management to delivery, stores in memory.
 """
 
+import inspect
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ from audience_core.outputs.registry import wanted_by
 from audience_core.persistence.memory.control import MemoryAccountStore, MemoryWorkflows
 from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.ingest import MemoryReevaluationQueue
+from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.pipeline.deliver import MAX_ATTEMPTS, deliver
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
 from audience_core.pipeline.fill_connection import fill_bucket, wake_connection, withdraw_bucket
@@ -65,8 +67,8 @@ STEPS = 80
 # Three lanes; the first three share a lane.
 MPIDS = tuple(map(Mpid, (8, 16, -24, 9, 17, 3)))
 IDENTITIES = (
-    *(Identity("email", f"{who}@example.com") for who in ("family", "work", "old", "new")),
-    *(Identity("customer_id", f"customer-{n}") for n in range(3)),
+    *(Identity("email", f"{who}@example.com") for who in ("family", "work")),
+    *(Identity("customer_id", f"customer-{n}") for n in range(2)),
     Identity("push_token", "never"),
     Identity("facebook", "not asked for"),
 )
@@ -96,11 +98,34 @@ def silent_after_obeying(handler: FaultyHandler, message: dict[str, object]) -> 
     handler.hang_up()
 
 
+class InterruptedLedger(MemoryLedgerStore):
+    """Something may happen before each wish is written."""
+
+    def __init__(self, interrupt: Callable[[], None]) -> None:
+        super().__init__()
+        self._interrupt = interrupt
+
+    def desire(
+        self,
+        account_id: AccountId,
+        connection_id: ConnectionId,
+        mpid: Mpid,
+        desired: Target | None,
+        version: int,
+        now_ms: int,
+    ) -> bool:
+        self._interrupt()
+        return super().desire(account_id, connection_id, mpid, desired, version, now_ms)
+
+
 class Story:
     def __init__(self, seed: int, partner: FaultyPartner) -> None:
         self.random, self.partner = Random(seed), partner
         self.is_list = isinstance(partner, ListPartner)
-        self.world = World(partner.url, connector="lists" if self.is_list else "webhook")
+        self.is_interrupted = self.is_reading = False
+        self.stream: list[ProfileChange] = []
+        ledger = InterruptedLedger(self.before_desiring)
+        self.world = World(partner.url, connector="lists" if self.is_list else "webhook", ledger=ledger)
         self.world.outputs.delete_connection(self.world.connection)
         output = self.world.outputs.list(ACCOUNT)[0]
         if not self.is_list:
@@ -111,7 +136,7 @@ class Story:
         self.accounts = MemoryAccountStore()
         self.accounts.create(an_account())
         self.workflows = StartedRuns()
-        self.runs: list[Iterator[None]] = []
+        self.runs: list[Generator[None]] = []
         self.queue: list[tuple[WakeUp, int]] = []
         self.busy: set[WakeUp] = set()
         self.sequence, self.clock = 0, T
@@ -157,10 +182,20 @@ class Story:
         self.world.hold(mpid, Target(tuple(held)))
         saved = self.world.profiles.save(new, self.now())
         self.sequence += 1
-        change = ProfileChange(old, self.world.profiles.load(ACCOUNT, Environment.PRODUCTION, [saved.mpid])[mpid],
-                               str(self.sequence), self.now())  # fmt: skip
-        for _ in range(self.random.choice([1, 1, 2])):
-            fan_out(self.fan_out(), [change], self.now())
+        now = self.world.profiles.load(ACCOUNT, Environment.PRODUCTION, [saved.mpid])[mpid]
+        self.stream.append(ProfileChange(old, now, str(self.sequence), self.now()))
+        self.read_stream()
+
+    def read_stream(self) -> None:
+        """Records come in order, one after another, some of them twice."""
+        if self.is_reading:
+            return
+        self.is_reading = True
+        while self.stream:
+            change = self.stream.pop(0)
+            for _ in range(self.random.choice([1, 1, 2])):
+                fan_out(self.fan_out(), [change], self.now())
+        self.is_reading = False
 
     def connect(self) -> None:
         new = NewConnection(
@@ -213,7 +248,7 @@ class Story:
         """One step of a run, or one lane; a message may come twice, and those of different lanes in any order."""
         self.collect()
         if self.runs and self.random.random() < 0.5:
-            self.advance(self.random.choice(self.runs))
+            self.advance_any()
         elif self.queue:
             self.drain(self.random.randrange(len(self.queue)))
 
@@ -224,13 +259,13 @@ class Story:
         self.workflows.fills.clear()
         self.queue += [(wake_up, 1) for wake_up in self.world.wake_ups.take()]
 
-    def advance(self, run: Iterator[None]) -> None:
+    def advance(self, run: Generator[None]) -> None:
         try:
             next(run)
         except StopIteration:
             self.runs.remove(run)
 
-    def run(self, connection_id: ConnectionId) -> Iterator[None]:
+    def run(self, connection_id: ConnectionId) -> Generator[None]:
         """The state machine of a connection, as its definition goes."""
         work = yield from self.tried(
             lambda attempt: update_subscription(self.world, self.send, ACCOUNT, connection_id, attempt, self.instant()),
@@ -292,12 +327,31 @@ class Story:
         return answer
 
     def meanwhile(self) -> None:
-        if len(self.busy) < 3 and self.random.random() < 0.15:
-            self.collect()
-            if self.queue and self.random.random() < 0.6:
-                self.drain(self.random.randrange(len(self.queue)))
-            else:
-                self.change_profile()
+        """Some of what others do while a request is under way."""
+        if len(self.busy) < 3 and self.random.random() < 0.2:
+            for _ in range(self.random.randint(1, 5)):
+                self.random.choice([self.change_profile, self.drain_another, self.drain_another, self.advance_any])()
+
+    def drain_another(self) -> None:
+        self.collect()
+        if self.queue:
+            self.drain(self.random.randrange(len(self.queue)))
+
+    def advance_any(self) -> None:
+        self.collect()
+        free = [run for run in self.runs if inspect.getgeneratorstate(run) != inspect.GEN_RUNNING]
+        if free:
+            self.advance(self.random.choice(free))
+
+    def before_desiring(self) -> None:
+        """Somebody edits the connection, and fills it, between what another has read and what that one writes."""
+        if self.is_interrupted or self.random.random() >= 0.05:
+            return
+        self.is_interrupted = True
+        self.random.choice([self.edit, self.pause_or_activate, self.resume])()
+        for _ in range(self.random.randint(0, 20)):
+            self.advance_any()
+        self.is_interrupted = False
 
     # How it ends ----------------------------------------------------------------------------------------------------
 
@@ -342,10 +396,11 @@ class Story:
         else:
             members = self.partner.members(AUDIENCE)
             expected_members = {str(m): {(i.type, i.value) for i in target.identities} for m, target in wanted.items()}
-            names = {"customer": "customer_id"}
+            names, names_of = {"customer": "customer_id"}, {"customer_id": "customer"}
             told_members = {
                 m: {(names.get(kind, kind), value) for kind, value in known} for m, known in members.items()
             }
+            assert types_heard(self.partner) <= {names_of.get(kind, kind) for kind in ACCEPTED}
             assert told_members == expected_members, (told_members, expected_members, self.log)
             book = self.partner.book.audiences.get(AUDIENCE)
             attributes = {m: known for m, known in (book.attributes if book else {}).items() if known}
@@ -412,6 +467,12 @@ class Story:
 
     def instant(self) -> datetime:
         return datetime.fromtimestamp(self.now() / 1000, UTC)
+
+
+def types_heard(partner: FaultyPartner) -> set[str]:
+    """Of all identities in all messages, those that the partner did not obey included."""
+    profiles = [profile for message in partner.heard for profile in message.get("user_profiles", ())]
+    return {i["type"] for profile in profiles for i in profile["user_identities"] + profile["device_identities"]}
 
 
 class Rested(Random):
