@@ -3,6 +3,7 @@
 import typer
 
 from audience_cli.commands.audiences import activate, create, history, list_audiences, members, show
+from audience_cli.commands.calculate import calculate
 from audience_cli.commands.cost import cost
 from audience_cli.commands.definition import app as definition
 from audience_cli.commands.environment import env
@@ -27,6 +28,7 @@ app.command("list")(list_audiences)
 app.command("show")(show)
 app.command("create")(create)
 app.command("activate")(activate)
+app.command("calculate")(calculate)
 app.command("members")(members)
 app.command("history")(history)
 app.command("explain")(explain)

@@ -32,6 +32,9 @@ def test_an_account_is_found_as_it_was_created(store: AccountStore) -> None:
         active_audience_cap=3,
         profile_retention_days=60,
         history_retention_days=365,
+        has_lifetime_audiences=True,
+        lifetime_credits=3,
+        lifetime_period_days=30,
         strategy=strategy,
     )
 

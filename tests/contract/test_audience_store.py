@@ -15,6 +15,7 @@ from audience_core.domain.audience import (
 from audience_core.domain.control_stores import Answer, AudienceStore, Change
 from audience_core.domain.definition import Definition, UserAttributeCriterion
 from audience_core.domain.ids import AccountId, AudienceId
+from audience_core.domain.lifetime import DateRange, LifetimeResult
 from audience_core.domain.value_tests import StringInTest
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
 from audience_core.persistence.audiences import CounterItem, DynamoAudienceStore
@@ -322,3 +323,21 @@ def test_versions_are_listed_by_number_and_go_with_their_audience(store: Audienc
 
     assert store.list_versions(ACCOUNT, AUDIENCE) == ()
     assert store.program(ACCOUNT) == ProgramMark(version=3, published=3)
+
+
+def test_several_audiences_are_saved_together_or_not_at_all(store: AudienceStore) -> None:
+    first = store.save(an_audience(kind=AudienceKind.LIFETIME, date_range=DateRange(start=NOW.date())))
+    second = store.save(an_audience(audience_id=AudienceId(2), kind=AudienceKind.LIFETIME))
+    result = LifetimeResult(
+        calculation_id="lifetime-1", size=5, calculated_at=NOW, expires_at=NOW + timedelta(days=30), archive_version=2
+    )
+    ready = first.model_copy(update={"status": AudienceStatus.READY, "result": result})
+
+    with pytest.raises(StaleVersionError):
+        store.save_all([ready, second.model_copy(update={"version": 7})])
+    assert store.get(ACCOUNT, AUDIENCE) == first
+    saved = store.save_all([ready, second])
+
+    assert [store.get(ACCOUNT, each.audience_id) for each in saved] == list(saved)
+    assert (saved[0].result, saved[0].version, saved[1].version) == (result, 2, 2)
+    assert store.program(ACCOUNT).version == 0

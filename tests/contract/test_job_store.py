@@ -9,6 +9,7 @@ from audience_core.domain.control_stores import JobStore
 from audience_core.domain.export import Archive, Export, ExportFile, Pieces
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.job import Job, JobKind, JobState, JobStep, Part
+from audience_core.domain.lifetime import CreditBook, CreditUse
 from audience_core.errors import NotFoundError, StaleVersionError
 from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.memory.jobs import MemoryJobStore
@@ -190,3 +191,17 @@ def test_a_part_keeps_its_result(store: JobStore) -> None:
     store.save_part(claimed.model_copy(update={"result": result}))
 
     assert [part.result for part in store.parts(ACCOUNT, "backfill-3")] == [result]
+
+
+def test_a_credit_book_is_empty_at_first_and_written_over_the_version_that_was_read(store: JobStore) -> None:
+    book = store.credit_book(ACCOUNT)
+    assert book == CreditBook(account_id=ACCOUNT)
+
+    use = CreditUse(calculation_id="lifetime-1", at=NOW, credits=2)
+    saved = store.save_credit_book(book.model_copy(update={"number": 1, "uses": (use,)}))
+
+    assert store.credit_book(ACCOUNT) == saved == CreditBook(account_id=ACCOUNT, number=1, uses=(use,), version=1)
+    assert store.credit_book(OTHER_ACCOUNT).version == 0
+    with pytest.raises(StaleVersionError):
+        store.save_credit_book(book)
+    assert store.list(ACCOUNT) == ()

@@ -29,6 +29,7 @@ from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from tests.support.control import ACCOUNT, OTHER_ACCOUNT, an_account
 
 REGION = "us-east-1"
+_MACHINES = ("backfill", "fill_connection", "connect_audiences", "compact_archive", "calculate_lifetime")
 _PASS = {"StartAt": "Done", "States": {"Done": {"Type": "Pass", "End": True}}}
 
 
@@ -94,7 +95,7 @@ def emptied(stack: SimpleNamespace) -> SimpleNamespace:
         with table.batch_writer() as batch:
             for item in table.scan()["Items"]:
                 batch.delete_item({"pk": item["pk"], "sk": item["sk"]})
-    machines = {name: state_machine(name) for name in ("backfill", "fill_connection", "connect_audiences")}
+    machines = {name: state_machine(name) for name in _MACHINES}
     stack.machines, stack.workflows = machines.values(), StepFunctionsWorkflows(machines, REGION)
     stack.memberships, stack.wake_ups = FixedMemberships(), WakeUpLog()
     for account_id in (ACCOUNT, OTHER_ACCOUNT):

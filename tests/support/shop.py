@@ -25,9 +25,9 @@ type Json = dict[str, Any]
 class Shop:
     """One account with a workspace, an input and a webhook output."""
 
-    def __init__(self, stack: Stack, partner: FaultyPartner) -> None:
+    def __init__(self, stack: Stack, partner: FaultyPartner, **limits: Any) -> None:
         self.stack, self.partner = stack, partner
-        command = {"action": "create_account", "name": f"Shop {secrets.token_hex(4)}"}
+        command = {"action": "create_account", "name": f"Shop {secrets.token_hex(4)}", "limits": limits}
         client = invoke(stack, stack.outputs["AccountsAdminFunction"], command)
         self.account_id = AccountId(client["account_id"])
         form = {"grant_type": "client_credentials", "scope": client["scope"]}
@@ -81,10 +81,8 @@ class Shop:
         self.wait_until(lambda: audience in self.partner.book.audiences)
         return str(created["id"])
 
-    def send(self, *batches: Json) -> None:
-        answer = httpx.post(
-            f"{self.stack.outputs['ApiUrl']}/v2/bulkevents", json=batches, auth=self.credential, timeout=60
-        )
+    def send(self, *batches: Json, path: str = "/v2/bulkevents") -> None:
+        answer = httpx.post(f"{self.stack.outputs['ApiUrl']}{path}", json=batches, auth=self.credential, timeout=60)
         assert answer.status_code == 202, answer.text
 
     def members(self, audience: int) -> set[str]:

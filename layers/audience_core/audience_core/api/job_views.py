@@ -5,7 +5,7 @@ from datetime import datetime
 from audience_core.api.views import View
 from audience_core.domain.audience import Audience, DefinitionVersion
 from audience_core.domain.definition import Definition
-from audience_core.domain.job import JobKind, JobState, JobStep
+from audience_core.domain.job import Job, JobKind, JobState, JobStep
 from audience_core.management.jobs import Report
 
 
@@ -103,13 +103,17 @@ def job_view(report: Report) -> JobView:
             )
             for each in report.steps
         ),
-        results=tuple(map(ItemResultView.model_validate, report.results)),
+        results=tuple(map(ItemResultView.model_validate, report.results if _has_items(job) else ())),
         connection_id=job.connection_id,
         error=job.error or None,
         created_at=job.created_at,
         started_at=job.started_at,
         ended_at=job.ended_at,
     )
+
+
+def _has_items(job: Job) -> bool:
+    return job.kind is JobKind.CONNECT_AUDIENCES
 
 
 def version_view(version: DefinitionVersion, audience: Audience) -> VersionView:

@@ -1,0 +1,80 @@
+"""What every store of results promises."""
+
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from audience_core.domain.ids import AudienceId, Mpid
+from audience_core.domain.results import ResultStore
+from audience_core.errors import NotFoundError, UnavailableError
+from audience_core.persistence.memory.results import MemoryResultStore
+from audience_core.persistence.results import S3ResultStore
+from tests.support.control import ACCOUNT, OTHER_ACCOUNT
+
+ONE, OTHER = AudienceId(1), AudienceId(11)
+FIRST, SECOND = (Mpid(-(2**63)), Mpid(-1), Mpid(5)), (Mpid(2**63 - 1),)
+
+
+@pytest.fixture(params=["s3", "memory"])
+def store(request: pytest.FixtureRequest) -> ResultStore:
+    if request.param == "memory":
+        return MemoryResultStore()
+    name, region = f"results-{uuid4()}", request.getfixturevalue("aws")
+    boto3.client("s3", region_name=region).create_bucket(Bucket=name)
+    return S3ResultStore(name, region)
+
+
+def everybody(store: ResultStore, limit: int, calculation_id: str = "lifetime-1") -> list[tuple[Mpid, ...]]:
+    """Page by page."""
+    pages, cursor = [], None
+    while True:
+        page = store.page(ACCOUNT, ONE, calculation_id, cursor, limit)
+        pages.append(page.items)
+        cursor = page.next
+        if cursor is None:
+            return pages
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 1000])
+def test_members_of_all_shards_come_in_pages_each_once(store: ResultStore, limit: int) -> None:
+    for shard, mpids in enumerate((FIRST, (), SECOND, ())):
+        store.put(ACCOUNT, ONE, "lifetime-1", shard, mpids)
+
+    pages = everybody(store, limit)
+
+    assert [mpid for page in pages for mpid in page] == [*FIRST, *SECOND]
+    assert all(len(page) <= limit for page in pages)
+
+
+def test_what_is_put_again_takes_the_place_of_what_was_there(store: ResultStore) -> None:
+    store.put(ACCOUNT, ONE, "lifetime-1", 0, FIRST)
+    store.put(ACCOUNT, ONE, "lifetime-1", 0, SECOND)
+
+    assert everybody(store, 10) == [SECOND]
+
+
+def test_calculations_audiences_and_accounts_are_kept_apart(store: ResultStore) -> None:
+    store.put(ACCOUNT, ONE, "lifetime-1", 0, FIRST)
+    store.put(ACCOUNT, ONE, "lifetime-11", 0, SECOND)
+    store.put(ACCOUNT, OTHER, "lifetime-1", 0, SECOND)
+    store.put(OTHER_ACCOUNT, ONE, "lifetime-1", 0, SECOND)
+
+    assert everybody(store, 10) == [FIRST]
+
+
+def test_nobody_found_is_not_nothing_kept(store: ResultStore) -> None:
+    store.put(ACCOUNT, ONE, "lifetime-1", 0, ())
+
+    assert everybody(store, 10) == [()]
+    with pytest.raises(NotFoundError):
+        everybody(store, 10, "lifetime-2")
+
+
+def test_a_store_that_does_not_answer_is_an_error(aws: str) -> None:
+    store = S3ResultStore("no-such-bucket", aws)
+
+    with pytest.raises(UnavailableError):
+        store.put(ACCOUNT, ONE, "lifetime-1", 0, FIRST)
+    with pytest.raises(UnavailableError):
+        store.page(ACCOUNT, ONE, "lifetime-1", None, 10)
