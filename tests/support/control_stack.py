@@ -20,6 +20,7 @@ from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.log_ins import DynamoLogInStore
 from audience_core.persistence.memberships import DynamoMembershipStore
+from audience_core.persistence.memory.results import MemoryResultStore
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.secrets import SecretsManagerStore
@@ -97,7 +98,7 @@ def emptied(stack: SimpleNamespace) -> SimpleNamespace:
                 batch.delete_item({"pk": item["pk"], "sk": item["sk"]})
     machines = {name: state_machine(name) for name in _MACHINES}
     stack.machines, stack.workflows = machines.values(), StepFunctionsWorkflows(machines, REGION)
-    stack.memberships, stack.wake_ups = FixedMemberships(), WakeUpLog()
+    stack.memberships, stack.wake_ups, stack.results = FixedMemberships(), WakeUpLog(), MemoryResultStore()
     for account_id in (ACCOUNT, OTHER_ACCOUNT):
         stack.accounts.create(an_account(account_id=account_id, active_audience_cap=3))
     return stack
