@@ -224,13 +224,13 @@ def test_a_list_that_is_replaced_while_it_is_read_does_not_count() -> None:
 # Interruptions --------------------------------------------------------------------------------------------------
 
 
-def calls_of_a_run() -> int:
-    town, fuse = a_town(*MPIDS), Fuse(-1, Killed())
+def calls_of_a_run(*mpids: int) -> int:
+    town, fuse = a_town(*mpids), Fuse(-1, Killed())
     town.run(town.ask(email="ann@example.com"), fuse.guard(town.exporter()))
     return fuse.calls
 
 
-CALLS = calls_of_a_run()
+CALLS = calls_of_a_run(*MPIDS)
 
 
 @given(st.integers(1, CALLS), st.booleans())
@@ -250,6 +250,20 @@ def test_a_worker_killed_at_any_step_makes_no_difference(at: int, is_after: bool
     assert opened.manifest["files"][0]["total_users"] == len(MPIDS)
     assert (town.job(export_id).state, town.is_clean(export_id)) == (JobState.SUCCEEDED, True)
     assert town.mail.sent
+
+
+def test_a_worker_killed_at_the_very_end_makes_no_difference() -> None:
+    """Every call of the last steps, of which random ones may miss some."""
+    calls = calls_of_a_run(64)
+    for at in range(calls - 30, calls + 1):
+        for is_after in (False, True):
+            town = a_town(64)
+            export_id = town.ask(email="ann@example.com")
+
+            town.run(export_id, Fuse(at, Killed(), is_after=is_after).guard(town.exporter()))
+
+            assert (town.job(export_id).state, town.is_clean(export_id)) == (JobState.SUCCEEDED, True), at
+            assert town.mail.sent, at
 
 
 @given(st.integers(1, CALLS), st.booleans())
