@@ -149,6 +149,18 @@ def test_a_lifetime_draft_is_not_activated_nor_archived(call: Caller, action: st
     assert call("POST", f"/v1/audiences/{created(call)}/{action}").status == 409
 
 
+def test_what_looks_at_profiles_cannot_answer_for_them(call: Caller) -> None:
+    path = f"/v1/audiences/{created(call)}"
+
+    answers = [
+        call("GET", f"{path}/estimate"),
+        call("GET", f"{path}/explain", mpid="5"),
+        call("PATCH", path, {"definition": definition(name="view")}, {"If-Match": "*"}, dry_run="true"),
+    ]
+
+    assert [answer.status for answer in answers] == [409, 409, 409]
+
+
 def test_members_are_asked_for_when_there_are_some(stack: SimpleNamespace, call: Caller) -> None:
     three_buyers(stack)
     audience = created(call)

@@ -18,6 +18,8 @@ from audience_core.domain.ids import DAY_MS, AccountId, InputId, Mpid
 from audience_core.domain.profile import Profile, Seen
 from audience_core.evaluation.columnar.kept import EMPTY, merged, write_kept
 from audience_core.persistence.memberships import DynamoMembershipStore
+from audience_core.persistence.memory.identities import MemoryIdentityStore
+from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.persistence.results import S3ResultStore
 from audience_core.persistence.run_files import S3RunFiles
 from audience_core.persistence.shards import S3ShardStore
@@ -160,6 +162,7 @@ def opened(stack: SimpleNamespace) -> SimpleNamespace:
     stores.bucket, stores.memberships = bucket, stores.member_lists
     stores.shards, stores.results = S3ShardStore(bucket, REGION), S3ResultStore(bucket, REGION)
     stores.run_files = S3RunFiles(bucket, REGION)
+    stores.identities, stores.profiles = MemoryIdentityStore(), MemoryProfileStore()
     account = an_account(account_id=PREMIUM, has_lifetime_audiences=True, lifetime_credits=3)
     stores.accounts.create(account)
     stores.workspaces.save(a_workspace(account_id=PREMIUM))

@@ -122,6 +122,17 @@ def test_history_never_makes_an_anonymous_profile_a_customers() -> None:
     assert len(population.everybody()) == 1
 
 
+def test_history_gives_an_anonymous_profile_nothing_to_be_found_by() -> None:
+    population, other_device = Population(), {"android_advertising_id": "bb-2"}
+    population.take([a_batch(1, None, device_info=DEVICE)])
+
+    population.take([past(2, None, device_info=DEVICE | other_device)])
+    population.take([a_batch(3, None, device_info=other_device)])
+
+    found = owners(population)
+    assert found["request-1"] == found["request-2"] != found["request-3"]
+
+
 def test_history_takes_no_identity_that_a_profile_has_to_itself() -> None:
     unique = LoginStrategy(login=frozenset({"customer_id", "email"}), unique=frozenset({"customer_id", "email"}))
     population = Population(strategy=unique)

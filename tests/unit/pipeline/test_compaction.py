@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,12 @@ from audience_core.domain.archive import Erasure, OwnedBatch, shard_of
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import Mpid
 from audience_core.domain.messages import Release
+from audience_core.evaluation.columnar.build import kept_tables_of
+from audience_core.evaluation.columnar.columns import Codes, Column, values_at
+from audience_core.evaluation.columnar.encoding import encoding_of
+from audience_core.evaluation.columnar.parquet import Table
+from audience_core.evaluation.columnar.shard import MPIDS
+from audience_core.persistence.memory.ingest import MemoryArchive
 from tests.support.archives import Library, entry, known, library, replace_time, views
 from tests.support.population import (
     ACCOUNT,
@@ -87,10 +94,39 @@ def test_shards_hold_all_entries_once_however_they_come(given_entries: list[Owne
         held.compact()
         held.now += 26 * HOUR
 
-    assert known(held.users()) == known(held.expected())
-    manifest = held.shards.manifest(ACCOUNT)
+    expected, count = held.expected(), held.shards.manifest(ACCOUNT).count
+    assert known(held.users()) == known(expected)
     for number, kept in held.kept().items():
-        assert [shard_of(each, manifest.count) for each in kept.mpids.tolist()] == [number] * len(kept.mpids)
+        assert [shard_of(each, count) for each in kept.mpids.tolist()] == [number] * len(kept.mpids)
+        # What is scanned is what would be written of these users if nothing had been there before.
+        at_once = kept_tables_of([expected[Mpid(each)] for each in kept.mpids.tolist()])
+        tables = (kept.events, kept.products, {MPIDS: at_once[2][MPIDS], **kept.users})
+        assert list(map(contents, tables)) == list(map(contents, at_once))
+
+
+def contents(table: Table) -> dict[Any, Any]:
+    """All rows of all groups, in their order."""
+    return {
+        key: (
+            {name: column.tolist() for name, column in group.integers.items()},
+            {name: of_column(column, group.rows) for name, column in group.labels.items()},
+            {name: of_column(column, group.rows) for name, column in group.values.items()},
+        )
+        for key, group in table.items()
+        if group.rows
+    }
+
+
+def of_column(column: Column, rows: int) -> tuple[Any, ...]:
+    """Its values, how it is written, which values it has a place for, and whether for each only one."""
+    values = list(column.values) if isinstance(column, Codes) else []
+    there = [as_read(each) for each in values_at(column, np.arange(rows))]
+    return there, encoding_of(column), set(map(as_read, values)), len(values) == len(set(map(repr, values)))
+
+
+def as_read(value: Any) -> str:
+    """5.0 is 5 to every operator."""
+    return repr(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -194,14 +230,15 @@ def test_an_erased_user_is_gone_with_everything_until_then_and_what_comes_again_
     assert (views(held), views(held, 6)) == ([3], [2])
 
 
-def test_an_erasure_is_carried_out_once() -> None:
-    held = library()
-    held.raw.put([entry(1), Erasure(ACCOUNT, Environment.PRODUCTION, Mpid(5), held.now)], held.now)
+def test_an_erasure_that_comes_again_takes_nothing_that_was_received_after_it() -> None:
+    held, erasure = library(), Erasure(ACCOUNT, Environment.PRODUCTION, Mpid(5), NOW)
+    held.raw.put([entry(1), erasure], held.now)
     held.compact()
     held.raw.put([entry(2, at=NOW + 1)], held.now)
-    held.compact()  # reads the erasure again, too
+    held.compact()
 
-    held.raw.put([entry(3, 6)], held.now)
+    held.raw, held.now = MemoryArchive(), NOW + 3 * DAY
+    held.raw.put([erasure, entry(3, 6)], held.now)
     held.compact()
 
     assert views(held) == [2]

@@ -215,6 +215,18 @@ def test_entries_that_are_put_while_a_run_is_under_way_come_with_the_next() -> N
     assert views(held) == [1, 2]
 
 
+def test_entries_that_were_put_late_under_an_earlier_minute_come_with_the_next_run() -> None:
+    held = library()
+    held.raw.put([entry(1)], held.now)
+    held.compact()
+
+    held.raw.put([entry(2)], held.now - HOUR)
+    held.now += 24 * HOUR
+    held.compact()
+
+    assert views(held) == [1, 2]
+
+
 def test_many_files_and_bytes_are_many_parts() -> None:
     raw = [RawFile(f"{number:04d}", 100_000) for number in range(500)]
 

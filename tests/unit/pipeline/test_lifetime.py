@@ -185,6 +185,27 @@ def test_days_are_whole_and_include_both_ends() -> None:
     assert [sorted(office.members(AudienceId(each))) for each in (3, 4, 5)] == [[6], [3], [6, 9]]
 
 
+@pytest.mark.parametrize("count", [1, 2, 64, 128])
+def test_membership_in_another_audience_is_read_from_its_list_in_every_shard(count: int) -> None:
+    office, mpids = Office(ACCOUNT, NOW), [Mpid(each) for each in (-3, -2, 5, 6, 69, 70, 133, 2**62)]
+    office.archive([a_buyer(mpid) for mpid in mpids], count)
+    office.real_time(did("view", AudienceId(3)), [*mpids[::2], Mpid(197)])
+    nested = d.AudienceMembershipCriterion(audience_id=3)
+    office.draft(did("buy", BUYERS).model_copy(update={"definition": d.Definition(root=nested)}))
+    office.draft(did("buy", VIEWERS).model_copy(update={"definition": d.Definition(root=d.Not(criterion=nested))}))
+
+    office.calculate(BUYERS, VIEWERS)
+
+    assert found(office) == {BUYERS: sorted(mpids[::2]), VIEWERS: sorted(mpids[1::2])}
+
+
+def a_buyer(mpid: Mpid) -> Profile:
+    user = Profile(ACCOUNT, Environment.PRODUCTION, mpid)
+    user.seen[WorkspaceId("w-a")] = Seen(NOW - DAY, NOW)
+    user.timeline[d.EventKind.CUSTOM, "buy"] = [an_event(1, NOW - DAY, "buy")]
+    return user
+
+
 def test_progress_is_by_the_events_that_were_read() -> None:
     office = an_office()
     job = office.start([BUYERS])

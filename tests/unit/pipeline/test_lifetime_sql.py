@@ -42,9 +42,9 @@ def color_is(color: str) -> v.Condition:
 # Definition, whether it is of the days of RANGE alone, and the SQL of its members.
 QUESTIONS: dict[str, tuple[d.Criterion, bool, str]] = {
     "count": (
-        d.EventCriterion(event=viewed(), window=EVER, frequency=compare(v.NumberOperator.GREATER_OR_EQUAL, 4)),
+        d.EventCriterion(event=viewed(), window=EVER, frequency=compare(v.NumberOperator.GREATER_OR_EQUAL, 3)),
         False,
-        f"SELECT customer FROM ({ONCE}) WHERE name = 'view' GROUP BY 1 HAVING count(*) >= 4",
+        f"SELECT customer FROM ({ONCE}) WHERE name = 'view' GROUP BY 1 HAVING count(*) >= 3",
     ),
     "count in days": (
         d.EventCriterion(event=viewed(where=(color_is("RED"),)), window=EVER),
@@ -89,7 +89,7 @@ def history(chance: random.Random) -> list[AcceptedBatch]:
         )
         for number in range(150)
     ]
-    owners = [f"c-{chance.randrange(12)}" for _ in events]
+    owners = [f"c-{chance.randrange(40)}" for _ in events]
     batches = []
     for number in range(200):
         first = chance.randrange(len(events))
@@ -108,7 +108,7 @@ def test_members_are_those_of_sql_over_what_was_sent(seed: int) -> None:
     batches = history(chance)
     for place, batch in enumerate([*batches, *chance.sample(batches, 20)]):
         population.take([batch], library.now)
-        if place % 70 == 69:
+        if place % 25 == 24:
             library.compact()
             library.now += HOUR
     library.compact()

@@ -16,6 +16,7 @@ from audience_core.evaluation.values import to_ms
 from audience_core.evaluation.view import View
 from audience_core.management import edits, sampling
 from audience_core.management.audiences import AudienceEdit, require_sound
+from audience_core.management.lifetime import refuse
 from audience_core.management.sampling import Estimate
 from audience_core.management.versions import require_version
 
@@ -61,9 +62,11 @@ def dry_run(
 
     Raises:
         InvalidInputError: the edit would be refused.
+        ConflictError: it is a lifetime audience, which sees more than profiles hold.
     """
     audience = store.get(account_id, audience_id)
     require_version(audience, version)
+    refuse(audience, "measured")
     changes = {name: value for name, value in change if value is not None}
     wanted = edits.intended(store, audience).model_copy(update=changes)
     require_sound(store, workspaces, account_id, wanted, audience_id)

@@ -15,6 +15,7 @@ from audience_core.evaluation import explain as explaining
 from audience_core.evaluation.explanation import Explanation
 from audience_core.evaluation.values import to_ms
 from audience_core.identity.claims import Claims
+from audience_core.management.lifetime import refuse
 
 _FURTHEST_AHEAD = timedelta(days=366)
 
@@ -34,8 +35,10 @@ def explain(
     Raises:
         NotFoundError: there is no such audience or profile.
         InvalidInputError: `at` lies before the look-back, or too far ahead.
+        ConflictError: it is a lifetime audience, which sees more than profiles hold.
     """
     audience, account = audiences.get(account_id, audience_id), accounts.get(account_id)
+    refuse(audience, "explained")
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     _require_known(account, at, now)
     found: dict[Mpid, Profile] = profiles.load(account_id, Environment.PRODUCTION, [mpid])

@@ -24,6 +24,7 @@ from audience_core.evaluation.vocabulary import Vocabulary
 from audience_core.management import definitions, sampling
 from audience_core.management.audiences import require_sound
 from audience_core.management.explain import active
+from audience_core.management.lifetime import refuse
 from audience_core.outputs.projection import identities_for
 from audience_core.outputs.registry import acceptance_of
 
@@ -113,8 +114,14 @@ def estimate(
     audience_id: AudienceId,
     now: datetime,
 ) -> Preview:
-    """The same for a stored audience, drafts included, by its definition and not by its member list."""
-    return _measured(accounts, audiences, outputs, profiles, audiences.get(account_id, audience_id), now)
+    """The same for a stored audience, drafts included, by its definition and not by its member list.
+
+    Raises:
+        ConflictError: it is a lifetime audience, which sees more than profiles hold.
+    """
+    audience = audiences.get(account_id, audience_id)
+    refuse(audience, "estimated")
+    return _measured(accounts, audiences, outputs, profiles, audience, now)
 
 
 def _measured(
