@@ -89,7 +89,7 @@ def _users(profiles: Sequence[Profile]) -> Table:
         for key, register in profile.registers.items():
             if not register.is_deleted:
                 registers[_key(key)].append((user, register, key.workspace_id))
-        for identity in profile.identities:
+        for identity in sorted(profile.identities):
             identities[IDENTITY, identity.type].append((user, identity.value))
     groups |= {key: _sightings(rows) for key, rows in seen.items()}
     groups |= {key: _registers(key, rows) for key, rows in registers.items()}
@@ -106,7 +106,7 @@ def _sightings(rows: list[tuple[int, int, int]]) -> Group:
 
 
 def _registers(key: Key, rows: list[tuple[int, Register, str]]) -> Group:
-    rows = sorted(rows, key=lambda row: (row[0], precedence(row[1])))
+    rows = sorted(rows, key=lambda row: (row[0], precedence(row[1]), row[2]))
     values = [register.value for _, register, _ in rows]
     is_place = key[0] == RegisterKind.LOCATION
     columns = _values(values) if is_place else {VALUE: column_of(values)}
