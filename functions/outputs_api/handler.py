@@ -19,25 +19,24 @@ from audience_core.api import cursor, edge
 from audience_core.api.etag import etag, optional_version, required_version
 from audience_core.api.idempotency import once
 from audience_core.api.job_views import JobView, job_view
-from audience_core.api.principal import principal_of
-from audience_core.api.problem import CONTENT_TYPE
-from audience_core.api.reconciliation_view import ReconciliationView, reconciliation_view
-from audience_core.api.views import (
+from audience_core.api.output_views import (
     AuthorizationView,
     ConnectionView,
     ConnectorView,
-    Listing,
     LookalikeView,
     OutputSecretView,
     OutputTestView,
     OutputView,
-    Versioned,
     connection_view,
     connector_view,
     output_secret_view,
     output_test_view,
     output_view,
 )
+from audience_core.api.principal import principal_of
+from audience_core.api.problem import CONTENT_TYPE
+from audience_core.api.reconciliation_view import ReconciliationView, reconciliation_view
+from audience_core.api.views import Listing, Versioned
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.output import Connection
 from audience_core.management import bulk_connect, connections, jobs, log_ins, outputs

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from audience_core.api.edge import instant
-from audience_core.api.views import FaultView, View, fault_view
+from audience_core.api.output_views import FaultView, fault_view
+from audience_core.api.views import View
 from audience_core.domain.output import Connection, ConnectionStatus
 from audience_core.pipeline.convergence import Comparison, Obstacle, Tally, Undelivered
 

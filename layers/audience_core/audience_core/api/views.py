@@ -1,9 +1,8 @@
 """Resources as the API shows them: ids and instants as text, figures added, secrets left out."""
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,19 +13,9 @@ from audience_core.domain.definition import Definition
 from audience_core.domain.job import JobState
 from audience_core.domain.lifetime import DateRange, LifetimeResult
 from audience_core.domain.membership import HistoryEntry, Membership, PastMembership, Reason
-from audience_core.domain.output import (
-    Connection,
-    ConnectionStatus,
-    Fault,
-    FaultKind,
-    Output,
-    SharedAttributes,
-    SubscriptionState,
-)
 from audience_core.management.jobs import Report
 from audience_core.management.listings import Listed
 from audience_core.management.ordering import volatility
-from audience_core.outputs.registry import ConnectorKind
 
 
 class View(BaseModel):
@@ -179,110 +168,6 @@ class HistoryView(View):
     reason: Reason
 
 
-class FaultView(View):
-    kind: FaultKind
-    message: str
-    at: datetime
-
-
-class ConnectorView(View):
-    """Args:
-    output_settings, connection_settings: JSON Schema; `confidential` marks those that are never shown, `fixed` those
-        that a connection keeps as it was made with.
-    is_legacy: the partner has ended its service; for those who still have it.
-    has_log_in: whether one may log in at the partner instead of entering a key: see `authorize`.
-    output_settings, connection_settings: JSON Schema; `confidential` marks those that are never shown.
-    """
-
-    kind: str
-    name: str
-    description: str
-    identity_types: tuple[str, ...]
-    accepts_attributes: bool
-    makes_lookalikes: bool
-    is_legacy: bool
-    has_log_in: bool
-    output_settings: dict[str, Any]
-    connection_settings: dict[str, Any]
-
-
-class OutputView(Versioned):
-    """Args:
-    settings: without the confidential ones.
-    is_logged_in: whether somebody has logged in at the partner for it; the partner may have ended that since.
-    contact_email: who is told of faults; null for the account's contact.
-    faults: its connections that are faulted.
-    """
-
-    id: str
-    connector: str
-    name: str
-    settings: dict[str, Any]
-    is_logged_in: bool
-    contact_email: str | None
-    faults: tuple[str, ...]
-    created_at: datetime
-
-
-class OutputSecretView(OutputView):
-    """Args:
-    generated: confidential settings that were made up for you; shown once, empty ever after.
-    """
-
-    generated: dict[str, str] = {}
-
-
-class OutputTestView(View):
-    """Args:
-    ok: whether the partner can be used with these settings; if not, `fault` says why.
-    """
-
-    ok: bool
-    fault: FaultView | None = None
-
-
-class ConnectedVariantView(View):
-    """A variant of the audience's A/B test; `id` is the audience id by which the partner knows it."""
-
-    id: int
-    name: str
-
-
-class LookalikeView(View):
-    """An audience at the partner, which is not kept up to date from here."""
-
-    remote_id: str
-    name: str
-
-
-class AuthorizationView(View):
-    """Args:
-    authorization_url: open it in a browser and log in there; it is good once, for ten minutes.
-    """
-
-    authorization_url: str
-
-
-class ConnectionView(Versioned):
-    """Args:
-    variant: null when all members of the audience are forwarded.
-    attributes: user attributes that are forwarded beside identities; none unless chosen.
-    notice: what to decide before the partner is told anything; null once it was, or if there is nothing to decide.
-    """
-
-    id: str
-    audience_id: int
-    variant: ConnectedVariantView | None
-    output_id: str
-    settings: dict[str, Any]
-    attributes: SharedAttributes
-    notice: str | None
-    status: ConnectionStatus
-    fault: FaultView | None
-    created_at: datetime
-    active_since: datetime | None
-
-
 class Listing[V: View](View):
     """Args:
     next: give it back as `next` for the page after this one; null on the last.
@@ -369,74 +254,3 @@ def member_view(membership: Membership | PastMembership) -> MemberView:
 def history_view(entry: HistoryEntry) -> HistoryView:
     change: Literal["joined", "left"] = "joined" if entry.is_member else "left"
     return HistoryView(mpid=str(entry.mpid), change=change, at=instant(entry.at), reason=entry.reason)
-
-
-def connector_view(kind: ConnectorKind) -> ConnectorView:
-    return ConnectorView(
-        kind=kind.kind,
-        name=kind.name,
-        description=kind.description,
-        identity_types=tuple(sorted(kind.identity_types)),
-        accepts_attributes=kind.accepts_attributes,
-        makes_lookalikes=kind.make_lookalike is not None,
-        is_legacy=kind.is_legacy,
-        has_log_in=kind.log_in is not None,
-        output_settings=kind.output_settings.model_json_schema(),
-        connection_settings=kind.connection_settings.model_json_schema(),
-    )
-
-
-def output_view(output: Output, connections: Iterable[Connection]) -> OutputView:
-    """Args:
-    connections: of the account.
-    """
-    faulted = (each for each in connections if each.fault and each.output_id == output.output_id)
-    return OutputView(
-        id=output.output_id,
-        connector=output.connector,
-        name=output.name,
-        settings=output.settings,
-        is_logged_in=output.log_in_ref is not None,
-        contact_email=output.contact_email,
-        faults=tuple(each.connection_id for each in faulted),
-        created_at=output.created_at,
-        version=output.version,
-    )
-
-
-def output_secret_view(
-    output: Output, generated: Mapping[str, str], connections: Iterable[Connection]
-) -> OutputSecretView:
-    return OutputSecretView(**dict(output_view(output, connections)), generated=dict(generated))
-
-
-def output_test_view(fault: Fault | None) -> OutputTestView:
-    return OutputTestView(ok=fault is None, fault=fault_view(fault))
-
-
-def fault_view(fault: Fault | None) -> FaultView | None:
-    return None if fault is None else FaultView(kind=fault.kind, message=fault.message, at=fault.at)
-
-
-_ATTRIBUTES_NOTICE = (
-    "This partner takes user attributes: those named in `attributes` are shared with it, and no others. "
-    "While the status is inactive nothing is sent."
-)
-
-
-def connection_view(connection: Connection, kind: ConnectorKind) -> ConnectionView:
-    is_unheard, variant = connection.subscription is SubscriptionState.NONE, connection.variant
-    return ConnectionView(
-        id=connection.connection_id,
-        audience_id=connection.audience_id,
-        variant=None if variant is None else ConnectedVariantView(id=variant.audience_id, name=variant.name),
-        output_id=connection.output_id,
-        settings=connection.settings,
-        attributes=connection.attributes,
-        notice=_ATTRIBUTES_NOTICE if is_unheard and kind.accepts_attributes else None,
-        status=connection.status,
-        fault=fault_view(connection.fault),
-        created_at=connection.created_at,
-        active_since=connection.active_since,
-        version=connection.version,
-    )
