@@ -20,7 +20,6 @@ from tests.support.login import HOST as LOGIN_HOST
 from tests.support.login import REGISTRATION, FakeLogIn, browse
 from tests.support.mailchimp import HOST, KEY, FakeMailchimp
 from tests.support.redirect import Redirected
-from tests.support.stand_in import running
 
 CALLBACK = "https://api.execute-api.us-east-1.amazonaws.com/v1/oauth/callback"
 
@@ -35,13 +34,13 @@ def aws_stack(aws: str) -> Iterator[SimpleNamespace]:
 
 @pytest.fixture
 def partner() -> Iterator[FakeMailchimp]:
-    with running(FakeMailchimp()) as partner:
+    with FakeMailchimp().serving() as partner:
         yield partner
 
 
 @pytest.fixture
 def login(partner: FakeMailchimp) -> Iterator[FakeLogIn]:
-    with running(FakeLogIn(partner.tokens, CALLBACK)) as login:
+    with FakeLogIn(partner.tokens, CALLBACK).serving() as login:
         yield login
 
 

@@ -4,10 +4,12 @@ import json
 import socket
 import struct
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +17,11 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass(frozen=True)
 class Heard:
-    """A request; `target` is what followed the method, `query` and `form` hold the first value of each name."""
+    """A request; header names in lower case.
+
+    Args:
+        target: what followed the method; `query` and `form` hold the first value of each name.
+    """
 
     method: str
     target: str
@@ -41,9 +47,15 @@ class Heard:
 
 @dataclass(frozen=True)
 class Answer:
+    """Content that is no bytes goes out as JSON."""
+
     status: int
-    content: Any = field(default_factory=dict)
+    content: Any = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def body(self) -> bytes:
+        return self.content if isinstance(self.content, bytes) else json.dumps(self.content).encode()
 
 
 class HangUp(Exception):
@@ -54,28 +66,42 @@ class HangUp(Exception):
 type Fault = Callable[[Heard, Callable[[Heard], Answer]], Answer]
 
 
-class FakeServer(ThreadingHTTPServer):
-    """A partner; what it is goes into `obey`. `default` is the fault of requests for which none is left, if any."""
+class FakeServer(ABC, ThreadingHTTPServer):
+    """A partner; what it is goes into `obey`.
+
+    Args:
+        replies: answered in the place of obeying, one per request, before any fault.
+        faults: used up one per request; `default`: the fault of requests for which none is left, if any.
+    """
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.heard: list[Heard] = []
+        self.replies: deque[Answer] = deque()
         self.faults: deque[Fault] = deque()
         self.default: Fault | None = None
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
+    @property
+    def calls(self) -> list[str]:
+        """Method and path of every request, in order."""
+        return [f"{each.method} {each.path}" for each in self.heard]
+
+    @abstractmethod
     def obey(self, heard: Heard) -> Answer:
-        raise NotImplementedError
+        """Do what is asked."""
 
     def hear(self, heard: Heard) -> Answer:
         with self.lock:
             self.heard.append(heard)
+            if self.replies:
+                return self.replies.popleft()
             fault = self.faults.popleft() if self.faults else self.default
             return fault(heard, self.obey) if fault else self.obey(heard)
 
@@ -92,6 +118,10 @@ class FakeServer(ThreadingHTTPServer):
             finally:
                 self.shutdown()
                 thread.join()
+
+
+def as_json(content: Any, status: int = HTTPStatus.OK, kind: str = "application/json") -> Answer:
+    return Answer(status, content, {"Content-Type": f"{kind}; charset=utf-8"})
 
 
 def answering(status: int, content: Any = None, **headers: str) -> Fault:
@@ -134,12 +164,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  # names that the standard library looks for
 
     def _write(self, answer: Answer) -> None:
-        body = answer.content if isinstance(answer.content, bytes) else json.dumps(answer.content).encode()
+        length = {} if answer.status == HTTPStatus.NO_CONTENT else {"Content-Length": str(len(answer.body))}
         self.send_response(answer.status)
-        for name, value in {"Content-Length": str(len(body)), **answer.headers}.items():
+        for name, value in {**length, **answer.headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: object) -> None:
         """The requests are kept."""

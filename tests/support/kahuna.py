@@ -4,14 +4,14 @@ import base64
 from http import HTTPStatus
 from typing import Any
 
-from tests.support.stand_in import Answer, Heard, StandIn, as_json
+from tests.support.fake_servers import Answer, FakeServer, Heard, as_json
 
 HOST = "tap-nexus.appspot.com"
 KEYS = ("s3cret", "k3y")
 MAX_USERS = 100
 
 
-class FakeKahuna(StandIn):
+class FakeKahuna(FakeServer):
     """Args:
     users: those the app knows, by user id, each with its e-mail and its attributes.
     refusals: user id -> error code of what is said of that user.
@@ -28,7 +28,7 @@ class FakeKahuna(StandIn):
         attributes: dict[str, str] = self.users[user_id]["attributes"]
         return attributes
 
-    def answer(self, heard: Heard) -> Answer:
+    def obey(self, heard: Heard) -> Answer:
         credential = base64.b64encode(":".join(KEYS).encode()).decode()
         if heard.headers.get("authorization") != f"Basic {credential}":
             return as_json({"error": "unauthorized"}, HTTPStatus.UNAUTHORIZED)

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tests.support.stand_in import Answer, Heard, StandIn, as_json
+from tests.support.fake_servers import Answer, FakeServer, Heard, as_json
 
 HOST = "login.mailchimp.com"
 CLIENT_ID, CLIENT_SECRET = "app-1", "app-s3cret"
@@ -23,7 +23,7 @@ class Code:
     challenge: str
 
 
-class FakeLogIn(StandIn):
+class FakeLogIn(FakeServer):
     """Whoever comes is logged in at once, unless `is_denied`.
 
     Args:
@@ -39,7 +39,7 @@ class FakeLogIn(StandIn):
         self.codes: dict[str, Code] = {}
         self.refresh_tokens: set[str] = set()
 
-    def answer(self, heard: Heard) -> Answer:
+    def obey(self, heard: Heard) -> Answer:
         match heard.method, heard.path:
             case "GET", "/oauth2/authorize":
                 return self._authorize(dict(heard.query))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from tests.support.stand_in import Answer, Heard, StandIn, as_json
+from tests.support.fake_servers import Answer, FakeServer, Heard, as_json
 
 KEY = "0123456789abcdef0123456789abcdef-us19"
 HOST = "us19.api.mailchimp.com"
@@ -77,7 +77,7 @@ class Batch:
         return sum(each["status_code"] >= HTTPStatus.BAD_REQUEST for each in self.results)
 
 
-class FakeMailchimp(StandIn):
+class FakeMailchimp(FakeServer):
     """Args:
     polls: how often a batch must be asked for until it is finished; it works through its operations meanwhile.
     """
@@ -96,7 +96,7 @@ class FakeMailchimp(StandIn):
     def audience(self) -> Audience:
         return self.lists[LIST]
 
-    def receive(self, heard: Heard) -> Answer:
+    def hear(self, heard: Heard) -> Answer:
         """More than 10 connections at once get a bare 429; `gate` holds all back until it is set."""
         with self._counter:
             self._connections += 1
@@ -107,12 +107,12 @@ class FakeMailchimp(StandIn):
                 return Answer(HTTPStatus.TOO_MANY_REQUESTS, b"<html>Too Many Requests</html>")
             if self.gate is not None:
                 self.gate.wait(5)
-            return super().receive(heard)
+            return super().hear(heard)
         finally:
             with self._counter:
                 self._connections -= 1
 
-    def answer(self, heard: Heard) -> Answer:
+    def obey(self, heard: Heard) -> Answer:
         if heard.path.startswith("/results/"):
             return self._results(heard)
         if not self._is_known(heard.headers.get("authorization", "")):

@@ -21,11 +21,11 @@ from audience_core.management import log_ins, outputs
 from audience_core.outputs.log_in import grant_from_secret
 from audience_core.persistence.memory.control import MemoryLogInStore, MemoryOutputStore, MemorySecretStore
 from tests.support.control import ACCOUNT, NOW, OTHER_ACCOUNT, OUTPUT, an_output
+from tests.support.fake_servers import Answer
 from tests.support.login import HOST as LOGIN_HOST
 from tests.support.login import REGISTRATION, FakeLogIn, browse, challenge_of
 from tests.support.mailchimp import HOST, KEY, FakeMailchimp
 from tests.support.redirect import Redirected
-from tests.support.stand_in import Answer, running
 
 CALLBACK = "https://api.example/v1/oauth/callback"
 LATE = NOW + log_ins.LIFETIME
@@ -91,7 +91,7 @@ class World:
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    with running(FakeMailchimp()) as partner, running(FakeLogIn(partner.tokens, CALLBACK)) as login:
+    with FakeMailchimp().serving() as partner, FakeLogIn(partner.tokens, CALLBACK).serving() as login:
         yield World(partner, login)
 
 

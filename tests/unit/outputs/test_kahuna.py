@@ -11,9 +11,9 @@ from audience_core.domain.output import Forward, Target
 from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
 from audience_core.outputs.connector import Receipt, Rejection, Subscription
 from audience_core.outputs.connectors.kahuna import KahunaConnector, KahunaSettings
+from tests.support.fake_servers import Answer
 from tests.support.kahuna import HOST, KEYS, FakeKahuna
 from tests.support.redirect import Redirected
-from tests.support.stand_in import Answer, running
 
 NOW = 1_795_430_000_000
 FANS = Subscription(AccountId(7), AudienceId(4411), "Fans", {}, "1.1")
@@ -24,7 +24,7 @@ IN, OUT = {"mp_audience_4411": "true"}, {"mp_audience_4411": "false"}
 
 @pytest.fixture
 def partner() -> Iterator[FakeKahuna]:
-    with running(FakeKahuna()) as partner:
+    with FakeKahuna().serving() as partner:
         yield partner
 
 

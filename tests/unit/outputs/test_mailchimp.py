@@ -14,9 +14,9 @@ from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
 from audience_core.outputs.connector import Receipt, Rejection, Subscription
 from audience_core.outputs.connectors.mailchimp import MailchimpConnectionSettings, MailchimpSettings
 from audience_core.outputs.connectors.mailchimp_members import hash_of, key_of, merge_tag
+from tests.support.fake_servers import Answer
 from tests.support.mailchimp import LIST, Audience, FakeMailchimp
 from tests.support.mailchimp_calls import ANN, BOB, FANS, NOW, added, connector, forward, known, many, removed, target
-from tests.support.stand_in import Answer, running
 
 REFUSED = "Mailchimp refuses this contact (ERROR_GENERIC)"
 REFUSED_FOR_NAME = "Mailchimp refuses this contact because of the merge tag FNAME (ERROR_GENERIC)"
@@ -25,7 +25,7 @@ PROBLEM = {"Content-Type": "application/problem+json"}
 
 @pytest.fixture
 def partner() -> Iterator[FakeMailchimp]:
-    with running(FakeMailchimp()) as partner:
+    with FakeMailchimp().serving() as partner:
         yield partner
 
 

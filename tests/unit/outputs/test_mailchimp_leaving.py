@@ -9,14 +9,14 @@ from audience_core.domain.ids import Mpid
 from audience_core.domain.output import Forward
 from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
 from audience_core.outputs.connector import Subscription
+from tests.support.fake_servers import Answer
 from tests.support.mailchimp import LIST, Audience, FakeMailchimp, member_hash, packed
 from tests.support.mailchimp_calls import ANN, BOB, FANS, NOW, added, connector, forward, known, many, removed, target
-from tests.support.stand_in import Answer, running
 
 
 @pytest.fixture
 def partner() -> Iterator[FakeMailchimp]:
-    with running(FakeMailchimp()) as partner:
+    with FakeMailchimp().serving() as partner:
         yield partner
 
 

@@ -12,9 +12,9 @@ from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.output import Forward, Grant, Target
 from audience_core.outputs.connector import Subscription
 from audience_core.outputs.connectors.mailchimp import MailchimpConnector, MailchimpSettings, logged_in, with_key
+from tests.support.fake_servers import Heard
 from tests.support.mailchimp import HOST, KEY, LIST, RESULTS_HOST, Contact, FakeMailchimp, member_hash
 from tests.support.redirect import Redirected
-from tests.support.stand_in import Heard, running
 
 NOW = 1_795_430_000_000
 FANS = Subscription(AccountId(7), AudienceId(4411), "Fans & Friends", {"list_id": LIST}, "1.1")
@@ -92,7 +92,7 @@ OPERATIONS: dict[str, tuple[dict[str, Any], Told, tuple[Official, ...]]] = {
 
 @pytest.fixture
 def partner() -> Iterator[FakeMailchimp]:
-    with running(FakeMailchimp()) as partner:
+    with FakeMailchimp().serving() as partner:
         populate(partner)
         yield partner
 

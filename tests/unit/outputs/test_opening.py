@@ -16,11 +16,11 @@ from audience_core.outputs.log_in import grant_as_secret, grant_from_secret
 from audience_core.outputs.opening import open_output
 from audience_core.persistence.memory.control import MemoryLogInStore, MemorySecretStore
 from tests.support.control import ACCOUNT, OUTPUT, an_output
+from tests.support.fake_servers import Answer
 from tests.support.login import HOST as LOGIN_HOST
 from tests.support.login import REGISTRATION, FakeLogIn
 from tests.support.mailchimp import HOST, LIST, RESULTS_HOST, FakeMailchimp
 from tests.support.redirect import Redirected
-from tests.support.stand_in import Answer, running
 
 NOW = 1_795_430_000_000
 HOUR = 3_600_000
@@ -68,7 +68,7 @@ class World:
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    with running(FakeMailchimp()) as partner, running(FakeLogIn(partner.tokens, "https://api.example/")) as login:
+    with FakeMailchimp().serving() as partner, FakeLogIn(partner.tokens, "https://api.example/").serving() as login:
         yield World(partner, login)
 
 

@@ -13,9 +13,9 @@ from audience_core.pipeline.deliver import MAX_ATTEMPTS, Delivered, deliver
 from audience_core.pipeline.update_subscription import finish_deletion, update_subscription
 from tests.support.control import ACCOUNT, CONNECTION, OUTPUT
 from tests.support.delivery import ANN, BOB, LANE, LATER, T, World, email
+from tests.support.fake_servers import Answer
 from tests.support.mailchimp import HOST, KEY, LIST, RESULTS_HOST, FakeMailchimp
 from tests.support.redirect import Redirected
-from tests.support.stand_in import Answer, running
 
 FACTS = {"api_endpoint": f"https://{HOST}"}
 NOW = datetime.fromtimestamp(T / 1000, UTC)
@@ -23,7 +23,7 @@ NOW = datetime.fromtimestamp(T / 1000, UTC)
 
 @pytest.fixture
 def partner() -> Iterator[FakeMailchimp]:
-    with running(FakeMailchimp()) as partner:
+    with FakeMailchimp().serving() as partner:
         yield partner
 
 
