@@ -2,8 +2,10 @@
 
     python -m benchmarks.latency                            # 50 events a second, 1,000 active audiences
 
-Users of the engine's workload send their events through the ingest API, one a request, at an even rate. Every tenth
-event is a probe: by a user who joins one more audience with it, timed from its 202 until the member list has the row.
+Users of the engine's workload, who have been customers for 90 days, send their events through the ingest API, one a
+request, at an even rate. Every tenth event is a probe: by a user who joins one more audience with it, timed from its
+202 until the member list has the row. `--strangers`: the users are met for the first time, and join a crowd of
+audiences with each of their first events.
 """
 
 import argparse
@@ -39,6 +41,7 @@ PROBE_EVERY = 10
 _SENDERS, _WATCHERS = 16, 8
 _FIRST_OF_PORTFOLIO = 100
 _PATIENCE_S = 60.0
+_EVENTS_OF_A_BATCH = 50
 
 
 def within_a_day(name: str) -> Json:
@@ -131,11 +134,33 @@ def batches_of(users: int) -> Iterator[Json]:
 
 
 def _batch(user: int, event: Event) -> Json:
+    return _of_user(user, [_custom(event.name, _now(), dict(event.attributes))])
+
+
+def _of_user(user: int, events: Sequence[Json]) -> Json:
     return {
         "user_identities": {"customer_id": f"user-{user}"},
         "user_attributes": workload.traits(user),
-        "events": [_custom(event.name, _now(), dict(event.attributes))],
+        "events": list(events),
     }
+
+
+def histories_of(users: int) -> Iterator[Json]:
+    """What each user did before, the two years of the workload pressed into the 90 days before now."""
+    events, now = workload.generate(max(users, 1000), seed=3), _now()
+    for user in range(users):
+        track = workload.events_of(events, user)
+        before = [_custom(each.name, now - (workload.END - each.at) // 8, dict(each.attributes)) for each in track]
+        yield from (_of_user(user, some) for some in batched(before, _EVENTS_OF_A_BATCH, strict=False))
+
+
+def play_histories(shop: Shop, users: int) -> None:
+    """Send them and wait until the last of them has passed the whole path."""
+    for some in batched(histories_of(users), 20, strict=False):
+        shop.send(*some)
+    last = shop.audience("Played", within_a_day("played"))
+    shop.send(_of_user(0, [_custom("played", _now(), {})]))
+    shop.wait_until(lambda: len(shop.members(last)) == 1, patience_s=1200)
 
 
 def activate(shop: Shop, count: int) -> None:
@@ -167,12 +192,7 @@ def probe_mpids(shop: Shop, count: int) -> list[str]:
     hello = shop.audience("Met", within_a_day("hello"))
     for first in range(0, count, 100):
         numbers = range(first, min(count, first + 100))
-        shop.send(
-            *(
-                {"user_identities": {"customer_id": f"probe-{n}"}, "events": [_custom("hello", _now(), {})]}
-                for n in numbers
-            )
-        )
+        shop.send(*map(_hello, numbers))
     shop.wait_until(lambda: len(shop.members(hello)) == count, patience_s=300)
     return sorted(shop.members(hello))
 
@@ -186,6 +206,8 @@ def _now() -> int:
 
 
 def told(seconds: Sequence[float]) -> str:
+    if len(seconds) < 2:
+        return "too few to tell"
     cuts = quantiles(seconds, n=100)
     return f"p50 {cuts[49]:.2f} s, p90 {cuts[89]:.2f} s, p99 {cuts[98]:.2f} s, most {max(seconds):.2f} s"
 
@@ -195,6 +217,8 @@ def measure(shop: Shop, options: argparse.Namespace) -> None:
     count = round(options.rate * options.seconds / PROBE_EVERY) + 1
     mpids = probe_mpids(shop, count + options.warm_up)
     activate(shop, options.audiences)
+    if not options.strangers:
+        play_histories(shop, options.users)
     load, batches = Load(shop, probe, mpids), batches_of(options.users)
     load.run(batches, options.rate / 2, options.warm_up * PROBE_EVERY / options.rate * 2)
     load.taken = Taken()
@@ -216,6 +240,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--users", type=int, default=500)
     parser.add_argument("--warm-up", type=int, default=100, help="probes sent before, at half the rate")
+    parser.add_argument("--strangers", action="store_true", help="users without a history")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ensure_stack(Path(folder)) as stack, a_partner() as partner:
         environment = {"AWS_ENDPOINT_URL": stack.endpoint, "AWS_ACCESS_KEY_ID": ACCESS_KEY}
