@@ -96,6 +96,19 @@ def test_files_are_of_production_and_the_account_alone(archive: Archive) -> None
     assert kept(archive) == [FIRST]
 
 
+def test_erasures_are_known_of_production_and_the_account_alone_the_latest_of_each(
+    archive: S3Archive | MemoryArchive,
+) -> None:
+    def erasure(mpid: int, at: int, environment: Environment = Environment.PRODUCTION) -> Erasure:
+        return Erasure(SOURCE.account_id, environment, Mpid(mpid), at)
+
+    others = Erasure(AccountId(77), Environment.PRODUCTION, Mpid(9), 1)
+    archive.put([FIRST, erasure(-5, 10), erasure(-5, 9), erasure(6, 7)], NOVEMBER_23)
+    archive.put([erasure(8, 1, Environment.DEVELOPMENT), others], NOVEMBER_23)
+
+    assert archive.erased(SOURCE.account_id) == {Mpid(-5): 10, Mpid(6): 7}
+
+
 def test_an_object_holds_one_account_environment_and_minute(bucket: str, aws: str) -> None:
     other_account = Source(AccountId(8), SOURCE.workspace_id, SOURCE.input_id)
     development = owned(accepted({"environment": "development"}, batch_id="r-3"))
@@ -104,14 +117,16 @@ def test_an_object_holds_one_account_environment_and_minute(bucket: str, aws: st
     S3Archive(bucket, aws).put([FIRST, SECOND, development, others], NOVEMBER_23)
     S3Archive(bucket, aws).put([ERASURE], NOVEMBER_23 + 1)
 
-    by_minute = {key.rpartition("-")[0]: set(map(repr, held)) for key, held in objects(bucket, aws).items()}
+    raw = {key: held for key, held in objects(bucket, aws).items() if key.startswith("raw/")}
+    by_minute = {key.rpartition("-")[0]: set(map(repr, held)) for key, held in raw.items()}
     assert by_minute == {
         "raw/7/production/2026-11-23/2359": {repr(FIRST), repr(SECOND)},
         "raw/7/development/2026-11-23/2359": {repr(development)},
         "raw/7/production/2026-11-24/0000": {repr(ERASURE)},
         "raw/8/production/2026-11-23/2359": {repr(others)},
     }
-    assert all(key.endswith(".jsonl.gz") for key in objects(bucket, aws))
+    assert all(key.endswith(".jsonl.gz") for key in raw)
+    assert objects(bucket, aws).keys() - raw.keys() == {f"erasures/7/production/5.{NOVEMBER_23}"}
 
 
 def test_an_archive_that_does_not_answer_is_an_error(aws: str) -> None:
@@ -123,3 +138,5 @@ def test_an_archive_that_does_not_answer_is_an_error(aws: str) -> None:
         archive.files(SOURCE.account_id, 0)
     with pytest.raises(UnavailableError):
         archive.entries("raw/none")
+    with pytest.raises(UnavailableError):
+        archive.erased(SOURCE.account_id)

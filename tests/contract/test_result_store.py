@@ -47,6 +47,36 @@ def test_members_of_all_shards_come_in_pages_each_once(store: ResultStore, limit
     assert all(len(page) <= limit for page in pages)
 
 
+@pytest.mark.parametrize("sizes", [(5, 4), (1, 0, 7), (0, 2, 2, 2), (3, 3, 0), (0,), (2, 9, 1)])
+def test_every_page_is_full_but_the_last_and_none_is_empty_but_an_only_one(
+    store: ResultStore, sizes: tuple[int, ...]
+) -> None:
+    everyone = list(range(sum(sizes)))
+    for shard, size in enumerate(sizes):
+        before = sum(sizes[:shard])
+        store.put(ACCOUNT, ONE, "lifetime-1", shard, [Mpid(each) for each in everyone[before : before + size]])
+
+    for limit in range(1, len(everyone) + 2):
+        full, rest = divmod(len(everyone), limit)
+        expected = [everyone[n * limit : (n + 1) * limit] for n in range(full + bool(rest))]
+        assert list(map(list, everybody(store, limit))) == (expected or [[]])
+
+
+def test_a_shard_is_read_by_places(store: ResultStore) -> None:
+    for shard, mpids in ((0, FIRST), (3, SECOND), (7, ())):
+        store.put(ACCOUNT, ONE, "lifetime-1", shard, mpids)
+
+    def read(shard: int, start: int, limit: int | None = None) -> list[Mpid]:
+        return list(store.of_shard(ACCOUNT, ONE, "lifetime-1", shard, start, limit))
+
+    assert store.shards(ACCOUNT, ONE, "lifetime-1") == [0, 3, 7]
+    assert (read(0, 0), read(0, 0, 2), read(0, 1, 1), read(0, 2, 5)) == ([*FIRST], [*FIRST[:2]], [FIRST[1]], [FIRST[2]])
+    assert (read(0, 3), read(0, 3, 2), read(3, 0, 9), read(7, 0), read(7, 0, 4)) == ([], [], [*SECOND], [], [])
+    with pytest.raises(NotFoundError):
+        read(1, 0)
+    assert list(store.shards(ACCOUNT, ONE, "lifetime-2")) == []
+
+
 def test_what_is_put_again_takes_the_place_of_what_was_there(store: ResultStore) -> None:
     store.put(ACCOUNT, ONE, "lifetime-1", 0, FIRST)
     store.put(ACCOUNT, ONE, "lifetime-1", 0, SECOND)

@@ -10,11 +10,14 @@ from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import Mpid
 from audience_core.domain.membership import HistoryEntry, Membership, Reason
 from audience_core.domain.profile import Profile
+from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.export_files import S3ExportFiles
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.notices import SesMail
 from audience_core.persistence.profiles import DynamoProfileStore
+from audience_core.persistence.results import S3ResultStore
 from audience_core.persistence.run_files import S3RunFiles
+from audience_core.persistence.shards import S3ShardStore
 from audience_core.persistence.signing_keys import SecretsManagerSigningKeys
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from tests.support.control import ACCOUNT, AUDIENCE, an_audience
@@ -40,6 +43,10 @@ def export_stack(stack: SimpleNamespace) -> SimpleNamespace:
     stores.signing_keys, stores.mail = SecretsManagerSigningKeys(stores.secret, REGION), SesMail(SENDER, REGION)
     stores.profiles = DynamoProfileStore(create_profiles_table(), create_table("chunks"), REGION)
     stores.memberships = DynamoMembershipStore(create_table("members"), create_table("counts"), REGION)
+    stores.archive_bucket = f"archive-{uuid.uuid4()}"
+    boto3.client("s3", region_name=REGION).create_bucket(Bucket=stores.archive_bucket)
+    stores.results, stores.shards = (kind(stores.archive_bucket, REGION) for kind in (S3ResultStore, S3ShardStore))
+    stores.archive = S3Archive(stores.archive_bucket, REGION)
     stores.audiences.save(an_audience(status=AudienceStatus.ACTIVE))
     return stores
 

@@ -16,6 +16,7 @@ from audience_core.domain.event import Environment, Identity
 from audience_core.domain.export import Export, archive_key, job_id_of
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.job import Job, JobState
+from audience_core.domain.lifetime import LifetimeResult
 from audience_core.domain.membership import HistoryEntry, Membership, Reason
 from audience_core.domain.profile import Profile, bucket_of
 from audience_core.domain.stores import CountStep
@@ -25,9 +26,12 @@ from audience_core.management.exports import ExportStores, NewExport, Requester
 from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore, MemoryWorkflows
 from audience_core.persistence.memory.exports import MemoryExportFiles, MemoryMail, MemorySigningKeys, MemorySink
 from audience_core.persistence.memory.history import MemoryHistoryStore
+from audience_core.persistence.memory.ingest import MemoryArchive
 from audience_core.persistence.memory.jobs import MemoryJobStore, MemoryRunFiles
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
+from audience_core.persistence.memory.results import MemoryResultStore
+from audience_core.persistence.memory.shards import MemoryShardStore
 from audience_core.pipeline import export
 from audience_core.pipeline.export import Exporter
 from audience_core.pipeline.export_archive import write_archive
@@ -37,6 +41,12 @@ from tests.support.control import ACCOUNT, AUDIENCE, NOW, an_account, an_audienc
 RUN = "run-1"
 TERMINAL = (NotOursError, NotFoundError, ConflictError)
 _RETRIES = 5
+
+
+def a_result(**given: Any) -> LifetimeResult:
+    """Of a calculation that came to its end just now."""
+    defaults = {"calculation_id": "lifetime-1", "size": 0, "calculated_at": NOW, "archive_version": 1}
+    return LifetimeResult(**{**defaults, "expires_at": NOW + timedelta(days=30)} | given)
 
 
 class Killed(BaseException):
@@ -99,6 +109,7 @@ class Town:
         self.accounts, self.audiences, self.jobs = MemoryAccountStore(), MemoryAudienceStore(), MemoryJobStore()
         self.memberships, self.history = MemoryMembershipStore(), MemoryHistoryStore()
         self.profiles, self.run_files, self.workflows = MemoryProfileStore(), MemoryRunFiles(), MemoryWorkflows()
+        self.results, self.shards, self.archived = MemoryResultStore(), MemoryShardStore(), MemoryArchive()
         self.files, self.mail, self.keys = DyingFiles(), MemoryMail(), MemorySigningKeys()
         self.accounts.create(an_account())
         self.now = int(NOW.timestamp() * 1000)
@@ -146,7 +157,8 @@ class Town:
 
     def exporter(self) -> Exporter:
         people, job = (self.memberships, self.history, self.profiles), (self.jobs, self.run_files)
-        return Exporter(self.accounts, self.audiences, *people, *job, self.files, self.mail, self.keys)
+        past = (self.results, self.shards, self.archived)
+        return Exporter(self.accounts, self.audiences, *people, *job, self.files, self.mail, self.keys, *past)
 
     def ask(self, **given: Any) -> str:
         """Ask for an export; its id."""

@@ -218,7 +218,8 @@ def exporter() -> Exporter:
     """What `pipeline.export` works with."""
     of = stores()
     people, job = (of.memberships, of.history, of.profiles), (of.jobs, of.run_files)
-    return Exporter(of.accounts, of.audiences, *people, *job, of.export_files, of.mail, of.signing_keys)
+    made, past = (of.export_files, of.mail, of.signing_keys), (of.results, of.shards, of.archive)
+    return Exporter(of.accounts, of.audiences, *people, *job, *made, *past)
 
 
 @cache

@@ -8,6 +8,7 @@ import pytest
 from audience_core.domain.export import Export, ExportFile, ExportFormat, Pieces
 from audience_core.domain.ids import AudienceId
 from audience_core.exports.manifest import archive_name, file_name, manifest
+from tests.support.ab_tests import an_ab_test
 from tests.support.control import an_audience
 
 ID = "3f2a77c0-1d0e-4b1c-9c52-6f0a7a0d1e11"
@@ -46,6 +47,20 @@ def test_the_names_are_made_of_ids_and_stamps() -> None:
 )
 def test_file_names_are_plain(name: str, plain: str) -> None:
     assert file_name(an_audience(audience_id=1, name=name), ExportFormat.CSV) == f"1_{plain}_120000Nov242026.csv"
+
+
+def test_variants_have_their_names_after_the_stamp_and_their_ids_where_those_are_alike() -> None:
+    test = an_ab_test(30, 20)
+    other = test.variants[1].model_copy(update={"name": "variation-a"})
+    alike = test.variants[0].model_copy(update={"name": "Variation-A"})
+    audience = an_audience(audience_id=1, name="Hikers", ab_test=test)
+    twins = an_audience(audience_id=1, name="Hikers", ab_test=test.model_copy(update={"variants": (alike, other)}))
+
+    names = [file_name(audience, ExportFormat.CSV, each) for each in test.variants[::2]]
+
+    assert names == ["1_Hikers_120000Nov242026_VariationA.csv", "1_Hikers_120000Nov242026_Control.csv"]
+    assert file_name(twins, ExportFormat.CSV, alike) == "1_Hikers_120000Nov242026_Variation-A_101.csv"
+    assert file_name(twins, ExportFormat.CSV, other) == "1_Hikers_120000Nov242026_variation-a_102.csv"
 
 
 def test_the_manifest_has_every_field_and_its_sums_agree() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.audience import AudienceKind, AudienceStatus
 from audience_core.domain.export import archive_key, job_id_of
 from audience_core.domain.ids import DAY_MS, AudienceId
 from audience_core.domain.job import JobKind, JobState
@@ -15,8 +15,9 @@ from audience_core.errors import ConflictError, ForbiddenError, GoneError, Inval
 from audience_core.exports import links
 from audience_core.management import exports
 from audience_core.management.jobs import Report
+from tests.support.ab_tests import an_ab_test
 from tests.support.control import ACCOUNT, AUDIENCE, OTHER_ACCOUNT, an_audience
-from tests.support.exports import Town
+from tests.support.exports import Town, a_result
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -81,10 +82,71 @@ def test_audiences_without_members_cannot_be_exported() -> None:
     assert pointers(town, audiences=wanted) == ["/audiences/1/id", "/audiences/2/id", "/audiences/3/id"]
 
 
-@pytest.mark.parametrize("audiences", [[], [{"id": 1, "variants": ["A"]}], [{"id": 1}] * 101, [1]])
+@pytest.mark.parametrize(
+    "audiences", [[], [{"id": 1, "variants": []}], [{"id": 1, "tests": ["A"]}], [{"id": 1}] * 101, [1]]
+)
 def test_what_nobody_knows_is_refused(audiences: list[Any]) -> None:
     with pytest.raises(ValidationError):
         a_town().ask(audiences=audiences)
+
+
+def test_variants_must_be_those_of_the_audiences_test_each_once() -> None:
+    town = a_town()
+    town.add_audience(AudienceId(2), ab_test=an_ab_test(30, 20))
+    wanted = [
+        {"id": AUDIENCE, "variants": ["Control"]},
+        {"id": 2, "variants": ["control", "B", "Variation A", "CONTROL"]},
+    ]
+
+    assert pointers(town, audiences=wanted) == [
+        "/audiences/0/variants",
+        "/audiences/1/variants/1",
+        "/audiences/1/variants/3",
+    ]
+
+
+def test_a_test_that_is_being_deleted_has_no_variants_to_export() -> None:
+    town = a_town()
+    town.add_audience(AudienceId(2), ab_test=an_ab_test(30).model_copy(update={"is_ending": True}))
+
+    with pytest.raises(ConflictError, match="is being deleted"):
+        town.ask(audiences=[{"id": 2, "variants": ["Control"]}])
+
+
+def test_an_archive_has_no_more_than_a_hundred_files() -> None:
+    town = a_town()
+    for number in range(2, 20):
+        town.add_audience(AudienceId(number), ab_test=an_ab_test(10, 10, 10, 10, 10))
+    wanted = [{"id": each, "variants": ["Control", *(f"Variation {x}" for x in "ABCDE")]} for each in range(2, 20)]
+
+    assert pointers(town, audiences=wanted) == ["/audiences"]
+    town.ask(audiences=wanted[:16])
+
+
+@pytest.mark.parametrize(
+    ("status", "days", "objection"),
+    [
+        (AudienceStatus.DRAFT, None, "calculate it first"),
+        (AudienceStatus.CALCULATING, 1, "is being calculated"),
+        (AudienceStatus.ARCHIVED, 1, "clone it"),
+        (AudienceStatus.READY, -1, "clone it"),
+    ],
+)
+def test_lifetime_audiences_that_are_not_ready_are_refused_with_what_to_do(
+    status: AudienceStatus, days: int | None, objection: str
+) -> None:
+    town = a_town()
+    result = None if days is None else a_result(expires_at=town.clock() + timedelta(days=days))
+    town.audiences.save(
+        an_audience(audience_id=AudienceId(2), kind=AudienceKind.LIFETIME, status=status, result=result)
+    )
+
+    with pytest.raises(InvalidInputError) as caught:
+        town.ask(audiences=[{"id": 2}])
+
+    ((pointer, told),) = caught.value.problems
+    assert pointer == "/audiences/0/id"
+    assert objection in told
 
 
 def test_an_audience_that_is_being_filled_is_waited_for() -> None:

@@ -422,7 +422,7 @@ def test_an_archive_is_not_made_while_something_is_missing() -> None:
     for first in (0, 32, 48):
         work(town.exporter(), Order(ACCOUNT, export_id, 1, 0, first, first + 15), lambda: town.now, NEVER)
 
-    with pytest.raises(ConflictError, match="bucket 16 of"):
+    with pytest.raises(ConflictError, match="part 16 of"):
         write_archive(town.exporter(), ACCOUNT, export_id, 1, lambda: town.now)
 
 

@@ -4,17 +4,22 @@ from datetime import datetime
 
 from audience_core.api.edge import instant
 from audience_core.api.views import View
-from audience_core.domain.export import Export, ExportFormat
+from audience_core.domain.export import Export, ExportFile, ExportFormat
 from audience_core.domain.job import JobState
 from audience_core.management.jobs import Report
 
 
 class ExportedFileView(View):
-    """A file of the archive: whose members it holds, and its name."""
+    """A file of the archive: whose members it holds, and its name.
+
+    Args:
+        variant: name of the variant that alone is in it; null for all members.
+    """
 
     audience_id: int
     audience_name: str
     name: str
+    variant: str | None
 
 
 class ArchiveView(View):
@@ -82,7 +87,7 @@ def export_view(report: Report) -> ExportView:
         attempt=job.token,
         state=report.state,
         progress=report.progress,
-        files=tuple(ExportedFileView(**dict(file)) for file in export.files),
+        files=tuple(map(_file_view, export.files)),
         identity_types=export.identity_types,
         format=export.format,
         legacy_header_spaces=export.legacy_header_spaces,
@@ -96,6 +101,15 @@ def export_view(report: Report) -> ExportView:
         created_at=job.created_at,
         started_at=job.started_at,
         ended_at=job.ended_at,
+    )
+
+
+def _file_view(file: ExportFile) -> ExportedFileView:
+    return ExportedFileView(
+        audience_id=file.audience_id,
+        audience_name=file.audience_name,
+        name=file.name,
+        variant=file.variant.name if file.variant else None,
     )
 
 

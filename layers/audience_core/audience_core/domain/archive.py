@@ -125,6 +125,13 @@ class Archive(Protocol):
         """Keep entries durably before their queue messages are deleted; a repeat of one is harmless."""
 
 
+class Erasures(Protocol):
+    """Users of production whose erasure was put: known before compaction removes them from shards, and long after."""
+
+    def erased(self, account_id: AccountId) -> Mapping[Mpid, int]:
+        """Users -> up to what was received when is to be forgotten (UTC ms)."""
+
+
 class RawArchive(Protocol):
     """What was put, and is to be read by compaction."""
 

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from audience_core.domain.ab_test import Variant
 from audience_core.domain.account import Record
 from audience_core.domain.identities import ANDROID_ADVERTISING_ID, ANDROID_UUID, HIERARCHY, IOS_ADVERTISING_ID
 from audience_core.domain.ids import AccountId, AudienceId
@@ -22,16 +23,20 @@ class ExportFormat(StrEnum):
 
 
 class ExportFile(Record):
-    """A file of the archive: the members of one audience.
+    """A file of the archive: the members of one audience, or of a variant of it.
 
     Args:
         audience_name: as it was when the export was asked for.
         name: in the archive.
+        variant: whose members alone it holds; None: all members.
+        calculation_id: by which its members were found; "" for real-time audiences, whose lists are read.
     """
 
     audience_id: AudienceId
     audience_name: str
     name: str
+    variant: Variant | None = None
+    calculation_id: str = ""
 
 
 class Archive(Record):

@@ -10,6 +10,11 @@ def share_of_bucket(mpid: int) -> float:
     return rank / 2 if mpid < 0 else 0.5 + rank / 2
 
 
+def share_of_all(mpid: int) -> float:
+    """The share of all possible mpids that are not greater."""
+    return (mpid + _HALF + 1) / (2 * _HALF)
+
+
 def _up_to(text: str) -> int:
     """How many of the numbers from 1 to 2**63 - 1 have a text that does not come after this one."""
     total = 0

@@ -20,4 +20,24 @@ class ResultStore(Protocol):
     def page(
         self, account_id: AccountId, audience_id: AudienceId, calculation_id: str, cursor: str | None, limit: int
     ) -> Page[Mpid]:
-        """Members of all shards; raise `NotFoundError` when they are not kept any more."""
+        """Members of all shards, `limit` of them unless it is the last page.
+
+        Raise `NotFoundError` when they are not kept any more.
+        """
+
+    def shards(self, account_id: AccountId, audience_id: AudienceId, calculation_id: str) -> Sequence[int]:
+        """Numbers of the shards that were looked at, ascending; none when they are not kept any more."""
+
+    def of_shard(
+        self,
+        account_id: AccountId,
+        audience_id: AudienceId,
+        calculation_id: str,
+        shard: int,
+        start: int,
+        limit: int | None = None,
+    ) -> Sequence[Mpid]:
+        """Members of one shard, ascending, from the place `start` on, at most so many (None: all); few are the last.
+
+        Raise `NotFoundError` when they are not kept any more.
+        """

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from audience_core.domain.ab_test import Variant
 from audience_core.domain.audience import AudienceOutline
 from audience_core.domain.export import Export, ExportFile, ExportFormat, Pieces
 
@@ -20,9 +21,19 @@ def archive_name(export_id: str, requested_at: datetime) -> str:
     return f"Audiences_{_stamp(requested_at)}_{export_id[:4]}.zip"
 
 
-def file_name(audience: AudienceOutline, form: ExportFormat) -> str:
-    """Of the audience's id and name, and when it was last changed."""
-    return f"{audience.audience_id}_{_plain(audience.name)}_{_stamp(audience.updated_at)}.{form}"
+def file_name(audience: AudienceOutline, form: ExportFormat, variant: Variant | None = None) -> str:
+    """Of the audience's id and name, when it was last changed, and the variant's name.
+
+    The variant's id follows when another one of the test would have the same name otherwise.
+    """
+    parts = [str(audience.audience_id), _plain(audience.name), _stamp(audience.updated_at)]
+    if variant is not None:
+        name = _plain(variant.name)
+        variants = audience.ab_test.variants if audience.ab_test else ()
+        # Archives are unpacked where case does not count.
+        is_shared = [_plain(each.name).casefold() for each in variants].count(name.casefold()) > 1
+        parts += [name, str(variant.audience_id)] if is_shared else [name]
+    return f"{'_'.join(parts)}.{form}"
 
 
 def manifest(export: Export, name: str, contents: Sequence[tuple[ExportFile, Pieces]], now: datetime) -> bytes:

@@ -2,7 +2,6 @@
 
 import re
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -10,14 +9,12 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from audience_core.domain.account import Record
-from audience_core.domain.audience import AudienceOutline, AudienceStatus
 from audience_core.domain.control_stores import AudienceStore, JobStore, Workflows
 from audience_core.domain.export import (
     EXPORTED_TYPES,
     MPID,
     Archive,
     Export,
-    ExportFile,
     ExportFormat,
     archive_key,
     job_id_of,
@@ -27,23 +24,15 @@ from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.job import Job, JobKind, JobState
 from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
 from audience_core.exports import links
-from audience_core.exports.manifest import file_name
 from audience_core.management import jobs
-from audience_core.management.jobs import JobStores, Report, backfill_id, report
+from audience_core.management.exported import ExportedAudience, chosen_files
+from audience_core.management.jobs import JobStores, Report, report
 
 MAX_AUDIENCES = 100
 # Long enough to begin a download; one under way is not cut off.
 LINK_SECONDS = 300
 _LEASE_MS = 300_000
 _EMAIL = re.compile(r"[^@\s<>,;:\"()]+@[^@\s<>,;:\"()]+\.[^@\s<>,;:\"()]+")
-
-
-class ExportedAudience(Record):
-    """An audience to export."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: int
 
 
 class NewExport(Record):
@@ -88,13 +77,13 @@ def create(stores: ExportStores, requester: Requester, new: NewExport, now: date
     """Export audiences as they are at this instant.
 
     Raises:
-        InvalidInputError: something in it is unknown, chosen twice or not at all, or an audience is a draft.
-        ConflictError: an audience has not all its members yet.
+        InvalidInputError: something in it is unknown, chosen twice or not at all, or an audience has no members.
+        ConflictError: an audience has not all its members yet, or its A/B test is being deleted.
     """
     _require_usable(new)
     export = Export(
         export_id=str(uuid.uuid4()),
-        files=_files(stores, requester.account_id, new),
+        files=chosen_files(stores.audiences, stores.jobs, requester.account_id, new.audiences, new.format, now),
         identity_types=tuple(each for each in dict.fromkeys(new.identity_types) if each != MPID),
         format=new.format,
         legacy_header_spaces=new.legacy_header_spaces,
@@ -187,40 +176,6 @@ def _require_usable(new: NewExport) -> None:
         found += [(f"/{name}", "is for CSV alone") for name in names if getattr(new, name)]
     if found:
         raise InvalidInputError("the export cannot be made as asked: see errors", tuple(found))
-
-
-def _files(stores: ExportStores, account_id: AccountId, new: NewExport) -> tuple[ExportFile, ...]:
-    known = {each.audience_id: each for each in stores.audiences.outlines(account_id)}
-    wanted = [AudienceId(each.id) for each in new.audiences]
-    found = [
-        (f"/audiences/{place}/id", what)
-        for place, audience_id in enumerate(wanted)
-        if (what := _objection(known.get(audience_id), is_repeated=audience_id in wanted[:place]))
-    ]
-    if found:
-        raise InvalidInputError("some of the audiences cannot be exported: see errors", tuple(found))
-    chosen = [known[each] for each in wanted]
-    _require_calculated(stores, account_id, chosen)
-    return tuple(
-        ExportFile(audience_id=each.audience_id, audience_name=each.name, name=file_name(each, new.format))
-        for each in chosen
-    )
-
-
-def _objection(audience: AudienceOutline | None, *, is_repeated: bool) -> str:
-    if audience is None:
-        return "there is no such audience"
-    if audience.status is not AudienceStatus.ACTIVE:
-        return "is a draft, which has no members: activate it first"
-    return "is chosen twice" if is_repeated else ""
-
-
-def _require_calculated(stores: ExportStores, account_id: AccountId, audiences: Sequence[AudienceOutline]) -> None:
-    backfilled = stores.jobs.backfilled(account_id)
-    waiting = [str(each.audience_id) for each in audiences if each.program_version > backfilled]
-    if waiting:
-        job = backfill_id(stores.audiences.program(account_id).published)
-        raise ConflictError(f"not all members are known yet of {', '.join(waiting)}: wait for the job {job}")
 
 
 def _find(store: JobStore, account_id: AccountId, export_id: str) -> Job:

@@ -2,7 +2,7 @@
 
 import gzip
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
@@ -11,9 +11,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from audience_core.domain.archive import ArchiveEntry, OwnedBatch, RawFile
+from audience_core.domain.archive import ArchiveEntry, Erasure, OwnedBatch, RawFile
 from audience_core.domain.event import Environment
-from audience_core.domain.ids import AccountId
+from audience_core.domain.ids import AccountId, Mpid
 from audience_core.errors import UnavailableError
 from audience_core.persistence.archive_codec import decode_entry, encode_entry
 
@@ -24,7 +24,8 @@ class S3Archive:
     """Objects `raw/{account}/{environment}/{UTC day}/{hour and minute}-{hash}.jsonl.gz`, by when they were put.
 
     A line is an entry as `archive_codec` writes it. What is delivered again lies in two objects; compaction takes
-    it once.
+    it once. Erasures have a second object, `erasures/{account}/{environment}/{mpid}.{instant}`, so that they are known
+    before they are compacted.
     """
 
     def __init__(self, bucket: str, region: str | None = None) -> None:
@@ -36,6 +37,8 @@ class S3Archive:
 
     def put(self, entries: Sequence[ArchiveEntry], now_ms: int) -> None:
         """Raise `UnavailableError` when some may not be stored."""
+        for erasure in (each for each in entries if isinstance(each, Erasure)):
+            self._write(f"{_erasures_of(erasure.account_id, erasure.environment)}{erasure.mpid}.{erasure.at}", b"")
         lines: defaultdict[str, set[str]] = defaultdict(set)
         for entry in entries:
             lines[_population(entry)].add(encode_entry(entry))
@@ -54,6 +57,14 @@ class S3Archive:
         except (BotoCoreError, ClientError) as error:
             raise UnavailableError("the archive does not answer") from error
 
+    def erased(self, account_id: AccountId) -> Mapping[Mpid, int]:
+        """Raise `UnavailableError` when S3 does not answer."""
+        prefix, found = _erasures_of(account_id, Environment.PRODUCTION), dict[Mpid, int]()
+        for key in self._keys(prefix):
+            mpid, at = (int(each) for each in key.removeprefix(prefix).split("."))
+            found[Mpid(mpid)] = max(at, found.get(Mpid(mpid), at))
+        return found
+
     def entries(self, name: str) -> list[ArchiveEntry]:
         """Raise `UnavailableError` when S3 does not answer."""
         try:
@@ -66,15 +77,17 @@ class S3Archive:
         self._write(f"{_STAGED}{name}", _text_of(map(encode_entry, entries)))
 
     def staged_names(self, prefix: str) -> Sequence[str]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=_STAGED + prefix)
-        try:
-            keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
-        except (BotoCoreError, ClientError) as error:
-            raise UnavailableError("the archive does not answer") from error
-        return [key.removeprefix(_STAGED) for key in keys]
+        return [key.removeprefix(_STAGED) for key in self._keys(_STAGED + prefix)]
 
     def staged(self, name: str) -> list[ArchiveEntry]:
         return self.entries(f"{_STAGED}{name}")
+
+    def _keys(self, prefix: str) -> list[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        try:
+            return [each["Key"] for page in pages for each in page.get("Contents", ())]
+        except (BotoCoreError, ClientError) as error:
+            raise UnavailableError("the archive does not answer") from error
 
     def _write(self, key: str, content: bytes) -> None:
         # Without a time stamp in it the same content always gives the same bytes.
@@ -90,6 +103,10 @@ def _population(entry: ArchiveEntry) -> str:
         environment = Environment.told_by(entry.batch.body.get("environment"))
         return f"raw/{entry.batch.source.account_id}/{environment}"
     return f"raw/{entry.account_id}/{entry.environment}"
+
+
+def _erasures_of(account_id: AccountId, environment: Environment) -> str:
+    return f"erasures/{account_id}/{environment}/"
 
 
 def _text_of(lines: Iterable[str]) -> bytes:

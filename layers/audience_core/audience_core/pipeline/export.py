@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from audience_core.domain.archive import Erasures, ShardStore
 from audience_core.domain.control_stores import AccountStore, AudienceStore, JobStore, Mail, RunFiles
 from audience_core.domain.export import (
     KEPT_DAYS,
@@ -25,6 +26,7 @@ from audience_core.domain.export_stores import ExportFiles, SigningKeys
 from audience_core.domain.ids import DAY_MS, AccountId
 from audience_core.domain.job import UNDER_WAY, Job, JobState, JobStep
 from audience_core.domain.profile import BUCKETS
+from audience_core.domain.results import ResultStore
 from audience_core.domain.stores import HistoryStore, MembershipStore, ProfileStore
 from audience_core.errors import ConflictError, NotFoundError, NotOursError
 from audience_core.exports import links
@@ -51,6 +53,9 @@ class Exporter:
     files: ExportFiles
     mail: Mail
     keys: SigningKeys
+    results: ResultStore
+    shards: ShardStore
+    erasures: Erasures
 
 
 def require_ours(jobs: JobStore, account_id: AccountId, export_id: str, token: int, now_ms: int) -> Job:
@@ -119,10 +124,10 @@ def contents(stores: Exporter, job: Job) -> list[tuple[ExportFile, Pieces]]:
             if part.step is not JobStep.WRITE or int(number) != index:
                 continue
             if int(first) != upto or not part.is_done:
-                raise ConflictError(f"bucket {upto} of {file.name} is not written")
+                raise ConflictError(f"part {upto} of {file.name} is not written")
             written, upto = written.and_then(part.pieces or Pieces()), part.bucket
-        if upto != BUCKETS:
-            raise ConflictError(f"bucket {upto} of {file.name} is not written")
+        if upto != places_of(stores, job.account_id, file):
+            raise ConflictError(f"part {upto} of {file.name} is not written")
         found.append((file, written))
     return found
 
@@ -211,6 +216,13 @@ def pieces_folder(job: Job) -> str:
     return f"{folder_of(job.account_id, export_of(job).export_id, job.token)}pieces/"
 
 
+def places_of(stores: Exporter, account_id: AccountId, file: ExportFile) -> int:
+    """Into how many pieces of work a file can be divided: buckets of profiles, or shards of a calculation."""
+    if not file.calculation_id:
+        return BUCKETS
+    return len(stores.results.shards(account_id, file.audience_id, file.calculation_id))
+
+
 def _lease(jobs: JobStore, account_id: AccountId, export_id: str, token: int, run: str, now: datetime) -> Job | None:
     """The job as this run's, or None when it is another's or has ended."""
     job = jobs.get(account_id, job_id_of(export_id))
@@ -224,11 +236,15 @@ def _lease(jobs: JobStore, account_id: AccountId, export_id: str, token: int, ru
 def _parts(
     stores: Exporter, account_id: AccountId, index: int, file: ExportFile, now: datetime
 ) -> list[dict[str, int]]:
-    """Ranges of buckets of one file."""
-    live_set = stores.audiences.get(account_id, file.audience_id).live_set
-    size = stores.memberships.counts(account_id, live_set, _ms(now)).size
-    width = _NEIGHBOURS if size < _SMALL_AUDIENCE else 1
-    return [{"file": index, "first": first, "last": first + width - 1} for first in range(0, BUCKETS, width)]
+    """Ranges of buckets, or of shards, of one file."""
+    audience = stores.audiences.get(account_id, file.audience_id)
+    counts = stores.memberships.counts(account_id, audience.live_set, _ms(now))
+    size = audience.result.size if audience.result else counts.size
+    width, places = _NEIGHBOURS if size < _SMALL_AUDIENCE else 1, places_of(stores, account_id, file)
+    if not places:
+        raise ConflictError(f"the members of {file.audience_name} that were found are not kept any more")
+    starts = range(0, places, width)
+    return [{"file": index, "first": first, "last": min(first + width, places) - 1} for first in starts]
 
 
 def _remove(files: ExportFiles, job: Job, upto_attempt: int) -> None:

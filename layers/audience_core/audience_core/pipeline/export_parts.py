@@ -1,23 +1,20 @@
 """One part of an export: members of some buckets, page by page, written as pieces of the file they belong to."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.event import Environment
 from audience_core.domain.export import Export, Pieces
-from audience_core.domain.ids import AccountId, AudienceId, Mpid
+from audience_core.domain.ids import AccountId, Mpid
 from audience_core.domain.job import Job, JobStep, Part
-from audience_core.domain.membership import PastMembership
-from audience_core.domain.mpid_order import share_of_bucket
-from audience_core.domain.past_members import Stretch
-from audience_core.domain.profile import BUCKETS, Profile
+from audience_core.domain.profile import Profile
 from audience_core.errors import NotOursError, StaleVersionError
 from audience_core.exports.csv_rows import CsvLayout
 from audience_core.exports.rows import Choice
-from audience_core.pipeline.export import Exporter, export_of, pieces_folder, require_ours
+from audience_core.outputs.projection import is_in
+from audience_core.pipeline.export import Exporter, export_of, pieces_folder, places_of, require_ours
+from audience_core.pipeline.export_members import source_of, source_share
 
 PAGE = 1000
 # About so much is gathered before it is written: a piece is what is lost when a worker dies, and what a reader holds.
@@ -33,7 +30,7 @@ class Order:
     Args:
         token: of the run that gives the order.
         file: place of its file among those of the export.
-        first, last: the buckets, both ends inclusive.
+        first, last: the buckets, or the places of shards among those of the calculation; both ends inclusive.
     """
 
     account_id: AccountId
@@ -78,7 +75,7 @@ def work(stores: Exporter, order: Order, clock: Clock, until_ms: int) -> Part:
         NotFoundError: the audience was deleted.
     """
     job = _require_ours(stores, order, clock())
-    part = stores.jobs.claim(_new_part(job, order))
+    part = stores.jobs.claim(_new_part(stores, job, order))
     while not part.is_done:
         before = part.bucket, part.last
         part = _write_piece(stores, job, order, part, clock, until_ms)
@@ -109,7 +106,7 @@ def _write_piece(stores: Exporter, job: Job, order: Order, part: Part, clock: Cl
         update={
             "pieces": written.and_then(new),
             "written": part.written + piece.users,
-            "progress": _progress(part, order),
+            "progress": _progress(part, order, source_share(export.files[order.file])),
             "is_done": part.bucket > order.last,
             "error": "",
         }
@@ -132,20 +129,19 @@ def _gather(
     """The rows of the next pages, and the part as it is behind them."""
     spaces, safe = export.legacy_header_spaces, export.spreadsheet_safe
     layout = CsvLayout(export.at, header_spaces=spaces, spreadsheet_safe=safe)
-    piece = _Piece(Choice(export.identity_types), layout)
-    audience_id = export.files[order.file].audience_id
+    piece, file = _Piece(Choice(export.identity_types), layout), export.files[order.file]
+    source = source_of(stores, order.account_id, file, export.at)
     while part.bucket <= order.last and piece.size < PIECE_BYTES:
-        found = _members(stores, order.account_id, audience_id, part, export.at)
-        if found is None:
+        page = source.read(part, PAGE)
+        if page is None:
             break
-        members, last = found
-        profiles = _profiles(stores, order.account_id, members)
-        for member in members:
-            if member.mpid in profiles:
-                piece.add(profiles[member.mpid])
-        is_behind = last is None
-        changes = {"bucket": part.bucket + is_behind, "last": last, "looked_at": part.looked_at + len(members)}
-        part = part.model_copy(update=changes)
+        members = [mpid for mpid in page.members if is_in(file.variant, mpid)]
+        profiles = source.profiles(members)
+        for mpid in members:
+            if mpid in profiles:
+                piece.add(profiles[mpid])
+        changes = {"bucket": part.bucket + (page.last is None), "last": page.last, "cursor": page.cursor}
+        part = part.model_copy(update={**changes, "looked_at": part.looked_at + len(members)})
         now_ms = clock()
         if now_ms >= until_ms:
             break
@@ -153,57 +149,27 @@ def _gather(
     return part, piece
 
 
-def _members(
-    stores: Exporter, account_id: AccountId, audience_id: AudienceId, part: Part, at_ms: int
-) -> tuple[list[PastMembership], Mpid | None] | None:
-    """A page of those who were members, and where it ends; None while an edit of the audience takes over.
-
-    The member set that is live may change at any time, and the list of the one before is then emptied: so what was read
-    counts only if the same set was live before and after.
-    """
-    live_set = _settled_set(stores, account_id, audience_id)
-    if live_set is None:
-        return None
-    stretch = Stretch(stores.memberships, stores.history, account_id, audience_id, live_set, part.bucket)
-    pasts, last = stretch.read(part.last, PAGE)
-    if _settled_set(stores, account_id, audience_id) != live_set:
-        return None
-    return stretch.members(pasts, at_ms), last
-
-
-def _settled_set(stores: Exporter, account_id: AccountId, audience_id: AudienceId) -> AudienceId | None:
-    """The member set that is live; None while profiles are still told that it is."""
-    audience = stores.audiences.get(account_id, audience_id)
-    is_active = audience.status is AudienceStatus.ACTIVE
-    if is_active and stores.jobs.backfilled(account_id) < audience.program_version:
-        return None
-    return audience.live_set
-
-
-def _profiles(stores: Exporter, account_id: AccountId, members: Sequence[PastMembership]) -> dict[Mpid, Profile]:
-    mpids = [member.mpid for member in members]
-    return stores.profiles.load_outlines(account_id, Environment.PRODUCTION, mpids) if mpids else {}
-
-
 def _require_ours(stores: Exporter, order: Order, now_ms: int) -> Job:
     return require_ours(stores.jobs, order.account_id, order.export_id, order.token, now_ms)
 
 
 def _name(order: Order) -> str:
-    return f"{order.file:03d}-{order.first:02d}"
+    return f"{order.file:03d}-{order.first:05d}"
 
 
-def _new_part(job: Job, order: Order) -> Part:
+def _new_part(stores: Exporter, job: Job, order: Order) -> Part:
+    files = export_of(job).files
+    places = places_of(stores, order.account_id, files[order.file])
     return Part(
         account_id=order.account_id,
         job_id=job.parts_id,
         step=JobStep.WRITE,
         name=_name(order),
         bucket=order.first,
-        share=(order.last - order.first + 1) / BUCKETS / len(export_of(job).files),
+        share=(order.last - order.first + 1) / places / len(files),
     )
 
 
-def _progress(part: Part, order: Order) -> float:
-    within = 0.0 if part.last is None else share_of_bucket(part.last)
+def _progress(part: Part, order: Order, share: Callable[[Mpid], float]) -> float:
+    within = 0.0 if part.last is None else share(part.last)
     return min(1.0, (part.bucket - order.first + within) / (order.last - order.first + 1))

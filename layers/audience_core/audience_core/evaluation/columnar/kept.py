@@ -28,7 +28,7 @@ from audience_core.evaluation.columnar.parquet import ParquetGroups, Table, writ
 from audience_core.evaluation.columnar.shard import MPIDS, Group, Key
 from audience_core.evaluation.values import MISSING
 
-_EVENTS, _PRODUCTS, _USERS, _IDS, _STATES = FILES
+_EVENTS, _PRODUCTS, _USERS, _IDS, STATES = FILES
 _NO_USERS = np.zeros(0, np.int64)
 
 
@@ -70,7 +70,7 @@ def read_kept(folder: Path) -> Kept:
     with_ids = {
         key: replace(group, integers={**group.integers, "id": ids[key].integers["id"]}) for key, group in events.items()
     }
-    states = pq.read_table(folder / _STATES)
+    states = pq.read_table(folder / STATES)
     traits = {key: group for key, group in users.items() if key != MPIDS}
     return Kept(states["mpid"].to_numpy(), with_ids, products, traits, states["state"].to_pylist())
 
@@ -83,7 +83,36 @@ def write_kept(folder: Path, kept: Kept) -> None:
     write_shard(folder, scanned, kept.products, users)
     write_table(folder / _IDS, ids)
     states = pa.table({"mpid": pa.array(kept.mpids, pa.int64()), "state": pa.array(kept.states, pa.string())})
-    pq.write_table(states, folder / _STATES, compression="zstd")
+    pq.write_table(states, folder / STATES, compression="zstd")
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """What a shard has of its users beside events, read user by user.
+
+    Args:
+        mpids: int64[users], ascending.
+        states: JSON, as in `Kept`.
+    """
+
+    mpids: Integers
+    states: pa.ChunkedArray
+
+    def outlines(self, account_id: AccountId, mpids: Collection[Mpid]) -> dict[Mpid, Profile]:
+        """Those of the users that the shard has, as profiles without events."""
+        rows = np.flatnonzero(np.isin(self.mpids, np.array(list(mpids), np.int64)))
+        found = {}
+        for row in rows.tolist():
+            profile = Profile(account_id, Environment.PRODUCTION, Mpid(int(self.mpids[row])))
+            _read_state(self.states[row].as_py(), profile)
+            found[profile.mpid] = profile
+        return found
+
+
+def read_states(folder: Path) -> States:
+    """From the file `STATES` of a folder."""
+    table = pq.read_table(folder / STATES)
+    return States(table["mpid"].to_numpy(), table["state"])
 
 
 def profiles_of(kept: Kept, account_id: AccountId, mpids: Collection[Mpid]) -> dict[Mpid, Profile]:

@@ -1,11 +1,11 @@
 """In-memory twins of the queues, the archive and the stores of ingest."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from audience_core.domain.archive import ArchiveEntry, OwnedBatch, RawFile
+from audience_core.domain.archive import ArchiveEntry, Erasure, OwnedBatch, RawFile
 from audience_core.domain.event import Environment
-from audience_core.domain.ids import AccountId, InputId
+from audience_core.domain.ids import AccountId, InputId, Mpid
 from audience_core.domain.messages import AcceptedBatch, Due, PipelineMessage, WakeUp
 
 _MINUTE_MS = 60_000
@@ -113,6 +113,13 @@ class MemoryArchive:
         account_id, minute = map(int, name.split("/"))
         wanted = minute, _production(AccountId(account_id))
         return [entry for at, entry in self._entries.values() if (at, _population(entry)) == wanted]
+
+    def erased(self, account_id: AccountId) -> Mapping[Mpid, int]:
+        found: dict[Mpid, int] = {}
+        for entry in self.all:
+            if isinstance(entry, Erasure) and _population(entry) == _production(account_id):
+                found[entry.mpid] = max(entry.at, found.get(entry.mpid, entry.at))
+        return found
 
     def stage(self, name: str, entries: Sequence[ArchiveEntry]) -> None:
         self._staged[name] = list(entries)
