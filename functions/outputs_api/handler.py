@@ -1,5 +1,6 @@
 """HTTP API of the directory of connectors, of outputs, and of connections to them."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -38,11 +39,13 @@ from audience_core.api.problem import CONTENT_TYPE
 from audience_core.api.reconciliation_view import ReconciliationView, reconciliation_view
 from audience_core.api.views import Listing, Versioned
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
+from audience_core.domain.job import Job
 from audience_core.domain.output import Connection
-from audience_core.management import bulk_connect, connections, jobs, log_ins, outputs
+from audience_core.management import bulk_connect, connections, jobs, log_ins, outputs, sends
 from audience_core.management.bulk_connect import BulkConnection
 from audience_core.management.connections import ConnectionEdit, NewConnection
 from audience_core.management.outputs import NewOutput, OutputEdit
+from audience_core.management.sends import NewSend, SendStores
 from audience_core.outputs.lookalike import LookalikeSpec
 from audience_core.outputs.registry import CONNECTORS, kind_named
 from audience_core.pipeline.convergence import compare
@@ -197,7 +200,9 @@ def edit_connection(connection_id: str, body: ConnectionEdit, if_match: IfMatch 
     stores, version = wiring.stores(), required_version(if_match)
     connection = (_account_id(), ConnectionId(connection_id))
     return _ok(
-        _connection_view(connections.edit(stores.outputs, stores.workflows, *connection, version, body, edge.now()))
+        _connection_view(
+            connections.edit(stores.outputs, stores.audiences, stores.workflows, *connection, version, body, edge.now())
+        )
     )
 
 
@@ -218,6 +223,29 @@ def resume_connection(connection_id: str) -> Response[ConnectionView]:
     return _ok(
         _connection_view(connections.resume(stores.outputs, stores.wake_ups, stores.workflows, *connection, now_ms))
     )
+
+
+@app.post(
+    "/v1/audiences/<audience_id>/send", status_code=202, summary="Send a lifetime audience", tags=["lifetime audiences"]
+)
+def send_audience(audience_id: int, body: NewSend, idempotency_key: IdempotencyKey = None) -> Response[JobView]:
+    """Its members, as they were calculated last, to outputs that it is connected to; afterwards what has changed.
+
+    A job that gives each connection a result of its own. The connections become active.
+    """
+    account_id = _account_id()
+    return _sending(lambda of: sends.start(of, account_id, AudienceId(audience_id), body, edge.now()))
+
+
+@app.post(
+    "/v1/connections/<connection_id>/send",
+    status_code=202,
+    summary="Send a lifetime audience to one output",
+    tags=["lifetime audiences"],
+)
+def send_connection(connection_id: str, idempotency_key: IdempotencyKey = None) -> Response[JobView]:
+    account_id = _account_id()
+    return _sending(lambda of: sends.start_one(of, account_id, ConnectionId(connection_id), edge.now()))
 
 
 @app.get(
@@ -267,6 +295,14 @@ app.exception_handler(Exception)(explain)
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return edge.refusal(event) or app.resolve(event, context)
+
+
+def _sending(start: Callable[[SendStores], Job]) -> Response[JobView]:
+    of = wiring.stores()
+    stores = SendStores(of.audiences, of.outputs, of.jobs, of.workflows)
+    create = edge.create_of(app.current_event.raw_event, _account_id())
+    view = once(of.audiences, create, edge.now(), JobView, lambda: job_view(jobs.queued(start(stores))))
+    return Response(HTTPStatus.ACCEPTED, "application/json", view, {"Location": f"/v1/jobs/{view.id}"})
 
 
 def _public_url() -> str:

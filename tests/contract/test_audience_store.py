@@ -329,7 +329,12 @@ def test_several_audiences_are_saved_together_or_not_at_all(store: AudienceStore
     first = store.save(an_audience(kind=AudienceKind.LIFETIME, date_range=DateRange(start=NOW.date())))
     second = store.save(an_audience(audience_id=AudienceId(2), kind=AudienceKind.LIFETIME))
     result = LifetimeResult(
-        calculation_id="lifetime-1", size=5, calculated_at=NOW, expires_at=NOW + timedelta(days=30), archive_version=2
+        calculation_id="lifetime-1",
+        size=5,
+        calculated_at=NOW,
+        expires_at=NOW + timedelta(days=30),
+        archive_version=2,
+        shard_count=4,
     )
     ready = first.model_copy(update={"status": AudienceStatus.READY, "result": result})
 

@@ -28,7 +28,7 @@ def workflows(request: pytest.FixtureRequest) -> Workflows:
         return MemoryWorkflows()
     region: str = request.getfixturevalue("aws")
     names = ("backfill", "fill_connection", "connect_audiences", "measure_ab_test", "export")
-    archive = ("compact_archive", "calculate_lifetime")
+    archive = ("compact_archive", "calculate_lifetime", "send_audience")
     return StepFunctionsWorkflows({name: a_state_machine(region) for name in (*names, *archive)}, region)
 
 
@@ -59,9 +59,12 @@ def test_every_purpose_has_a_run_of_its_own(workflows: Workflows) -> None:
         workflows.start_lifetime_calculation(ACCOUNT, "lifetime-3"),
         workflows.start_lifetime_calculation(ACCOUNT, "lifetime-4"),
         workflows.start_lifetime_calculation(ACCOUNT, "lifetime-3", token=2),
+        workflows.start_sending(ACCOUNT, "send-1"),
+        workflows.start_sending(ACCOUNT, "send-2"),
+        workflows.start_sending(ACCOUNT, "send-1", token=2),
     }
 
-    assert len(names) == 21
+    assert len(names) == 24
 
 
 def test_a_backfill_is_under_way_once_it_was_started(workflows: Workflows) -> None:

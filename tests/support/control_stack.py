@@ -30,7 +30,14 @@ from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from tests.support.control import ACCOUNT, OTHER_ACCOUNT, an_account
 
 REGION = "us-east-1"
-_MACHINES = ("backfill", "fill_connection", "connect_audiences", "compact_archive", "calculate_lifetime")
+_MACHINES = (
+    "backfill",
+    "fill_connection",
+    "connect_audiences",
+    "compact_archive",
+    "calculate_lifetime",
+    "send_audience",
+)
 _PASS = {"StartAt": "Done", "States": {"Done": {"Type": "Pass", "End": True}}}
 
 

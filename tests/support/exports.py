@@ -45,7 +45,7 @@ _RETRIES = 5
 
 def a_result(**given: Any) -> LifetimeResult:
     """Of a calculation that came to its end just now."""
-    defaults = {"calculation_id": "lifetime-1", "size": 0, "calculated_at": NOW, "archive_version": 1}
+    defaults = {"calculation_id": "lifetime-1", "size": 0, "calculated_at": NOW, "archive_version": 1, "shard_count": 4}
     return LifetimeResult(**{**defaults, "expires_at": NOW + timedelta(days=30)} | given)
 
 
@@ -157,8 +157,18 @@ class Town:
 
     def exporter(self) -> Exporter:
         people, job = (self.memberships, self.history, self.profiles), (self.jobs, self.run_files)
-        past = (self.results, self.shards, self.archived)
-        return Exporter(self.accounts, self.audiences, *people, *job, self.files, self.mail, self.keys, *past)
+        return Exporter(
+            self.accounts,
+            self.audiences,
+            *people,
+            *job,
+            files=self.files,
+            mail=self.mail,
+            keys=self.keys,
+            results=self.results,
+            shards=self.shards,
+            erasures=self.archived,
+        )
 
     def ask(self, **given: Any) -> str:
         """Ask for an export; its id."""

@@ -13,12 +13,15 @@ import boto3
 from audience_core.api import edge
 from audience_core.domain.archive import ArchiveShard, Manifest
 from audience_core.domain.definition import EventKind
-from audience_core.domain.event import Environment, Event
+from audience_core.domain.event import Environment, Event, Identity
 from audience_core.domain.ids import DAY_MS, AccountId, InputId, Mpid
+from audience_core.domain.output import DELIVERY_BUCKETS, SubscriptionState
 from audience_core.domain.profile import Profile, Seen
 from audience_core.evaluation.columnar.kept import EMPTY, merged, write_kept
+from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.memory.identities import MemoryIdentityStore
+from audience_core.persistence.memory.ingest import MemoryWakeUpQueue
 from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.persistence.results import S3ResultStore
 from audience_core.persistence.run_files import S3RunFiles
@@ -29,6 +32,7 @@ from functions.calculate_shard import handler as shard_handler
 from functions.jobs_api import handler as jobs_handler
 from functions.lifetime_api import handler as lifetime_handler
 from functions.outputs_api import handler as outputs_handler
+from functions.send_audience import handler as send_handler
 from tests.support.control import (
     INPUT,
     WORKSPACE,
@@ -59,7 +63,7 @@ def everything(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "/v1/archive": lifetime_handler.lambda_handler,
         "/v1/jobs": jobs_handler.lambda_handler,
     }
-    if path.endswith("/connections"):
+    if path.endswith(("/connections", "/send")) or path.startswith("/v1/connections"):
         return outputs_handler.lambda_handler(event, context)
     found = (handler for prefix, handler in handlers.items() if path.startswith(prefix))
     return next(found, audiences_handler.lambda_handler)(event, context)
@@ -67,6 +71,7 @@ def everything(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def a_user(mpid: int, *bought_days_ago: int) -> Profile:
     profile, now = Profile(PREMIUM, Environment.PRODUCTION, Mpid(mpid)), edge.milliseconds(edge.now())
+    profile.identities = {Identity("email", f"{mpid}@example.com"): now}
     profile.seen[WORKSPACE] = Seen(now - 900 * DAY_MS, now)
     track = [
         Event(EventKind.CUSTOM, "buy", now - ago * DAY_MS, (mpid * 100 + place).to_bytes(8), WORKSPACE, InputId(INPUT))
@@ -134,6 +139,22 @@ def run(stack: SimpleNamespace, calculation_id: str, token: int = 1) -> None:
     Machine("calculate_lifetime", handlers).run(given, f"run-{token}")
 
 
+def send(stack: SimpleNamespace, job_id: str) -> None:
+    """Play the machine; partners acknowledge everything before each look at them."""
+
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        if event["step"] == "watch":
+            for connection in stack.outputs.list_connections(PREMIUM):
+                told = {"subscription": SubscriptionState.ACTIVE}
+                stack.outputs.save_connection(connection.model_copy(update=told))
+                for lane in range(DELIVERY_BUCKETS):
+                    stack.ledger.acknowledge(stack.ledger.dirty(PREMIUM, connection.connection_id, lane, 100))
+        return send_handler.lambda_handler(event, context)
+
+    given = a_sample("send_audience") | {"account_id": PREMIUM, "job_id": job_id}
+    Machine("send_audience", {"SendAudienceFunctionArn": handler}).run(given, f"run-{job_id}")
+
+
 def members(call: Caller, audience_id: int) -> list[str]:
     answer = call("GET", f"/v1/audiences/{audience_id}/members", limit=2)
     found = answer.body["items"]
@@ -162,6 +183,7 @@ def opened(stack: SimpleNamespace) -> SimpleNamespace:
     stores.bucket, stores.memberships = bucket, stores.member_lists
     stores.shards, stores.results = S3ShardStore(bucket, REGION), S3ResultStore(bucket, REGION)
     stores.run_files = S3RunFiles(bucket, REGION)
+    stores.archive, stores.wake_ups = S3Archive(bucket, REGION), MemoryWakeUpQueue()
     stores.identities, stores.profiles = MemoryIdentityStore(), MemoryProfileStore()
     account = an_account(account_id=PREMIUM, has_lifetime_audiences=True, lifetime_credits=3)
     stores.accounts.create(account)

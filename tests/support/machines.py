@@ -46,6 +46,9 @@ class Machine:
                 case "Choice":
                     at = self._chosen(step, state)
                     continue
+                case "Wait" | "Pass":
+                    state, at = _at(step.get("OutputPath", "$"), state, context), step.get("Next")
+                    continue
             state, at = self._attempted(step, state, context)
         return state
 

@@ -445,8 +445,15 @@ class Story:
         for each in self.connections():
             with suppress(ConflictError, NotFoundError):
                 connections.edit(
-                    self.world.outputs, self.workflows, ACCOUNT, each.connection_id, each.version, edit, self.instant()
-                )  # fmt: skip
+                    self.world.outputs,
+                    self.world.audiences,
+                    self.workflows,
+                    ACCOUNT,
+                    each.connection_id,
+                    each.version,
+                    edit,
+                    self.instant(),
+                )
 
     def some_attributes(self) -> SharedAttributes:
         account, workspace = (tuple(self.random.sample(["tier", "city"], self.random.randint(0, 2))) for _ in range(2))

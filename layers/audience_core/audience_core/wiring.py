@@ -72,6 +72,7 @@ from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.notify_fault import Notices
 from audience_core.pipeline.process import Pipeline
 from audience_core.pipeline.programs import Programs
+from audience_core.pipeline.send import Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ def stores() -> Stores:
                 "fill_connection": of["FILL_CONNECTION_STATE_MACHINE_ARN"],
                 "compact_archive": of["COMPACTION_STATE_MACHINE_ARN"],
                 "calculate_lifetime": of["LIFETIME_STATE_MACHINE_ARN"],
+                "send_audience": of["SEND_STATE_MACHINE_ARN"],
                 "connect_audiences": of["CONNECT_AUDIENCES_STATE_MACHINE_ARN"],
                 "measure_ab_test": of["MEASURE_AB_TEST_STATE_MACHINE_ARN"],
                 "export": of["EXPORT_STATE_MACHINE_ARN"],
@@ -218,8 +220,18 @@ def exporter() -> Exporter:
     """What `pipeline.export` works with."""
     of = stores()
     people, job = (of.memberships, of.history, of.profiles), (of.jobs, of.run_files)
-    made, past = (of.export_files, of.mail, of.signing_keys), (of.results, of.shards, of.archive)
-    return Exporter(of.accounts, of.audiences, *people, *job, *made, *past)
+    return Exporter(
+        of.accounts,
+        of.audiences,
+        *people,
+        *job,
+        files=of.export_files,
+        mail=of.mail,
+        keys=of.signing_keys,
+        results=of.results,
+        shards=of.shards,
+        erasures=of.archive,
+    )
 
 
 @cache
@@ -234,6 +246,14 @@ def calculation() -> Calculation:
     """What `pipeline.lifetime` works with."""
     of = stores()
     return Calculation(of.audiences, of.memberships, of.shards, of.results, of.jobs, of.run_files)
+
+
+@cache
+def sender() -> Sender:
+    """What `pipeline.send` works with."""
+    of = stores()
+    members = (of.audiences, of.outputs, of.results, of.profiles, of.shards, of.archive)
+    return Sender(*members, of.ledger, of.wake_ups, of.jobs, of.run_files)
 
 
 @cache

@@ -12,6 +12,7 @@ import yaml
 MACHINES = {
     "compact_archive": (["spread", "merge"], "compact_part"),
     "calculate_lifetime": ([None], "calculate_shard"),
+    "send_audience": (["publish", "withdraw"], "send_audience_part"),
 }
 HOPELESS = {"NotOursError", "DamagedShardError"}
 
@@ -79,9 +80,21 @@ def test_it_takes_what_the_workflow_is_started_with(name: str, definition: dict[
     assert wanted <= {f"$.{each}" for each in given}
 
 
+def test_a_part_of_a_send_goes_on_by_itself_and_the_send_until_partners_have_everything() -> None:
+    states = yaml.safe_load(Path("statemachines/send_audience.asl.yaml").read_text())["States"]
+
+    for state in maps({"States": states}):
+        inside = state["ItemProcessor"]["States"]
+        (choice,) = (each for each in inside.values() if each["Type"] == "Choice")
+        assert inside[choice["Default"]]["Type"] == "Task"
+        assert choice["Choices"][0]["Variable"] == "$.is_done"
+    assert states["DoPartnersHaveAll"]["Default"] == "WaitForPartners"
+    assert states["WaitForPartners"]["Next"] == "WatchPartners"
+
+
 def test_what_cannot_succeed_is_not_tried_again(definition: dict[str, Any]) -> None:
     for state in maps(definition):
-        (work,) = state["ItemProcessor"]["States"].values()
+        (work,) = (each for each in state["ItemProcessor"]["States"].values() if each["Type"] == "Task")
         assert work["Retry"][0]["MaxAttempts"] == 0
         assert set(work["Retry"][0]["ErrorEquals"]) >= HOPELESS
         assert work["Retry"][1]["ErrorEquals"] == ["States.ALL"]

@@ -33,12 +33,13 @@ class FieldProblem(View):
 
 
 class ItemResultView(View):
-    """What came of one audience of a bulk connection.
+    """What came of one audience of a bulk connection, or of one connection of a lifetime audience that is sent.
 
     Args:
-        code: connecting (the partner has not answered yet), connected, already_connected, not_active,
-            ab_test_active, not_found, invalid_settings (`problems` names the fields), configuration_faulted or
-            output_rejected.
+        code: of a send: sending, sent (the partner has acknowledged everything), faulted, inactive, superseded (by a
+            later send) or deleted. Of a bulk connection: connecting (the partner has not answered yet), connected,
+            already_connected, not_active, ab_test_active, not_found, invalid_settings (`problems` names the fields),
+            configuration_faulted or output_rejected.
         connection_id: of the connection that there is.
     """
 
@@ -55,7 +56,8 @@ class JobView(View):
     progress: from 0 to 1.
     attempt: from 1; each restart begins another.
     error: why it failed or was cancelled; null otherwise.
-    results: of a bulk connection, one for each audience so far, in the order they were named.
+    results: of a bulk connection, one for each audience so far, in the order they were named; of a send, one for each
+        connection.
     """
 
     id: str
@@ -113,7 +115,7 @@ def job_view(report: Report) -> JobView:
 
 
 def _has_items(job: Job) -> bool:
-    return job.kind is JobKind.CONNECT_AUDIENCES
+    return job.kind in (JobKind.CONNECT_AUDIENCES, JobKind.SEND_AUDIENCE)
 
 
 def version_view(version: DefinitionVersion, audience: Audience) -> VersionView:

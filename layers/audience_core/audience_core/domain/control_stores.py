@@ -260,6 +260,9 @@ class Workflows(Protocol):
     def start_lifetime_calculation(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         """Find the members of the audiences of a calculation; the run's name. Starting twice starts one."""
 
+    def start_sending(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        """Send the members of a lifetime audience that a job names; the run's name. Starting twice starts one."""
+
 
 class JobStore(Protocol):
     def get(self, account_id: AccountId, job_id: str) -> Job: ...

@@ -20,6 +20,7 @@ class JobKind(StrEnum):
     EXPORT = "export"
     ARCHIVE_COMPACTION = "archive_compaction"
     LIFETIME_CALCULATION = "lifetime_calculation"
+    SEND_AUDIENCE = "send_audience"
 
 
 class JobState(StrEnum):
@@ -44,6 +45,8 @@ class JobStep(StrEnum):
     SPREAD = "spread"
     MERGE = "merge"
     SCAN = "scan"
+    WITHDRAW = "withdraw"
+    DELIVER = "deliver"
 
 
 # The passes of each kind of job, in order, and how much of its time each takes, about.
@@ -52,6 +55,7 @@ STEPS = {
     JobKind.CONNECTION_FILL: {JobStep.PUBLISH: 1.0},
     JobKind.ARCHIVE_COMPACTION: {JobStep.SPREAD: 0.3, JobStep.MERGE: 0.7},
     JobKind.LIFETIME_CALCULATION: {JobStep.SCAN: 1.0},
+    JobKind.SEND_AUDIENCE: {JobStep.PUBLISH: 0.4, JobStep.WITHDRAW: 0.1, JobStep.DELIVER: 0.5},
     JobKind.CONNECT_AUDIENCES: {JobStep.CONNECT: 1.0},
     JobKind.AB_TEST_OUTCOMES: {JobStep.COUNT: 1.0},
     JobKind.EXPORT: {JobStep.WRITE: 0.8, JobStep.ARCHIVE: 0.2},
@@ -65,7 +69,8 @@ UNDER_WAY = frozenset({JobState.QUEUED, JobState.RUNNING})
 class Job(Record):
     """Args:
     target: what it works on: the program version of a backfill, the version of the connection of a fill, the audience
-        whose outcomes are counted, the version of the archive that a compaction makes or that a calculation reads.
+        whose outcomes are counted or whose members are sent, the version of the archive that a compaction makes or
+        that a calculation reads.
     request: of a kind that is asked for with more than that: what was asked, as its own module reads it.
     after: backfill: the latest program version of which an earlier backfill came to its end.
     token: fences off workers of an earlier attempt; every attempt has a greater one.

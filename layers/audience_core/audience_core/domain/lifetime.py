@@ -36,7 +36,7 @@ class DateRange(Record):
 
 class LifetimeResult(Record):
     """Args:
-    archive_version: of the manifest that was read.
+    archive_version: of the manifest that was read; it had `shard_count` shards.
     """
 
     calculation_id: str
@@ -44,6 +44,7 @@ class LifetimeResult(Record):
     calculated_at: datetime
     expires_at: datetime
     archive_version: int
+    shard_count: int
 
 
 class CreditUse(Record):

@@ -126,12 +126,28 @@ class SharedAttributes(Record):
         return tuple(sorted({*self.account, *self.workspace}))
 
 
+class Sending(Record):
+    """Which members of a lifetime audience a partner should have: those that were sent last, or are being sent.
+
+    Args:
+        job_id: of the job that sends them.
+        calculation_id: of the calculation that found them; over `shard_count` shards.
+        number: grows with every send; what is desired of members has it as its version.
+    """
+
+    job_id: str
+    calculation_id: str
+    shard_count: int
+    number: int
+
+
 class Connection(Record):
     """An audience, or a share of it, forwarded to an output.
 
     Args:
         variant: the share of the audience's A/B test that is forwarded; None: all members.
         attributes: what is shared of its members beside their identities.
+        sent: of a lifetime audience, once somebody has sent it.
         subscription_settings: what the partner wants echoed back in later messages.
     """
 
@@ -146,6 +162,7 @@ class Connection(Record):
     subscription: SubscriptionState = SubscriptionState.NONE
     subscription_settings: dict[str, str] = Field(default_factory=dict)
     fault: Fault | None = None
+    sent: Sending | None = None
     created_at: datetime
     active_since: datetime | None = None
     version: int = 0

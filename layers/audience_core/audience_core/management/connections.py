@@ -119,6 +119,7 @@ def create(
 
 def edit(
     store: OutputStore,
+    audiences: AudienceStore,
     workflows: Workflows,
     account_id: AccountId,
     connection_id: ConnectionId,
@@ -126,7 +127,11 @@ def edit(
     change: ConnectionEdit,
     now: datetime,
 ) -> Connection:
-    """A fault stays until somebody resumes."""
+    """A fault stays until somebody resumes.
+
+    Raises:
+        ConflictError: it is being deleted; or is to be active and of a lifetime audience that was never sent.
+    """
     connection = store.get_connection(account_id, connection_id)
     require_version(connection, version)
     _refuse_if_deleting(connection)
@@ -138,6 +143,8 @@ def edit(
         changes["attributes"] = _shareable(kind, change.attributes)
     if change.status not in (None, connection.status):
         is_active = change.status is ConnectionStatus.ACTIVE
+        if is_active and connection.sent is None:
+            _refuse_unsent(audiences.get(account_id, connection.audience_id))
         changes |= {"status": change.status, "active_since": now if is_active else None}
     return _save(store, workflows, connection.model_copy(update=changes))
 
@@ -221,6 +228,12 @@ def _shareable(kind: ConnectorKind, attributes: SharedAttributes) -> SharedAttri
         raise InvalidInputError("too many attributes to share", (("/attributes", detail),))
     account, workspace = tuple(sorted(set(attributes.account))), tuple(sorted(set(attributes.workspace)))
     return SharedAttributes(account=account, workspace=workspace)
+
+
+def _refuse_unsent(audience: Audience) -> None:
+    if audience.kind is AudienceKind.LIFETIME:
+        how = f"POST /v1/audiences/{audience.audience_id}/send"
+        raise ConflictError(f"a lifetime audience is forwarded when somebody sends it ({how}), which makes it active")
 
 
 def _refuse_if_deleting(connection: Connection) -> None:

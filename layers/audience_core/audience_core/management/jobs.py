@@ -155,7 +155,7 @@ def backfill_id(program_version: int) -> str:
     return f"backfill-{program_version}"
 
 
-def _start(workflows: Workflows, job: Job) -> None:
+def _start(workflows: Workflows, job: Job) -> None:  # noqa: C901  (one arm per kind)
     match job.kind:
         case JobKind.BACKFILL:
             workflows.start_backfill(job.account_id, job.target, job.token)
@@ -169,6 +169,8 @@ def _start(workflows: Workflows, job: Job) -> None:
             workflows.start_export(job.account_id, job.export.export_id, job.token)
         case JobKind.LIFETIME_CALCULATION:
             workflows.start_lifetime_calculation(job.account_id, job.job_id, job.token)
+        case JobKind.SEND_AUDIENCE:
+            workflows.start_sending(job.account_id, job.job_id, job.token)
         case JobKind.ARCHIVE_COMPACTION:
             workflows.start_compaction(job.account_id, job.job_id, job.token)
 

@@ -41,16 +41,22 @@ def project(
     wanted: Wanted,
     workspaces: Collection[WorkspaceId] = (),
 ) -> Target | None:
-    """The member's identities of accepted types and shared attributes, in order.
+    """As `target_of`, of a real-time audience; None for who is no member, or in another variant than it forwards."""
+    is_member = audience_id in profile.memberships and is_in(connection.variant, profile.mpid)
+    return target_of(profile, connection, wanted, workspaces) if is_member else None
 
-    None when the partner should not have the user: not a member, in another variant than the connection's, no accepted
-    identity, or none of the required types.
+
+def target_of(
+    profile: Profile, connection: Connection, wanted: Wanted, workspaces: Collection[WorkspaceId] = ()
+) -> Target | None:
+    """A member's identities of accepted types and shared attributes, in order.
+
+    None when the partner should not have the user: no accepted identity, or none of the required types.
 
     Args:
         workspaces: the audience's own; they decide the values of workspace-level attributes.
     """
-    is_member = audience_id in profile.memberships and is_in(connection.variant, profile.mpid)
-    forwarded = identities_for(profile, wanted) if is_member else ()
+    forwarded = identities_for(profile, wanted)
     if not forwarded:
         return None
     return Target(forwarded, attributes_for(profile, connection.attributes, workspaces, wanted.attributes))

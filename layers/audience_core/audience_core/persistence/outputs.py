@@ -9,7 +9,15 @@ from pynamodb.exceptions import DoesNotExist
 
 from audience_core.domain.ab_test import Variant
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
-from audience_core.domain.output import Connection, ConnectionStatus, Fault, Output, SharedAttributes, SubscriptionState
+from audience_core.domain.output import (
+    Connection,
+    ConnectionStatus,
+    Fault,
+    Output,
+    Sending,
+    SharedAttributes,
+    SubscriptionState,
+)
 from audience_core.errors import NotFoundError
 from audience_core.persistence.tables import bind
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, unchanged
@@ -38,6 +46,7 @@ class ConnectionItem(VersionedItem):
     subscription = UnicodeAttribute()
     subscription_settings = JSONAttribute()
     fault = JSONAttribute(null=True)
+    sent = JSONAttribute(null=True)
     created_at = UnicodeAttribute()
     active_since = UnicodeAttribute(null=True)
 
@@ -136,6 +145,7 @@ class DynamoOutputStore:
             subscription=connection.subscription.value,
             subscription_settings=connection.subscription_settings,
             fault=None if connection.fault is None else connection.fault.model_dump(mode="json"),
+            sent=None if connection.sent is None else connection.sent.model_dump(mode="json"),
             created_at=connection.created_at.isoformat(),
             active_since=None if connection.active_since is None else connection.active_since.isoformat(),
         )
@@ -182,6 +192,7 @@ def _connection(account_id: AccountId, item: ConnectionItem) -> Connection:
         subscription=SubscriptionState(item.subscription),
         subscription_settings=item.subscription_settings,
         fault=None if item.fault is None else Fault.model_validate(item.fault),
+        sent=None if item.sent is None else Sending.model_validate(item.sent),
         created_at=datetime.fromisoformat(item.created_at),
         active_since=None if item.active_since is None else datetime.fromisoformat(item.active_since),
         version=int(item.version),

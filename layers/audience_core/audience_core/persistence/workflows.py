@@ -74,6 +74,11 @@ class StepFunctionsWorkflows:
         arguments = {"account_id": account_id, "job_id": job_id, "token": token}
         return self._start(self._arns["calculate_lifetime"], name, arguments)
 
+    def start_sending(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        name = f"{account_id}-{job_id}" + (f"-again-{token}" if token > 1 else "")
+        arguments = {"account_id": account_id, "job_id": job_id, "token": token}
+        return self._start(self._arns["send_audience"], name, arguments)
+
     def _start(self, arn: str, name: str, arguments: dict[str, Any]) -> str:
         """A run that died does not stand in the way of the next attempt."""
         for attempt in range(_ATTEMPTS):

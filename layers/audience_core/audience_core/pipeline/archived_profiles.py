@@ -18,12 +18,13 @@ class ArchivedProfiles:
     """Profiles of one account without their timelines: as they stand, or else as the archive had them last.
 
     It reads the archive's latest version, and of that only shards of which profiles are missing; make another one for
-    every invocation. Users whose erasure was asked for are in neither.
+    every invocation. The archive is silent of users whose erasure was asked for.
     """
 
     def __init__(self, profiles: ProfileStore, shards: ShardStore, erasures: Erasures, account_id: AccountId) -> None:
         self._profiles, self._shards, self._erasures, self._account_id = profiles, shards, erasures, account_id
         self._read: dict[int, States | None] = {}
+        self._pending: frozenset[Mpid] | None = None
 
     def load(self, mpids: Collection[Mpid]) -> dict[Mpid, Profile]:
         """Those of the users of whom anything is known.
@@ -34,26 +35,27 @@ class ArchivedProfiles:
         found = self._profiles.load_outlines(self._account_id, Environment.PRODUCTION, mpids) if mpids else {}
         by_shard: defaultdict[int, list[Mpid]] = defaultdict(list)
         for mpid in mpids:
-            if mpid not in found and mpid not in self._pending:
+            if mpid not in found and not self._is_erased(mpid):
                 by_shard[shard_of(mpid, self._manifest.count)].append(mpid)
         for number, missing in by_shard.items():
             states = self._states(number)
             found |= states.outlines(self._account_id, missing) if states else {}
         return found
 
-    def without_erased(self, mpids: Collection[Mpid]) -> set[Mpid]:
-        """Those of the users whose erasure nobody has asked for by now."""
-        return set(mpids) - self._erasures.erased(self._account_id).keys()
+    def refresh(self) -> None:
+        """Ask again whose erasure is pending."""
+        self._pending = None
 
     @cached_property
     def _manifest(self) -> Manifest:
         return self._shards.manifest(self._account_id)
 
-    @cached_property
-    def _pending(self) -> frozenset[Mpid]:
-        """Users whom the next compaction will remove. What shards have of those removed before came afterwards."""
-        told = self._erasures.erased(self._account_id).items()
-        return frozenset(mpid for mpid, at in told if self._manifest.erased.get(mpid, -1) < at)
+    def _is_erased(self, mpid: Mpid) -> bool:
+        """Whether the next compaction will remove a user. What shards have of those removed before came afterwards."""
+        if self._pending is None:
+            told = self._erasures.erased(self._account_id).items()
+            self._pending = frozenset(mpid for mpid, at in told if self._manifest.erased.get(mpid, -1) < at)
+        return mpid in self._pending
 
     def _states(self, number: int) -> States | None:
         if number not in self._read:

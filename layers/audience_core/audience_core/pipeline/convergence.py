@@ -181,7 +181,11 @@ class _Reader:
         """What is found of the next members, with at most `room` undelivered; the last of them, None at the end."""
         connection = self._connection
         rows = self._stores.ledger.rows_after(connection.account_id, connection.connection_id, bucket, after, STRETCH)
-        members, whole = self._members(bucket, after)
+        if connection.sent is None:
+            members, whole = self._members(bucket, after)
+        else:
+            # Of a lifetime audience: what its last send has written down.
+            members, whole = {row.mpid for row in rows if row.desired is not None}, _END
         whole = min(whole, _last([row.mpid for row in rows], STRETCH))
         by_mpid = {row.mpid: row for row in rows}
         mpids = sorted((mpid for mpid in by_mpid.keys() | members if str(mpid) <= whole), key=str)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from audience_core.domain.account import Record
-from audience_core.domain.archive import ArchiveShard, ShardStore
+from audience_core.domain.archive import ArchiveShard, Manifest, ShardStore
 from audience_core.domain.audience import Audience, AudienceStatus
 from audience_core.domain.control_stores import AudienceStore, JobStore, RunFiles
 from audience_core.domain.ids import AccountId, AudienceId
@@ -92,10 +92,10 @@ def finish(stores: Calculation, account_id: AccountId, job_id: str, token: int, 
     """All audiences get their new members and are ready, all at once."""
     job = leases.require_ours(stores.jobs, account_id, job_id, token, leases.ms(now), LEASE_MS)
     job = stores.jobs.get(account_id, job.job_id)
-    sizes = _sizes(stores, account_id, job_id)
+    sizes, manifest = _sizes(stores, account_id, job_id), stores.shards.manifest(account_id, job.target)
     request = CalculationRequest.model_validate(job.request)
     for attempt in range(_ATTEMPTS):
-        ready = _ready(stores.audiences, account_id, job_id, request.audience_ids, sizes, job.target, now)
+        ready = _ready(stores.audiences, account_id, job_id, request.audience_ids, sizes, manifest, now)
         try:
             stores.audiences.save_all(ready)
         except StaleVersionError:
@@ -137,7 +137,7 @@ def _ready(
     job_id: str,
     audience_ids: Sequence[AudienceId],
     sizes: Mapping[AudienceId, int],
-    version: int,
+    manifest: Manifest,
     now: datetime,
 ) -> list[Audience]:
     """Those of the audiences that still wait for this calculation, with what it found."""
@@ -149,7 +149,8 @@ def _ready(
                 size=sizes.get(audience.audience_id, 0),
                 calculated_at=now,
                 expires_at=now + READY_FOR,
-                archive_version=version,
+                archive_version=manifest.version,
+                shard_count=manifest.count,
             )
             found.append(audience.model_copy(update={"status": AudienceStatus.READY, "result": result}))
     return found

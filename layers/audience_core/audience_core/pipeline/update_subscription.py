@@ -25,6 +25,7 @@ class Work(StrEnum):
 
     NOTHING = "nothing"
     FILL = "fill"
+    WAKE = "wake"
     WITHDRAW = "withdraw"
     FINISH = "finish"
 
@@ -54,7 +55,8 @@ def update_subscription(
         return Work.WITHDRAW if connection.subscription is SubscriptionState.ACTIVE else Work.FINISH
     if connection.fault is None:
         _or_fault(stores, connection, attempt, now, lambda: _announce(stores, send, connection, now))
-    return Work.FILL
+    # What of a lifetime audience is to be known is written down by whoever sends it.
+    return Work.FILL if connection.sent is None else Work.WAKE
 
 
 def finish_deletion(

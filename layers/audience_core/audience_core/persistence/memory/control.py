@@ -334,6 +334,9 @@ class MemoryWorkflows:
     def start_lifetime_calculation(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         return self._start(f"{account_id}-{job_id}" + (f"-again-{token}" if token > 1 else ""))
 
+    def start_sending(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        return self._start(f"{account_id}-{job_id}" + (f"-again-{token}" if token > 1 else ""))
+
     def _start(self, name: str) -> str:
         if name not in self.started:
             self.started.append(name)
