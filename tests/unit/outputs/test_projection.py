@@ -1,11 +1,15 @@
 """What a partner should know of one profile."""
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from audience_core.domain.ab_test import Variant
+from audience_core.domain.definition import Consent
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AccountId, AudienceId, Mpid, WorkspaceId
-from audience_core.domain.output import SharedAttributes, Target
+from audience_core.domain.output import RequiredConsent, SharedAttributes, Target
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen
 from audience_core.outputs.projection import Wanted, project
 from tests.support.ab_tests import an_ab_test, mpids_in
@@ -128,3 +132,48 @@ def test_a_connection_of_a_variant_has_its_share_of_the_members_and_nobody_else(
     assert shares == [people[:3], people[3:6], people[6:]]
     assert forwarded(None) == people
     assert forwarded(control, is_member=False) == []
+
+
+ADS = RequiredConsent(regulation="gdpr", purpose="ads")
+NO_SALE = RequiredConsent(regulation="ccpa", purpose="data_sale_opt_out", state=Consent.NOT_PRESENT)
+
+
+def telling(*told: tuple[WorkspaceId, RegisterKind, str, bool, int]) -> Profile:
+    """A member who has said these things, each in a workspace and at an instant."""
+    profile = a_profile(EMAIL)
+    profile.registers = {RegisterKey(where, kind, name): Register(value, at) for where, kind, name, value, at in told}
+    return profile
+
+
+@pytest.mark.parametrize(
+    ("told", "is_forwarded"),
+    [
+        ([], False),
+        ([(SHOP, "gdpr/ads", True, 1)], True),
+        ([(SHOP, "gdpr/mail", True, 1)], False),
+        ([(SHOP, "gdpr/ads", True, 1), (APP, "gdpr/ads", False, 2)], False),
+        ([(SHOP, "gdpr/ads", True, 3), (APP, "gdpr/ads", False, 2)], True),
+    ],
+)
+def test_only_who_consents_is_forwarded_where_consent_is_required(told: list[Any], is_forwarded: bool) -> None:
+    profile = telling(*((where, RegisterKind.CONSENT, name, value, at) for where, name, value, at in told))
+
+    assert bool(project(profile, HIKERS, a_connection(required_consent=(ADS,)), ACCEPTED)) is is_forwarded
+    assert project(profile, HIKERS, a_connection(), ACCEPTED) is not None
+
+
+def test_who_has_objected_is_not_forwarded_and_all_requirements_must_hold() -> None:
+    given, objected = ((SHOP, RegisterKind.CONSENT, name, True, 1) for name in ("gdpr/ads", "ccpa/data_sale_opt_out"))
+    both = a_connection(required_consent=(ADS, NO_SALE))
+
+    assert project(telling(given), HIKERS, both, ACCEPTED) is not None
+    assert project(telling(given, objected), HIKERS, both, ACCEPTED) is None
+    assert project(telling(), HIKERS, both, ACCEPTED) is None
+
+
+def test_who_opted_out_in_any_workspace_is_forwarded_nowhere() -> None:
+    out, back = (SHOP, RegisterKind.OPT_OUT, "", True, 1), (SHOP, RegisterKind.OPT_OUT, "", False, 2)
+
+    assert project(telling(out), HIKERS, a_connection(), ACCEPTED) is None
+    assert project(telling(out, (APP, RegisterKind.OPT_OUT, "", False, 9)), HIKERS, a_connection(), ACCEPTED) is None
+    assert project(telling(back), HIKERS, a_connection(), ACCEPTED) is not None

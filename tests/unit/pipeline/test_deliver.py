@@ -412,3 +412,12 @@ def test_nobody_waits_for_the_removals_of_a_connection_that_ends(hourly: World, 
     run(hourly)
 
     assert emails(partner) == {}
+
+
+def test_an_urgent_wake_up_does_not_wait(hourly: World, partner: FaultyPartner) -> None:
+    hourly.desire(ANN, email("ann"), now_ms())
+
+    told = deliver(hourly, SEND, replace(LANE, is_urgent=True), 1, now_ms, now_ms() + LATER)
+
+    assert told == Delivered(1, 0)
+    assert emails(partner) == {"8": {"ann@example.com"}}

@@ -15,7 +15,14 @@ from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AudienceId, ConnectionId, Mpid, OutputId, WorkspaceId
 from audience_core.domain.membership import Membership, MembershipChange, Reason
 from audience_core.domain.messages import Due, WakeUp
-from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, SharedAttributes, Target, delivery_bucket_of
+from audience_core.domain.output import (
+    DELIVERY_BUCKETS,
+    ConnectionStatus,
+    Sending,
+    SharedAttributes,
+    Target,
+    delivery_bucket_of,
+)
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen, bucket_of
 from audience_core.outputs.registry import CONNECTORS
 from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore, MemoryOutputStore
@@ -460,3 +467,37 @@ def test_a_lane_that_waits_until_it_is_due_is_not_woken(monkeypatch: pytest.Monk
 
     assert world.desired() == {ANN: Target((EMAIL,))}
     assert world.wake_ups.take() == []
+
+
+def test_who_withdraws_consent_or_opts_out_leaves_even_a_partner_that_is_told_once_an_hour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(CONNECTORS, "hourly", replace(CONNECTORS["webhook"], kind="hourly", flush_after_s=3600))
+    world = World()
+    output = world.outputs.get(ACCOUNT, an_output().output_id)
+    world.outputs.save(output.model_copy(update={"connector": "hourly"}))
+    world.take(a_change(None, a_profile(audiences=[1])))
+    opted_out = {RegisterKey(WORKSPACE, RegisterKind.OPT_OUT, ""): Register(True, 2)}
+
+    world.take(a_change(a_profile(audiences=[1]), a_profile(version=2, audiences=[1], registers=opted_out)))
+
+    assert world.desired() == {ANN: None}
+    assert world.wake_ups.take() == [WakeUp(ACCOUNT, CONNECTION, delivery_bucket_of(ANN), is_urgent=True)]
+    assert [row.mpid for row in world.members()] == [ANN]
+
+
+def test_who_opts_out_leaves_partners_that_were_sent_a_lifetime_audience() -> None:
+    world = World()
+    sent = Sending(job_id="send-1", calculation_id="lifetime-1", shard_count=1, number=3)
+    lifetime = a_connection(connection_id=ConnectionId("c-2"), audience_id=OTHER_AUDIENCE, sent=sent)
+    world.outputs.save_connection(lifetime)
+    for mpid in (ANN, BO):
+        world.ledger.desire(ACCOUNT, lifetime.connection_id, mpid, Target((EMAIL,)), sent.number, NOW)
+    opted_out = {RegisterKey(WORKSPACE, RegisterKind.OPT_OUT, ""): Register(True, 2)}
+
+    world.take(
+        a_change(a_profile(ANN), a_profile(ANN, 2, registers=opted_out)), a_change(a_profile(BO), a_profile(BO, 2))
+    )
+
+    assert world.desired(lifetime.connection_id) == {ANN: None, BO: Target((EMAIL,))}
+    assert [each.connection_id for each in world.wake_ups.take()] == [lifetime.connection_id]

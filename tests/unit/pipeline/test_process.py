@@ -12,7 +12,7 @@ from audience_core.domain.account import LoginStrategy
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AccountId, Mpid
 from audience_core.domain.messages import AcceptedBatch, Reevaluation
-from audience_core.domain.profile import Profile
+from audience_core.domain.profile import Profile, RegisterKey, RegisterKind
 from audience_core.errors import StaleVersionError
 from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.pipeline.process import process
@@ -23,6 +23,7 @@ from tests.support.population import (
     NOW,
     OTHER_SOURCE,
     SOURCE,
+    WORKSPACE,
     Population,
     a_batch,
     at_least,
@@ -285,3 +286,18 @@ def test_an_email_that_is_unique_moves_to_whoever_told_it_last() -> None:
     email = Identity("email", "a@b.co")
     assert email not in population.customer("c-1").identities
     assert email in population.customer("c-2").identities
+
+
+def test_an_opt_out_event_is_kept_with_the_profile_and_taken_back_by_a_later_one() -> None:
+    population = Population()
+
+    def opting(number: int, is_opted_out: bool) -> AcceptedBatch:
+        event = {"event_type": "opt_out", "data": {"is_opted_out": is_opted_out, "timestamp_unixtime_ms": NOW}}
+        return a_batch(number, received_at=NOW + number, events=[event])
+
+    found = []
+    for number, is_opted_out in enumerate([True, False]):
+        population.take([opting(number, is_opted_out)])
+        found.append(population.customer("c-1").registers[RegisterKey(WORKSPACE, RegisterKind.OPT_OUT, "")].value)
+
+    assert found == [True, False]

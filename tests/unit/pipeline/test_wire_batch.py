@@ -233,7 +233,8 @@ def test_the_latest_opt_out_counts() -> None:
         ]
     }
 
-    assert read(body).consents == {("opt_out", ""): False}
+    assert read(body).is_opted_out is False
+    assert read(body).consents == {}
 
 
 def test_install_attribution_is_publisher_and_campaign() -> None:

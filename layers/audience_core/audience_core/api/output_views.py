@@ -13,6 +13,7 @@ from audience_core.domain.output import (
     Fault,
     FaultKind,
     Output,
+    RequiredConsent,
     SharedAttributes,
     SubscriptionState,
 )
@@ -107,6 +108,7 @@ class ConnectionView(Versioned):
     """Args:
     variant: null when all members of the audience are forwarded.
     attributes: user attributes that are forwarded beside identities; none unless chosen.
+    required_consent: without all of it a member is not forwarded.
     notice: what to decide before the partner is told anything; null once it was, or if there is nothing to decide.
     """
 
@@ -116,6 +118,7 @@ class ConnectionView(Versioned):
     output_id: str
     settings: dict[str, Any]
     attributes: SharedAttributes
+    required_consent: tuple[RequiredConsent, ...]
     notice: str | None
     status: ConnectionStatus
     fault: FaultView | None
@@ -185,6 +188,7 @@ def connection_view(connection: Connection, kind: ConnectorKind) -> ConnectionVi
         output_id=connection.output_id,
         settings=connection.settings,
         attributes=connection.attributes,
+        required_consent=connection.required_consent,
         notice=_ATTRIBUTES_NOTICE if is_unheard and kind.accepts_attributes else None,
         status=connection.status,
         fault=fault_view(connection.fault),

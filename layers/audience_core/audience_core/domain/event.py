@@ -80,6 +80,7 @@ class EventBatch:
         device: fields of the device, strings or numbers; `device_key` tells devices of one profile apart.
         location: country, region, city, postal_code, dma (text), latitude, longitude (degrees).
         consents: (regulation, purpose) -> given.
+        is_opted_out: what the user has last told of being tracked at all; None when the batch does not say.
         seen_first, seen_last: earliest and latest instant at which the batch shows the user active (UTC ms).
     """
 
@@ -97,5 +98,6 @@ class EventBatch:
     device: Mapping[str, Scalar] = field(default_factory=dict)
     location: Mapping[str, Scalar] = field(default_factory=dict)
     consents: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+    is_opted_out: bool | None = None
     attribution: Mapping[str, Scalar] = field(default_factory=dict)
     events: tuple[Event, ...] = ()

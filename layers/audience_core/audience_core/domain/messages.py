@@ -62,9 +62,11 @@ class WakeUp:
 
     Args:
         slot: wake-ups of one slot of an account are worked on one after another; None: each lane by itself.
+        is_urgent: what waits to be sent together with more is sent now.
     """
 
     account_id: AccountId
     connection_id: ConnectionId
     bucket: int
     slot: str | None = None
+    is_urgent: bool = False

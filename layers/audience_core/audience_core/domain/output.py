@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from audience_core.domain.ab_test import Variant
 from audience_core.domain.account import EmailAddress, Record, ResourceName
+from audience_core.domain.definition import Consent
 from audience_core.domain.event import AttributeValue, Identity
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid, OutputId
 
@@ -141,12 +142,33 @@ class Sending(Record):
     number: int
 
 
+MAX_REQUIRED_CONSENTS = 10
+
+
+class RequiredConsent(Record):
+    """What a member's latest word on a purpose, in whichever workspace, must be; no word is `not_present`.
+
+    Args:
+        state: `not_present` is for purposes that say what the user objects to, as ccpa's `data_sale_opt_out` does.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    regulation: Literal["gdpr", "ccpa"]
+    purpose: Annotated[str, Field(min_length=1, max_length=256)]
+    state: Consent = Consent.PRESENT
+
+
+type RequiredConsents = Annotated[tuple[RequiredConsent, ...], Field(max_length=MAX_REQUIRED_CONSENTS)]
+
+
 class Connection(Record):
     """An audience, or a share of it, forwarded to an output.
 
     Args:
         variant: the share of the audience's A/B test that is forwarded; None: all members.
         attributes: what is shared of its members beside their identities.
+        required_consent: without all of it a member is not forwarded, and leaves the partner when it is withdrawn.
         sent: of a lifetime audience, once somebody has sent it.
         subscription_settings: what the partner wants echoed back in later messages.
     """
@@ -158,6 +180,7 @@ class Connection(Record):
     output_id: OutputId
     settings: dict[str, Any]
     attributes: SharedAttributes = SharedAttributes()
+    required_consent: RequiredConsents = ()
     status: ConnectionStatus = ConnectionStatus.ACTIVE
     subscription: SubscriptionState = SubscriptionState.NONE
     subscription_settings: dict[str, str] = Field(default_factory=dict)

@@ -46,7 +46,7 @@ class RegisterKind(StrEnum):
     LOCATION = "l"  # name: "", value: mapping of the fields of `EventBatch.location`
     CONSENT = "c"  # name: "<regulation>/<purpose>"
     ATTRIBUTION = "i"  # name: publisher, campaign
-    OPT_OUT = "o"  # name: ""
+    OPT_OUT = "o"  # name: "", value: whether the user wants to be left alone in the workspace
 
 
 class RegisterKey(NamedTuple):

@@ -10,7 +10,7 @@ from audience_core.domain.account import Record
 from audience_core.domain.control_stores import JobStore, OutputStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, OutputId
 from audience_core.domain.job import Job, JobKind, JobState
-from audience_core.domain.output import ConnectionStatus
+from audience_core.domain.output import ConnectionStatus, RequiredConsents
 from audience_core.management.connections import Switch
 
 MAX_AUDIENCES = 500
@@ -20,13 +20,14 @@ _QUEUED_FOR = timedelta(minutes=3)
 class BulkConnection(Record):
     """Args:
     audience_ids: each once.
-    settings, status: of every connection that is made.
+    settings, required_consent, status: of every connection that is made.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     audience_ids: Annotated[tuple[AudienceId, ...], Field(min_length=1, max_length=MAX_AUDIENCES)]
     settings: dict[str, Any] = Field(default_factory=dict)
+    required_consent: RequiredConsents = ()
     status: Switch = ConnectionStatus.ACTIVE
 
     @field_validator("audience_ids")

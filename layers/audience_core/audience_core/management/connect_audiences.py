@@ -133,7 +133,12 @@ def _result(stores: ConnectStores, job: Job, wanted: _Wanted, audience_id: Audie
         refusal = _refusal(stores, job.account_id, wanted, audience_id)
         if refusal is not None:
             return refusal
-        asked = NewConnection(output_id=wanted.output_id, settings=wanted.bulk.settings, status=wanted.bulk.status)
+        asked = NewConnection(
+            output_id=wanted.output_id,
+            settings=wanted.bulk.settings,
+            required_consent=wanted.bulk.required_consent,
+            status=wanted.bulk.status,
+        )
         of = stores.outputs, stores.audiences, stores.workflows
         try:
             connection = connections.create(*of, job.account_id, audience_id, asked, now, connection_id)

@@ -17,6 +17,7 @@ from audience_core.domain.output import (
     Connection,
     ConnectionStatus,
     Output,
+    RequiredConsents,
     SharedAttributes,
     SubscriptionState,
 )
@@ -45,6 +46,7 @@ class NewConnection(Record):
     variant: name of a variation of the audience's A/B test, or Control; without it, all members are forwarded.
     settings: as the connector's schema in the directory says.
     attributes: user attributes to forward beside identities; for connectors that take them.
+    required_consent: only members who have given all of it are forwarded; who withdraws it leaves the partner.
     status: an inactive one sends nothing until it is set active.
     """
 
@@ -54,16 +56,18 @@ class NewConnection(Record):
     variant: VariantName | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     attributes: SharedAttributes = SharedAttributes()
+    required_consent: RequiredConsents = ()
     status: Switch = ConnectionStatus.ACTIVE
 
 
 class ConnectionEdit(Record):
-    """What to change; what is missing or null stays as it is. Settings and attributes are replaced as a whole."""
+    """What to change; what is missing or null stays as it is. Each list and the settings are replaced as a whole."""
 
     model_config = ConfigDict(extra="forbid")
 
     settings: dict[str, Any] | None = None
     attributes: SharedAttributes | None = None
+    required_consent: RequiredConsents | None = None
     status: Switch | None = None
 
 
@@ -104,6 +108,7 @@ def create(
         output_id=output.output_id,
         settings=connection_settings(kind, new.settings),
         attributes=_shareable(kind, new.attributes),
+        required_consent=new.required_consent,
         status=new.status,
         created_at=now,
         active_since=now if new.status is ConnectionStatus.ACTIVE else None,
@@ -141,6 +146,8 @@ def edit(
         changes["settings"] = connection_settings(kind, change.settings, connection.settings)
     if change.attributes is not None:
         changes["attributes"] = _shareable(kind, change.attributes)
+    if change.required_consent is not None:
+        changes["required_consent"] = change.required_consent
     if change.status not in (None, connection.status):
         is_active = change.status is ConnectionStatus.ACTIVE
         if is_active and connection.sent is None:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from audience_core.domain.ab_test import Variant
+from audience_core.domain.definition import Consent
 from audience_core.domain.event import AttributeValue, Identity
 from audience_core.domain.ids import AudienceId, Mpid, WorkspaceId
-from audience_core.domain.output import Connection, SharedAttributes, Target
+from audience_core.domain.output import Connection, RequiredConsent, SharedAttributes, Target
 from audience_core.domain.profile import Profile, RegisterKey, RegisterKind, precedence
 
 
@@ -51,12 +52,13 @@ def target_of(
 ) -> Target | None:
     """A member's identities of accepted types and shared attributes, in order.
 
-    None when the partner should not have the user: no accepted identity, or none of the required types.
+    None when the partner should not have the user: no accepted identity, or none of the required types; or it
+    has opted out, or not given a consent that the connection requires.
 
     Args:
         workspaces: the audience's own; they decide the values of workspace-level attributes.
     """
-    forwarded = identities_for(profile, wanted)
+    forwarded = identities_for(profile, wanted) if is_permitted(profile, connection) else ()
     if not forwarded:
         return None
     return Target(forwarded, attributes_for(profile, connection.attributes, workspaces, wanted.attributes))
@@ -65,6 +67,12 @@ def target_of(
 def is_in(variant: Variant | None, mpid: Mpid) -> bool:
     """Whether a member of the audience is in this share of it; None: in all of it."""
     return variant is None or variant.has(mpid)
+
+
+def is_permitted(profile: Profile, connection: Connection) -> bool:
+    """Whether the user lets a connection's partner know of them: no opt-out in any workspace, and every consent."""
+    opt_outs = (each.value for key, each in profile.registers.items() if key.kind is RegisterKind.OPT_OUT)
+    return True not in opt_outs and all(_is_met(profile, required) for required in connection.required_consent)
 
 
 def identities_for(profile: Profile, connector: Acceptance) -> tuple[Identity, ...]:
@@ -90,6 +98,14 @@ def attributes_for(
     )
     found = ((name, _latest(profile, name, sources[name])) for name in sorted(sources))
     return tuple((name, values[0]) for name, values in found if values)
+
+
+def _is_met(profile: Profile, required: RequiredConsent) -> bool:
+    """By the latest word on the purpose in any workspace: whoever withdraws somewhere has withdrawn."""
+    name = f"{required.regulation}/{required.purpose}"
+    told = [each for key, each in profile.registers.items() if (key.kind, key.name) == (RegisterKind.CONSENT, name)]
+    is_present = bool(told) and max(told, key=precedence).value is True
+    return is_present is (required.state is Consent.PRESENT)
 
 
 def _latest(profile: Profile, name: str, workspaces: Collection[WorkspaceId]) -> tuple[AttributeValue, ...]:

@@ -14,6 +14,7 @@ from audience_core.domain.output import (
     ConnectionStatus,
     Fault,
     Output,
+    RequiredConsent,
     Sending,
     SharedAttributes,
     SubscriptionState,
@@ -42,6 +43,7 @@ class ConnectionItem(VersionedItem):
     output_id = UnicodeAttribute()
     settings = JSONAttribute()
     attributes = JSONAttribute(null=True)
+    required_consent = JSONAttribute(null=True)
     status = UnicodeAttribute()
     subscription = UnicodeAttribute()
     subscription_settings = JSONAttribute()
@@ -141,6 +143,7 @@ class DynamoOutputStore:
             output_id=connection.output_id,
             settings=connection.settings,
             attributes=connection.attributes.model_dump(mode="json"),
+            required_consent=[each.model_dump(mode="json") for each in connection.required_consent],
             status=connection.status.value,
             subscription=connection.subscription.value,
             subscription_settings=connection.subscription_settings,
@@ -188,6 +191,7 @@ def _connection(account_id: AccountId, item: ConnectionItem) -> Connection:
         output_id=OutputId(item.output_id),
         settings=item.settings,
         attributes=SharedAttributes.model_validate(item.attributes or {}),
+        required_consent=tuple(map(RequiredConsent.model_validate, item.required_consent or ())),
         status=ConnectionStatus(item.status),
         subscription=SubscriptionState(item.subscription),
         subscription_settings=item.subscription_settings,

@@ -85,7 +85,7 @@ class SqsWakeUpQueue:
                     "MessageGroupId": group,
                     # One a second is enough: the queue delays each by 2 s (DelaySeconds), so a wake-up dropped as a
                     # repeat in its second is still ahead of the drain that the first one of that second brings.
-                    "MessageDeduplicationId": f"{wake_up.account_id}:{lane}:{now_ms // 1000}",
+                    "MessageDeduplicationId": f"{wake_up.account_id}:{lane}:{now_ms // 1000}:{wake_up.is_urgent:d}",
                 }
             )
         self._queue.send(entries)
@@ -205,13 +205,14 @@ def message_of(fields: Any) -> PipelineMessage:
 
 def encode_wake_up(wake_up: WakeUp) -> str:
     lane = {"account_id": wake_up.account_id, "connection_id": wake_up.connection_id, "bucket": wake_up.bucket}
-    return dump(lane if wake_up.slot is None else {**lane, "slot": wake_up.slot})
+    slot = {} if wake_up.slot is None else {"slot": wake_up.slot}
+    return dump({**lane, **slot, **({"is_urgent": True} if wake_up.is_urgent else {})})
 
 
 def decode_wake_up(text: str) -> WakeUp:
     fields = json.loads(text)
     lane = AccountId(fields["account_id"]), ConnectionId(fields["connection_id"]), fields["bucket"]
-    return WakeUp(*lane, fields.get("slot"))
+    return WakeUp(*lane, fields.get("slot"), fields.get("is_urgent", False))
 
 
 def _of_batch(batch: AcceptedBatch) -> dict[str, Any]:

@@ -89,7 +89,8 @@ def drain(stores: DeliveryStores, send: Send, wake_up: WakeUp, clock: Clock, unt
         return Delivered()
     link = open_link(stores, connection, send, clock())
     told = Delivered()
-    if link.kind.flush_after_s and not _is_due(stores.ledger, link, wake_up, clock()):
+    is_waiting = link.kind.flush_after_s and not wake_up.is_urgent
+    if is_waiting and not _is_due(stores.ledger, link, wake_up, clock()):
         return told
     for rows in _batches(stores, link.connector.batch_size, wake_up, clock, until_ms):
         try:

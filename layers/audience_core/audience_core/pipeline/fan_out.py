@@ -27,13 +27,14 @@ from audience_core.domain.stores import (
     WakeUpQueue,
 )
 from audience_core.outputs.lanes import wake_up_of
-from audience_core.outputs.projection import Wanted, project
+from audience_core.outputs.projection import Wanted, is_permitted, project
 from audience_core.outputs.registry import ConnectorKind, kind_named, wanted_by
 from audience_core.pipeline.history import changes_between, record
 from audience_core.pipeline.member_sets import MemberSets, Tenures, live
 from audience_core.pipeline.partner_link import own_workspaces
 from audience_core.pipeline.reevaluate import due_soon
 from audience_core.pipeline.retire import clear
+from audience_core.pipeline.withdrawals import withdraw_sent
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ def fan_out(stores: FanOut, changes: Sequence[ProfileChange], now_ms: int) -> No
         _count(stores.memberships, account_id, mine)
         _count(stores.memberships, account_id, [_of_unnamed_sets(change, known) for change in of_sets])
         _update_ledger(stores, account_id, mine, now_ms)
+        withdraw_sent(stores, account_id, [(change.old, change.new) for change in mine], now_ms)
         _heal(stores, account_id, mine, now_ms)
         _visit_soon(stores.reevaluations, mine, now_ms)
 
@@ -192,7 +194,7 @@ def _update_ledger(stores: FanOut, account_id: AccountId, changes: Sequence[Prof
         wishes = [(change, known) for change in changes for known in connections.concerned(change)]
         dirty |= _desire(stores.ledger, wishes, now_ms)
     # The others wait until they are due, which is for the sweep to see.
-    if wake_ups := [lane for lane, kind in dirty.items() if not kind.flush_after_s]:
+    if wake_ups := [lane for lane, kind in dirty.items() if lane.is_urgent or not kind.flush_after_s]:
         stores.wake_ups.send(wake_ups, now_ms)
 
 
@@ -204,6 +206,9 @@ class _Known:
     kind: ConnectorKind
     wanted: Wanted
     workspaces: tuple[WorkspaceId, ...]
+
+    def permits(self, profile: Profile | None) -> bool:
+        return profile is not None and is_permitted(profile, self.connection)
 
     def target(self, profile: Profile | None) -> Target | None:
         if profile is None:
@@ -221,7 +226,10 @@ def _desire(ledger: LedgerStore, wishes: Iterable[_Wish], now_ms: int) -> dict[W
         mpid, version = change.profile.mpid, (change.new or change.profile).version + (change.new is None)
         row = known.connection.account_id, known.connection.connection_id, mpid
         if ledger.desire(*row, known.target(change.new), version, now_ms):
-            dirty[wake_up_of(known.connection, known.kind, delivery_bucket_of(mpid))] = known.kind
+            lane = wake_up_of(known.connection, known.kind, delivery_bucket_of(mpid))
+            # Who must not be forwarded any more does not wait until a partner's next batch is full.
+            is_urgent = bool(known.kind.flush_after_s) and not known.permits(change.new)
+            dirty[replace(lane, is_urgent=is_urgent)] = known.kind
     return dirty
 
 

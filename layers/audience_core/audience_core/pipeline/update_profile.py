@@ -104,6 +104,8 @@ def _observations(batch: EventBatch, workspace: WorkspaceId, at: int) -> Iterabl
         yield RegisterKey(workspace, RegisterKind.LOCATION, ""), Register(dict(batch.location), at)
     for (regulation, purpose), given in batch.consents.items():
         yield RegisterKey(workspace, RegisterKind.CONSENT, f"{regulation}/{purpose}"), Register(given, at)
+    if batch.is_opted_out is not None:
+        yield RegisterKey(workspace, RegisterKind.OPT_OUT, ""), Register(batch.is_opted_out, at)
     for name, value in batch.attribution.items():
         yield RegisterKey(workspace, RegisterKind.ATTRIBUTION, name), Register(value, at)
 

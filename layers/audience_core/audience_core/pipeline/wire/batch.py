@@ -37,7 +37,6 @@ _DEVICE_FIELDS = {
     )
 }
 _ATTRIBUTION_FIELDS = {"publisher": "publisher", "campaign": "campaign"}
-_OPT_OUT = ("opt_out", "")
 
 
 def read_batch(message: AcceptedBatch) -> EventBatch:
@@ -61,7 +60,8 @@ def read_batch(message: AcceptedBatch) -> EventBatch:
         device_key=_device_key(body),
         device=picked(mapping(body.get("device_info")), _DEVICE_FIELDS, losses),
         location=read_location(body, events, message.received_at, losses),
-        consents=_consents(body) | _opt_out(events, message.received_at),
+        consents=_consents(body),
+        is_opted_out=_is_opted_out(events, message.received_at),
         attribution=_attribution(body, losses),
         events=tuple(event for wire in events for event in reader.read(wire)),
     )
@@ -114,14 +114,14 @@ def _consents(body: dict[str, Any]) -> dict[tuple[str, str], bool]:
     return consents
 
 
-def _opt_out(events: Sequence[WireEvent], received_at: int) -> dict[tuple[str, str], bool]:
-    """What the latest opt-out event says."""
+def _is_opted_out(events: Sequence[WireEvent], received_at: int) -> bool | None:
+    """What the latest opt-out event says; None when there is none."""
     told = [
         (received_at if event.at is None else event.at, event.position, opted)
         for event in events
         if event.type == "opt_out" and (opted := truth(event.data.get("is_opted_out"))) is not None
     ]
-    return {_OPT_OUT: max(told)[2]} if told else {}
+    return max(told)[2] if told else None
 
 
 def _attribution(body: dict[str, Any], losses: Losses) -> dict[str, Scalar]:
