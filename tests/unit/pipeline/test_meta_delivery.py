@@ -100,6 +100,20 @@ def test_a_crash_before_the_ids_are_remembered_makes_no_second_audience(partner:
     assert {v for k, v in world.connection.subscription_settings.items() if k.startswith("remote_")} == made
 
 
+def test_no_audience_is_left_at_meta_by_a_connection_deleted_after_a_lost_answer(partner: MetaPartner) -> None:
+    world = connected(partner)
+    partner.faults.extend([obeying, losing_the_answer])
+    with pytest.raises(RetryableDeliveryError):
+        announce(world)
+    assert partner.audiences
+
+    world.change(status=ConnectionStatus.DELETING)
+    assert announce(world) is Work.FINISH
+    assert finish_deletion(world, SEND, ACCOUNT, CONNECTION, 1, NOW)
+
+    assert partner.audiences == {}
+
+
 def test_an_audience_deleted_at_meta_is_a_configuration_fault(partner: MetaPartner) -> None:
     world = connected(partner)
     announce(world)

@@ -109,7 +109,7 @@ def test_passing_failures_fault_only_at_the_last_attempt() -> None:
 
     assert world.connection.fault is not None
     assert world.connection.fault.kind == "rate_limit"
-    assert world.connection.subscription is SubscriptionState.NONE
+    assert world.connection.subscription is SubscriptionState.DOUBTFUL
 
 
 def test_lasting_failures_fault_at_once() -> None:
@@ -150,6 +150,25 @@ def test_a_connection_the_partner_never_heard_of_is_deleted_in_silence() -> None
 
     assert partner.heard == []
     assert world.ledger.rows(ACCOUNT, CONNECTION, 0, None, 9).items == ()
+
+
+@pytest.mark.parametrize(("status", "attempts"), [(200, 1), (403, 1), (503, MAX_ATTEMPTS)])
+def test_what_a_partner_may_have_made_is_undone_before_its_connection_goes(status: int, attempts: int) -> None:
+    world, partner = World(subscription=SubscriptionState.NONE), Partner(status=504)
+    with pytest.raises(RetryableDeliveryError):
+        update(world, partner)
+    world.change(status=ConnectionStatus.DELETING)
+    partner.status = status
+
+    assert update(world, partner) is Work.FINISH
+    for attempt in range(1, attempts):
+        with pytest.raises(RetryableDeliveryError):
+            finish(world, partner, attempt)
+    assert finish(world, partner, attempts)
+
+    assert partner.actions == ["add"] + ["remove"] * attempts
+    with pytest.raises(NotFoundError):
+        world.outputs.get_connection(ACCOUNT, CONNECTION)
 
 
 def test_a_fault_keeps_a_connection_from_being_deleted_unheard() -> None:

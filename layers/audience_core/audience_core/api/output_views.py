@@ -15,7 +15,6 @@ from audience_core.domain.output import (
     Output,
     RequiredConsent,
     SharedAttributes,
-    SubscriptionState,
 )
 from audience_core.outputs.registry import ConnectorKind
 
@@ -180,7 +179,7 @@ _ATTRIBUTES_NOTICE = (
 
 
 def connection_view(connection: Connection, kind: ConnectorKind) -> ConnectionView:
-    is_unheard, variant = connection.subscription is SubscriptionState.NONE, connection.variant
+    is_unheard, variant = not connection.subscription.is_settled, connection.variant
     return ConnectionView(
         id=connection.connection_id,
         audience_id=connection.audience_id,

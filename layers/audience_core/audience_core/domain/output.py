@@ -99,8 +99,14 @@ class SubscriptionState(StrEnum):
     """The partner's side of a connection."""
 
     NONE = "none"  # the partner has not been told yet
+    DOUBTFUL = "doubtful"  # it is being told, or was and has not said that it knows
     ACTIVE = "active"
     REMOVED = "removed"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the partner has answered."""
+        return self in (SubscriptionState.ACTIVE, SubscriptionState.REMOVED)
 
 
 MAX_ATTRIBUTES = 40

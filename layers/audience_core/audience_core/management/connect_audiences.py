@@ -13,7 +13,7 @@ from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.control_stores import AudienceStore, JobStore, OutputStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.job import Job, JobState, JobStep, Part
-from audience_core.domain.output import Connection, ConnectionStatus, FaultKind, SubscriptionState
+from audience_core.domain.output import Connection, ConnectionStatus, FaultKind
 from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
 from audience_core.management import connections
 from audience_core.management.bulk_connect import BulkConnection
@@ -192,7 +192,7 @@ def _outcome(job: Job, connection: Connection, now: datetime) -> dict[str, Any]:
     connection_id, fault = connection.connection_id, connection.fault
     if fault is not None:
         return _told(ConnectCode.OUTPUT_REJECTED, f"{fault.kind}: {fault.message}", connection_id)
-    is_awaited = connection.status is ConnectionStatus.ACTIVE and connection.subscription is SubscriptionState.NONE
+    is_awaited = connection.status is ConnectionStatus.ACTIVE and not connection.subscription.is_settled
     if not is_awaited:
         return _told(ConnectCode.CONNECTED, "", connection_id)
     if job.started_at is not None and now > job.started_at + PATIENCE:

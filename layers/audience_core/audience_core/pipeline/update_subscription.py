@@ -1,6 +1,7 @@
 """Tells a partner that an audience comes, has changed, or comes no more, as its connection's status asks for."""
 
 import json
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +17,8 @@ from audience_core.pipeline.partner_link import (
     open_link,
     record_fault,
 )
+
+logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5
 
@@ -54,7 +57,8 @@ def update_subscription(
     if connection.status is ConnectionStatus.DELETING:
         return Work.WITHDRAW if connection.subscription is SubscriptionState.ACTIVE else Work.FINISH
     if connection.fault is None:
-        _or_fault(stores, connection, attempt, now, lambda: _announce(stores, send, connection, now))
+        announced = _doubted(stores, connection)
+        _or_fault(stores, announced, attempt, now, lambda: _announce(stores, send, announced, now))
     # What of a lifetime audience is to be known is written down by whoever sends it.
     return Work.FILL if connection.sent is None else Work.WAKE
 
@@ -86,9 +90,30 @@ def finish_deletion(
         connection = stores.outputs.save_connection(
             connection.model_copy(update={"subscription": SubscriptionState.REMOVED})
         )
+    if connection.subscription is SubscriptionState.DOUBTFUL:
+        _undo_what_may_be(stores, send, connection, attempt, now)
     stores.ledger.delete_connection_rows(account_id, connection_id)
     stores.outputs.delete_connection(connection)
     return True
+
+
+def _doubted(stores: DeliveryStores, connection: Connection) -> Connection:
+    """A partner may make the audience and its answer be lost: that it was asked is known before it is."""
+    if connection.subscription is not SubscriptionState.NONE:
+        return connection
+    return stores.outputs.save_connection(connection.model_copy(update={"subscription": SubscriptionState.DOUBTFUL}))
+
+
+def _undo_what_may_be(stores: DeliveryStores, send: Send, connection: Connection, attempt: int, now: datetime) -> None:
+    """End a subscription that may exist; a partner that never took it need not be reached for the connection to go."""
+    try:
+        _unsubscribe(stores, send, connection, now)
+    except RetryableDeliveryError:
+        if attempt < MAX_ATTEMPTS:
+            raise
+        logger.warning("a partner that may know an audience was not reached")
+    except TerminalDeliveryError as error:
+        logger.info("a partner knows nothing of an audience, or takes nothing back", extra={"kind": error.fault_kind})
 
 
 def _or_fault(
