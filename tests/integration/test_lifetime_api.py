@@ -10,11 +10,12 @@ from audience_core import wiring
 from audience_core.api import edge
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.membership import Membership
+from functions.start_calculations import handler as start_calculations
 from tests.support.control import (
     OUTPUT,
 )
 from tests.support.control_stack import REGION, runs
-from tests.support.http_api import Caller
+from tests.support.http_api import Caller, a_context
 from tests.support.lifetime_stack import (
     CALCULATIONS,
     PREMIUM,
@@ -148,6 +149,28 @@ def test_connections_may_be_added_but_nothing_is_sent(stack: SimpleNamespace, ca
 
     assert (answer.status, answer.body["status"], answer.body["active_since"]) == (201, "inactive", None)
     assert set(runs(stack)) == before
+
+
+def test_a_schedule_is_set_shown_and_ended_and_begins_by_itself(
+    stack: SimpleNamespace, call: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three_buyers(stack)
+    audience = created(call, recalculation={"every_days": 7}, date_range={"start": days_ago(300)})
+    run(stack, started(call, audience).body["id"])
+    path, anyway = f"/v1/audiences/{audience}", {"If-Match": "*"}
+
+    def nightly() -> int:
+        return int(start_calculations.lambda_handler({"account_id": PREMIUM}, a_context())["started"])
+
+    assert call("GET", path).body["recalculation"] == {"every_days": 7, "problem": None}
+    assert nightly() == 0
+    assert call("PATCH", path, {"recalculation": {"every_days": 1}}, anyway).status == 200
+    later = edge.now() + timedelta(days=1)
+    monkeypatch.setattr(start_calculations, "datetime", SimpleNamespace(now=lambda zone: later))
+    assert (nightly(), nightly()) == (1, 0)
+    assert call("GET", path).body["calculating"]["id"] == "lifetime-2"
+    assert call("PATCH", path, {"recalculation": {"every_days": None}}, anyway).status == 200
+    assert call("GET", path).body["recalculation"] == {"every_days": None, "problem": None}
 
 
 def test_a_failed_run_says_which_shard_and_goes_on_after_a_restart(stack: SimpleNamespace, call: Caller) -> None:

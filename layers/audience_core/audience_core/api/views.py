@@ -70,6 +70,16 @@ class JobProgressView(View):
     progress: float
 
 
+class RecalculationView(View):
+    """Args:
+    every_days: the night so many days after the last calculation begins the next; null: nothing begins by itself.
+    problem: why that was not begun the last time; null when it was.
+    """
+
+    every_days: int | None
+    problem: str | None
+
+
 class AudienceRow(Versioned):
     """Args:
     external_name: what outputs see; `name` when none was given.
@@ -78,6 +88,7 @@ class AudienceRow(Versioned):
     size: null for a draft, which has no members. adds_24h, drops_24h: null for lifetime audiences, too.
     volatility: (adds + drops) / size; null when the size is 0.
     calculating: the job that brings it its members, or those of an edit; null when all are known.
+    recalculation: of a lifetime audience that is calculated anew by itself.
     date_range: of a lifetime audience; null days: from the first, or to the last, of which there are data.
     calculated_at, expires_at: of a lifetime audience: since when its members are known, and until when it is ready.
     definition_version: number of the live definition.
@@ -108,6 +119,7 @@ class AudienceRow(Versioned):
     updated_at: datetime
     activated_at: datetime | None
     date_range: DateRange | None
+    recalculation: RecalculationView | None
     calculated_at: datetime | None
     expires_at: datetime | None
     definition_version: int
@@ -224,6 +236,7 @@ def audience_row[A: AudienceOutline](listed: Listed[A], calculating: Report | No
         updated_at=audience.updated_at,
         activated_at=audience.activated_at,
         date_range=audience.date_range,
+        recalculation=_recalculation_view(audience),
         calculated_at=None if result is None else result.calculated_at,
         expires_at=None if result is None else result.expires_at,
         definition_version=audience.definition_version,
@@ -240,6 +253,13 @@ def _size(counts: AudienceCounts | None, result: LifetimeResult | None) -> int |
     if counts is not None:
         return counts.size
     return None if result is None else result.size
+
+
+def _recalculation_view(audience: AudienceOutline) -> RecalculationView | None:
+    if audience.recalculation is None:
+        return None
+    problem = audience.recalculation_problem or None
+    return RecalculationView(every_days=audience.recalculation.every_days, problem=problem)
 
 
 def _job_progress_view(report: Report) -> JobProgressView:

@@ -10,7 +10,7 @@ from audience_core.domain.ab_test import AbTest
 from audience_core.domain.account import Record, ResourceName
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
-from audience_core.domain.lifetime import DateRange, LifetimeResult
+from audience_core.domain.lifetime import DateRange, LifetimeResult, Recalculation
 from audience_core.errors import ConflictError
 
 MAX_TAGS = 50
@@ -78,6 +78,8 @@ class AudienceOutline(Record):
         ab_test: how its members are split; an edit leaves it as it is.
         date_range: whose events a lifetime audience sees; None for real-time ones.
         calculation_id: of the last calculation of a lifetime audience that was begun.
+        recalculation: when a lifetime audience is calculated anew by itself; None: never.
+        recalculation_problem: why that was not begun the last time; "" when it was.
         result: of the last one that came to its end; one that is under way or failed leaves it in place.
     """
 
@@ -105,6 +107,8 @@ class AudienceOutline(Record):
     date_range: DateRange | None = None
     calculation_id: str = ""
     result: LifetimeResult | None = None
+    recalculation: Recalculation | None = None
+    recalculation_problem: str = ""
 
     def status_at(self, now: datetime) -> AudienceStatus:
         """The status as an observer sees it: what was ready for long enough is archived."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from audience_core.domain.account import Record
 from audience_core.domain.ids import DAY_MS, NEVER, AccountId
@@ -32,6 +33,22 @@ class DateRange(Record):
         """Those of its days that lie between two; None when none does."""
         start, end = max(self.start or first, first), min(self.end or last, last)
         return (start, end) if start <= end else None
+
+
+# An audience that is calculated less often would be archived in between.
+MAX_RECALCULATION_DAYS = 28
+
+
+class Recalculation(Record):
+    """When a lifetime audience is calculated anew by itself.
+
+    Args:
+        every_days: in the night so many days after it was calculated last; None: only when somebody asks.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    every_days: Annotated[int, Field(ge=1, le=MAX_RECALCULATION_DAYS)] | None
 
 
 class LifetimeResult(Record):

@@ -20,7 +20,7 @@ from audience_core.domain.control_stores import (
 )
 from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId, InputId, WorkspaceId
-from audience_core.domain.lifetime import DateRange
+from audience_core.domain.lifetime import DateRange, Recalculation
 from audience_core.errors import ConflictError, InvalidInputError
 from audience_core.management import definitions, edits, lifetime
 from audience_core.management.problems import Problem
@@ -35,6 +35,7 @@ class NewAudience(Record):
     """Args:
     kind: a real-time audience is kept current; a lifetime one is calculated over a date range when somebody asks.
     date_range: of a lifetime audience, by default all days of which there are data.
+    recalculation: of a lifetime audience: when it is calculated anew by itself, by default never.
     activate: start populating it at once; otherwise it is a draft. Lifetime audiences are drafts.
     """
 
@@ -47,6 +48,7 @@ class NewAudience(Record):
     inputs: Inputs
     definition: Definition
     date_range: DateRange | None = None
+    recalculation: Recalculation | None = None
     tags: Tags = ()
     activate: bool = False
 
@@ -62,6 +64,7 @@ class AudienceEdit(Record):
     inputs: Inputs | None = None
     definition: Definition | None = None
     date_range: DateRange | None = None
+    recalculation: Recalculation | None = None
     tags: Tags | None = None
 
 
@@ -103,7 +106,8 @@ def create(
         InvalidInputError: its inputs, definition or date range cannot be used.
         ForbiddenError: it is a lifetime audience, and the account may have none.
     """
-    lifetime.require_creatable(accounts.get(account_id), new.kind, new.date_range, is_active=new.activate)
+    given = {"date_range": new.date_range, "recalculation": new.recalculation}
+    lifetime.require_creatable(accounts.get(account_id), new.kind, given, is_active=new.activate)
     require_sound(store, workspaces, account_id, new, None)
     audience = Audience(
         account_id=account_id,
@@ -112,6 +116,7 @@ def create(
         external_name=new.external_name,
         kind=new.kind,
         date_range=(new.date_range or DateRange()) if new.kind is AudienceKind.LIFETIME else None,
+        recalculation=new.recalculation,
         status=AudienceStatus.ACTIVE if new.activate else AudienceStatus.DRAFT,
         workspaces=new.workspaces,
         inputs=new.inputs,
@@ -159,6 +164,7 @@ def clone(
         "ab_test": None,
         "calculation_id": "",
         "result": None,
+        "recalculation_problem": "",
     }
     return store.save(original.model_copy(update=changes))
 

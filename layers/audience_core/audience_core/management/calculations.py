@@ -91,6 +91,14 @@ def start(stores: CalculationStores, account_id: AccountId, new: NewCalculation,
     return job
 
 
+def require_calculable(
+    stores: CalculationStores, account_id: AccountId, audience_ids: Sequence[AudienceId], now: datetime
+) -> None:
+    """Raise as `start` does, but for credits, when these audiences cannot be calculated."""
+    found = [_calculable(stores.audiences, account_id, each, place, now) for place, each in enumerate(audience_ids)]
+    _days(found, stores.shards.manifest(account_id), now)
+
+
 def release(audiences: AudienceStore, jobs: JobStore, job: Job, now: datetime) -> None:
     """After it was given up: its audiences are what they were before, and the credits are there again."""
     for audience_id in job.request.get("audience_ids", ()):

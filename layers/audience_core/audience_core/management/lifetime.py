@@ -13,7 +13,7 @@ from audience_core.errors import ConflictError, ForbiddenError, InvalidInputErro
 from audience_core.management.problems import Problem
 from audience_core.management.versions import require_version
 
-_DESCRIPTION = frozenset({"name", "external_name", "tags"})
+_DESCRIPTION = frozenset({"name", "external_name", "tags", "recalculation"})
 
 
 def require_allowed(account: Account) -> None:
@@ -22,18 +22,18 @@ def require_allowed(account: Account) -> None:
         raise ForbiddenError("lifetime audiences are not part of this account's plan")
 
 
-def require_creatable(account: Account, kind: AudienceKind, days: DateRange | None, *, is_active: bool) -> None:
+def require_creatable(account: Account, kind: AudienceKind, given: Mapping[str, Any], *, is_active: bool) -> None:
     """Raise `ForbiddenError`, or `InvalidInputError` naming the fields that do not go with the kind."""
     if kind is AudienceKind.LIFETIME:
         require_allowed(account)
-    problems = tuple(_problems(kind, days, is_active=is_active))
+    problems = tuple(_problems(kind, given, is_active=is_active))
     if problems:
         raise InvalidInputError("the audience cannot be created like this", problems)
 
 
 def require_editable(audience: Audience, changes: Mapping[str, Any]) -> None:
     """Raise `ConflictError` or `InvalidInputError` when the audience cannot be changed like this."""
-    problems = tuple(_problems(audience.kind, changes.get("date_range"), is_active=False))
+    problems = tuple(_problems(audience.kind, changes, is_active=False))
     if problems:
         raise InvalidInputError("the audience cannot be changed like this", problems)
     if audience.kind is AudienceKind.LIFETIME and audience.status is not AudienceStatus.DRAFT:
@@ -75,8 +75,11 @@ def archive(
     return store.save(audience.model_copy(update={"status": AudienceStatus.ARCHIVED, "updated_at": now}))
 
 
-def _problems(kind: AudienceKind, days: DateRange | None, *, is_active: bool) -> Iterator[Problem]:
+def _problems(kind: AudienceKind, given: Mapping[str, Any], *, is_active: bool) -> Iterator[Problem]:
+    days: DateRange | None = given.get("date_range")
     if kind is AudienceKind.REAL_TIME:
+        if given.get("recalculation") is not None:
+            yield "/recalculation", "is for lifetime audiences: real-time ones are always current"
         if days is not None:
             yield "/date_range", "is for lifetime audiences: real-time ones see the account's look-back"
         return
