@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.event import Environment, Identity
-from audience_core.domain.ids import AudienceId, ConnectionId, Mpid, OutputId, WorkspaceId
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid, OutputId, WorkspaceId
 from audience_core.domain.membership import Membership, MembershipChange, Reason
 from audience_core.domain.messages import Due, WakeUp
 from audience_core.domain.output import (
@@ -289,6 +289,25 @@ def test_a_connection_whose_output_is_gone_stops_nobody() -> None:
 
     assert world.desired() == {ANN: Target((EMAIL,))}
     assert world.desired(stray) == {}
+
+
+def test_a_count_that_fails_fails_the_batch_and_is_made_up_for_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    joins = a_change(None, a_profile(audiences=[1, 2]))
+    working = world.memberships.count
+
+    def failing(account_id: AccountId, audience_id: AudienceId, *rest: Any) -> None:
+        if audience_id == OTHER_AUDIENCE:
+            raise ConnectionError("throttled")
+        working(account_id, audience_id, *rest)
+
+    monkeypatch.setattr(world.memberships, "count", failing)
+    with pytest.raises(ConnectionError):
+        world.take(joins)
+    monkeypatch.undo()
+    world.take(joins)
+
+    assert world.counted() == world.counted(OTHER_AUDIENCE) == (1, 1, 0)
 
 
 def test_a_profile_evaluated_with_outdated_definitions_is_sent_round_again_once() -> None:

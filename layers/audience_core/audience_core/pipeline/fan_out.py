@@ -7,6 +7,7 @@ profile come in order; any record may come again, and everything here is harmles
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from audience_core.domain.control_stores import AccountStore, AudienceStore, OutputStore
@@ -37,6 +38,9 @@ from audience_core.pipeline.retire import clear
 from audience_core.pipeline.withdrawals import withdraw_sent
 
 logger = logging.getLogger(__name__)
+
+# As many as a client keeps connections for.
+_COUNTED_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +180,11 @@ def _count(store: MembershipStore, account_id: AccountId, changes: Iterable[Prof
         for audience_id in joined | left:
             step = CountStep(change.sequence, change.at, int(audience_id in joined), int(audience_id in left))
             steps[audience_id, bucket].append(step)
-    for (audience_id, bucket), of_bucket in steps.items():
-        store.count(account_id, audience_id, bucket, of_bucket)
+    # A request for each of many small items: they wait for the table together, not one after another.
+    with ThreadPoolExecutor(_COUNTED_AT_ONCE) as pool:
+        counted = [pool.submit(store.count, account_id, *item, of_item) for item, of_item in steps.items()]
+    for each in counted:
+        each.result()
 
 
 def _update_ledger(stores: FanOut, account_id: AccountId, changes: Sequence[ProfileChange], now_ms: int) -> None:
