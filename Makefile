@@ -59,6 +59,7 @@ lock: $(UV) ## resolve requirements/*.in again (ARGS=--upgrade for newer version
 	$(COMPILE) requirements/layer.in -o layers/audience_core/requirements.txt
 	$(COMPILE) requirements/columnar.in -o layers/columnar/requirements.txt
 	$(COMPILE) requirements/authorizer.in -o functions/authorize_bearer/requirements.txt
+	$(COMPILE) requirements/logos.in -o functions/sharing_logo/requirements.txt
 	for name in dev aws runtime sam bench; do $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 bench: setup .tools/bench/.installed ## measure what the documentation claims about speed

@@ -30,6 +30,7 @@ from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.memberships import DynamoMembershipStore
+from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore, profile_from_image
 from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue, SqsWakeUpQueue
@@ -93,6 +94,7 @@ class Product:
             identities,
             profiles,
             MemberSets(audience_store),
+            MemorySharedChangeQueue(),
         )
         self.account = an_account(account_id=ACCOUNT, look_back_days=LOOK_BACK_DAYS, batches_per_second=10_000)
         self._fill(audiences)

@@ -14,6 +14,8 @@ from functions.jobs_api.handler import app as jobs
 from functions.lifetime_api.handler import app as lifetime
 from functions.oauth_callback.handler import app as log_ins
 from functions.outputs_api.handler import app as outputs
+from functions.sharing_api.handler import app as sharing
+from functions.sharing_logo.handler import app as logos
 from functions.workspaces_api.handler import app as workspaces
 
 PATH = Path(__file__).with_name("openapi.json")
@@ -58,7 +60,8 @@ def build() -> dict[str, Any]:
     """The whole document, in a stable order."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
-    for app in (workspaces, audiences, ab_tests, outputs, log_ins, jobs, exports, downloads, lifetime):
+    apps = (workspaces, audiences, ab_tests, outputs, log_ins, jobs, exports, downloads, lifetime, sharing, logos)
+    for app in apps:
         part = _described(app)
         for path, operations in part["paths"].items():
             paths.setdefault(path, {}).update(operations)

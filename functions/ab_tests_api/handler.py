@@ -51,7 +51,7 @@ def create_ab_test(audience_id: int, body: NewAbTest, idempotency_key: Idempoten
     audience = (_account_id(), AudienceId(audience_id))
 
     def make() -> AbTestView:
-        return _view(ab_tests.create(stores.audiences, *audience, body, now))
+        return _view(ab_tests.create(wiring.own_and_received(), *audience, body, now))
 
     view = once(stores.audiences, edge.create_of(app.current_event.raw_event, audience[0]), now, AbTestView, make)
     headers = {"ETag": etag(view.version), "Location": f"/v1/audiences/{audience_id}/ab-test"}
@@ -61,7 +61,7 @@ def create_ab_test(audience_id: int, body: NewAbTest, idempotency_key: Idempoten
 @app.get("/v1/audiences/<audience_id>/ab-test", summary="Get the A/B test of an audience", tags=["A/B tests"])
 def get_ab_test(audience_id: int) -> Response[AbTestView]:
     """With the variants and their sizes, which are counted for this answer."""
-    view = _view(wiring.stores().audiences.get(_account_id(), AudienceId(audience_id)))
+    view = _view(wiring.own_and_received().get(_account_id(), AudienceId(audience_id)))
     return Response(HTTPStatus.OK, "application/json", view, {"ETag": etag(view.version)})
 
 
@@ -69,7 +69,7 @@ def get_ab_test(audience_id: int) -> Response[AbTestView]:
 def delete_ab_test(audience_id: int, if_match: IfMatch = None) -> Response[None]:
     """Connections of its variants go, too, once their partners were told to forget the members; all others stay."""
     of, audience = wiring.stores(), (_account_id(), AudienceId(audience_id))
-    stores = of.audiences, of.outputs, of.workflows
+    stores = wiring.own_and_received(), of.outputs, of.workflows
     ab_tests.delete(*stores, *audience, optional_version(if_match), edge.now())
     return Response(HTTPStatus.NO_CONTENT)
 

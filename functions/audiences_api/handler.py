@@ -40,7 +40,7 @@ from audience_core.api.views import (
 from audience_core.domain.audience import Audience, AudienceKind, AudienceStatus
 from audience_core.domain.ids import AccountId, AudienceId, Mpid, WorkspaceId
 from audience_core.evaluation.explanation import Explanation
-from audience_core.management import audiences, edits, jobs, lifetime, listings, members
+from audience_core.management import audiences, edits, jobs, lifetime, listings, members, sharing
 from audience_core.management import dry_run as dry_running
 from audience_core.management import explain as explaining
 from audience_core.management import preview as previewing
@@ -50,6 +50,7 @@ from audience_core.management.dry_run import DryRun
 from audience_core.management.listings import Tab
 from audience_core.management.ordering import Sort, SortKey
 from audience_core.management.preview import Draft, Preview
+from audience_core.management.sharing import Party
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -204,9 +205,15 @@ def restore_audience(audience_id: int, body: Restoration, if_match: IfMatch = No
 
 @app.delete("/v1/audiences/<audience_id>", status_code=204, summary="Delete an audience", tags=["audiences"])
 def delete_audience(audience_id: int, if_match: IfMatch = None) -> Response[None]:
+    """Sharing it with others ends; it is refused while outputs are connected to it or other audiences read it."""
     stores, version = wiring.stores(), optional_version(if_match)
-    audience = (_account_id(), AudienceId(audience_id))
-    audiences.delete(stores.audiences, stores.outputs, stores.workflows, *audience, version)
+    caller = principal_of(app.current_event.raw_event)
+    audience, client = (caller.account_id, AudienceId(audience_id)), Party(caller.account_id, caller.client_id)
+
+    def end_sharing() -> None:
+        sharing.end_all_of(wiring.sharing(), client, AudienceId(audience_id), edge.now())
+
+    audiences.delete(stores.audiences, stores.outputs, stores.workflows, *audience, version, end_sharing)
     return Response(HTTPStatus.NO_CONTENT)
 
 
@@ -239,13 +246,13 @@ def archive_audience(audience_id: int, if_match: IfMatch = None) -> Response[Aud
 
 @app.get("/v1/audiences/<audience_id>/tags", summary="Get the tags of an audience", tags=["audiences"])
 def get_tags(audience_id: int) -> Response[AudienceTags]:
-    return _tags(wiring.stores().audiences.get(_account_id(), AudienceId(audience_id)))
+    return _tags(wiring.own_and_received().get(_account_id(), AudienceId(audience_id)))
 
 
 @app.put("/v1/audiences/<audience_id>/tags", summary="Replace the tags of an audience", tags=["audiences"])
 def put_tags(audience_id: int, body: AudienceTags, if_match: IfMatch = None) -> Response[AudienceTags]:
     """A tag that differs from one of the account's in case alone becomes that one."""
-    store, version = wiring.stores().audiences, required_version(if_match)
+    store, version = wiring.own_and_received(), required_version(if_match)
     return _tags(tagging.put(store, _account_id(), AudienceId(audience_id), version, body.tags, edge.now()))
 
 

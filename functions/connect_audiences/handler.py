@@ -23,7 +23,7 @@ copy_config_to_registered_loggers(logger, include={"audience_core"})
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """`event`: step (connect or fail), account_id, job_id, run; to fail also the error."""
     of = wiring.stores()
-    stores = ConnectStores(of.jobs, of.audiences, of.outputs, of.workflows)
+    stores = ConnectStores(of.jobs, wiring.own_and_received(), of.outputs, of.workflows)
     job = AccountId(event["account_id"]), event["job_id"], event["run"]
     match event["step"]:
         case "connect":

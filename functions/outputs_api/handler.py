@@ -168,15 +168,13 @@ def create_connection(
 ) -> Response[ConnectionView]:
     """All its present members are forwarded, and every later change."""
     stores, account_id, now = wiring.stores(), _account_id(), edge.now()
-    audience = (account_id, AudienceId(audience_id))
+    audience, audiences = (account_id, AudienceId(audience_id)), wiring.own_and_received()
     view = once(
         stores.audiences,
         edge.create_of(app.current_event.raw_event, account_id),
         now,
         ConnectionView,
-        lambda: _connection_view(
-            connections.create(stores.outputs, stores.audiences, stores.workflows, *audience, body, now)
-        ),
+        lambda: _connection_view(connections.create(stores.outputs, audiences, stores.workflows, *audience, body, now)),
     )
     return _created(view, f"/v1/connections/{view.id}")
 
@@ -184,7 +182,7 @@ def create_connection(
 @app.get("/v1/audiences/<audience_id>/connections", summary="List the connections of an audience", tags=["connections"])
 def list_connections(audience_id: int) -> Listing[ConnectionView]:
     stores, account_id = wiring.stores(), _account_id()
-    audience = stores.audiences.get(account_id, AudienceId(audience_id))
+    audience = wiring.own_and_received().get(account_id, AudienceId(audience_id))
     found = stores.outputs.list_connections(account_id, audience.audience_id)
     return Listing(items=tuple(map(_connection_view, found)))
 
@@ -198,10 +196,11 @@ def get_connection(connection_id: str) -> Response[ConnectionView]:
 @app.patch("/v1/connections/<connection_id>", summary="Change a connection", tags=["connections"])
 def edit_connection(connection_id: str, body: ConnectionEdit, if_match: IfMatch = None) -> Response[ConnectionView]:
     stores, version = wiring.stores(), required_version(if_match)
+    audiences = wiring.own_and_received()
     connection = (_account_id(), ConnectionId(connection_id))
     return _ok(
         _connection_view(
-            connections.edit(stores.outputs, stores.audiences, stores.workflows, *connection, version, body, edge.now())
+            connections.edit(stores.outputs, audiences, stores.workflows, *connection, version, body, edge.now())
         )
     )
 

@@ -25,10 +25,12 @@ from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.memory.control import MemoryWorkflows
+from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsReevaluationQueue, SqsWakeUpQueue
 from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.sharing import DynamoSharingStore
 from audience_core.persistence.splits import DynamoSplitStore
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
 from audience_core.pipeline.member_sets import MemberSets
@@ -78,11 +80,14 @@ class Stack:
             profiles=DynamoProfileStore(create_profiles_table(), create_table("chunks"), region),
             wake_ups=SqsWakeUpQueue(self.wake_ups_url, region),
             jobs=DynamoJobStore(create_table("jobs"), region),
+            sharing=DynamoSharingStore(create_table("sharing"), region),
         )
         of = self.stores
         control, derived = (of.accounts, audiences, of.outputs), (of.history, of.memberships, of.ledger)
         queues = SqsReevaluationQueue(reevaluations, region), of.wake_ups
-        self.fan_out = FanOut(*control, *derived, *queues, of.identities, of.profiles, MemberSets(audiences))
+        self.fan_out = FanOut(
+            *control, *derived, *queues, of.identities, of.profiles, MemberSets(audiences), MemorySharedChangeQueue()
+        )
         of.accounts.create(an_account())
         reference = of.secrets.put(ACCOUNT, "o-1", {"signing_secret": SECRET})
         of.outputs.save(an_output(settings={"url": url}, secret_ref=reference))

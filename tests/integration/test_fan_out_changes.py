@@ -24,6 +24,7 @@ from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.memberships import DynamoMembershipStore
+from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsReevaluationQueue, SqsWakeUpQueue
@@ -80,6 +81,7 @@ class Stack:
             DynamoIdentityStore("identities", region),
             self.profiles,
             MemberSets(audiences),
+            MemorySharedChangeQueue(),
         )
         self.fan_out.accounts.create(an_account())
         self.fan_out.outputs.save(an_output())

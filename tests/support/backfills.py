@@ -30,6 +30,7 @@ from audience_core.persistence.memory.jobs import MemoryJobStore, MemoryRunFiles
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
+from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
 from audience_core.pipeline import backfill
 from audience_core.pipeline.backfill import Backfill
 from audience_core.pipeline.backfill_parts import Order, work
@@ -91,7 +92,7 @@ class Town:
         some, self.profiles.stream = self.profiles.stream[:records], self.profiles.stream[records:]
         control, derived = (self.accounts, self.audiences, self.outputs), (self.history, self.memberships, self.ledger)
         queues, people = (self.reevaluations, self.wake_ups), (self.identities, self.profiles)
-        stores = FanOut(*control, *derived, *queues, *people, self.sets)
+        stores = FanOut(*control, *derived, *queues, *people, self.sets, MemorySharedChangeQueue())
         fan_out(stores, some, self.now)
         for each in some:
             self._log(each)

@@ -21,9 +21,11 @@ from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.log_ins import DynamoLogInStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.memory.results import MemoryResultStore
+from audience_core.persistence.memory.sharing import MemoryLogoFiles
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.secrets import SecretsManagerStore
+from audience_core.persistence.sharing import DynamoSharingStore
 from audience_core.persistence.summaries import DynamoCountSummaries
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
@@ -76,7 +78,7 @@ class WakeUpLog:
 
 def control_stack() -> SimpleNamespace:
     """Stores by the names that `wiring.Stores` has; to be emptied before each test."""
-    names = ("accounts", "workspaces", "audiences", "outputs", "counts", "chunks", "jobs")
+    names = ("accounts", "workspaces", "audiences", "outputs", "counts", "chunks", "jobs", "sharing")
     tables = {name: create_table(name) for name in names}
     history, ledger, profiles = create_history_table(), create_ledger_table(), create_profiles_table()
     return SimpleNamespace(
@@ -92,6 +94,8 @@ def control_stack() -> SimpleNamespace:
         history=DynamoHistoryStore(history, REGION),
         ledger=DynamoLedgerStore(ledger, REGION),
         profiles=DynamoProfileStore(profiles, tables["chunks"], REGION),
+        sharing=DynamoSharingStore(tables["sharing"], REGION),
+        logos=MemoryLogoFiles(),
         tables=(*tables.values(), history, ledger, profiles),
     )
 

@@ -17,6 +17,7 @@ from audience_core.persistence.memory.ingest import MemoryWakeUpQueue
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
+from audience_core.persistence.memory.sharing import MemorySharingStore
 from tests.support.control import ACCOUNT, CONNECTION, a_connection, an_audience, an_output
 from tests.support.partners import SECRET
 
@@ -41,6 +42,7 @@ class World:
     secrets: MemorySecretStore = field(default_factory=MemorySecretStore)
     log_ins: MemoryLogInStore = field(default_factory=MemoryLogInStore)
     identities: MemoryIdentityStore = field(default_factory=MemoryIdentityStore)
+    sharing: MemorySharingStore = field(default_factory=MemorySharingStore)
     ledger: MemoryLedgerStore = field(default_factory=MemoryLedgerStore)
     memberships: MemoryMembershipStore = field(default_factory=MemoryMembershipStore)
     profiles: MemoryProfileStore = field(default_factory=MemoryProfileStore)

@@ -42,6 +42,7 @@ from audience_core.persistence.memory.control import MemoryAccountStore, MemoryW
 from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.ingest import MemoryReevaluationQueue
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
+from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
 from audience_core.pipeline.deliver import MAX_ATTEMPTS, deliver
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
 from audience_core.pipeline.fill_connection import fill_bucket, wake_connection, withdraw_bucket
@@ -465,6 +466,7 @@ class Story:
         return FanOut(
             self.accounts, of.audiences, of.outputs, history, of.memberships, of.ledger,
             reevaluations, of.wake_ups, of.identities, of.profiles, MemberSets(of.audiences),
+            MemorySharedChangeQueue(),
         )  # fmt: skip
 
     def now(self) -> int:

@@ -21,6 +21,7 @@ from audience_core.domain.control_stores import (
 )
 from audience_core.domain.export_stores import ExportFiles, SigningKeys
 from audience_core.domain.results import ResultStore
+from audience_core.domain.sharing_stores import LogoFiles, SharedChangeQueue, SharingStore
 from audience_core.domain.stores import (
     CountSummaries,
     EventQueue,
@@ -37,6 +38,8 @@ from audience_core.domain.stores import (
     WakeUpQueue,
 )
 from audience_core.management.exports import ExportStores
+from audience_core.management.received import OwnAndReceived
+from audience_core.management.sharing import SharingStores
 from audience_core.outputs.http import HttpSend
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.archive import S3Archive
@@ -47,17 +50,19 @@ from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.log_ins import DynamoLogInStore
+from audience_core.persistence.logo_files import S3LogoFiles
 from audience_core.persistence.marks import DynamoMarkStore
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.notices import EventBridgeBus, SesMail
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
-from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue, SqsWakeUpQueue
+from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue, SqsSharedChangeQueue, SqsWakeUpQueue
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.persistence.results import S3ResultStore
 from audience_core.persistence.run_files import S3RunFiles
 from audience_core.persistence.secrets import SecretsManagerStore
 from audience_core.persistence.shards import S3ShardStore
+from audience_core.persistence.sharing import DynamoSharingStore
 from audience_core.persistence.signing_keys import SecretsManagerSigningKeys
 from audience_core.persistence.splits import DynamoSplitStore
 from audience_core.persistence.summaries import DynamoCountSummaries
@@ -67,9 +72,11 @@ from audience_core.pipeline.backfill import Backfill
 from audience_core.pipeline.compaction import Compaction
 from audience_core.pipeline.export import Exporter
 from audience_core.pipeline.fan_out import FanOut
+from audience_core.pipeline.fan_out_shared import FanOutShared
 from audience_core.pipeline.lifetime import Calculation
 from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.notify_fault import Notices
+from audience_core.pipeline.notify_sharing import SharingNotices
 from audience_core.pipeline.process import Pipeline
 from audience_core.pipeline.programs import Programs
 from audience_core.pipeline.send import Sender
@@ -102,6 +109,9 @@ class Stores:
     splits: SplitStore
     ledger: LedgerStore
     wake_ups: WakeUpQueue
+    sharing: SharingStore
+    shared_changes: SharedChangeQueue
+    logos: LogoFiles
     jobs: JobStore
     run_files: RunFiles
     export_files: ExportFiles
@@ -168,6 +178,9 @@ def stores() -> Stores:
         splits=DynamoSplitStore(of["COUNTS_TABLE"], region),
         ledger=DynamoLedgerStore(of["LEDGER_TABLE"], region),
         wake_ups=SqsWakeUpQueue(of["WAKE_UPS_QUEUE_URL"], region),
+        sharing=DynamoSharingStore(of["SHARING_TABLE"], region),
+        shared_changes=SqsSharedChangeQueue(of["SHARED_CHANGES_QUEUE_URL"], region),
+        logos=S3LogoFiles(of["LOGOS_BUCKET"], region),
         jobs=DynamoJobStore(of["JOBS_TABLE"], region),
         run_files=S3RunFiles(of["RUN_FILES_BUCKET"], region),
         export_files=S3ExportFiles(of["EXPORTS_BUCKET"], region),
@@ -189,7 +202,27 @@ def fan_out() -> FanOut:
     of = stores()
     control, sets = (of.accounts, of.audiences, of.outputs), MemberSets(of.audiences)
     derived = (of.history, of.memberships, of.ledger)
-    return FanOut(*control, *derived, of.reevaluations, of.wake_ups, of.identities, of.profiles, sets)
+    queues = of.reevaluations, of.wake_ups
+    return FanOut(*control, *derived, *queues, of.identities, of.profiles, sets, of.shared_changes)
+
+
+@cache
+def fan_out_shared() -> FanOutShared:
+    """What `pipeline.fan_out_shared` works with."""
+    of = stores()
+    return FanOutShared(of.outputs, of.profiles, of.ledger, of.wake_ups, MemberSets(of.audiences))
+
+
+def own_and_received() -> OwnAndReceived:
+    """Audiences of an account, those that are shared with it included."""
+    of = stores()
+    return OwnAndReceived(of.audiences, of.sharing)
+
+
+def sharing() -> SharingStores:
+    """What `management.sharing` works with."""
+    of = stores()
+    return SharingStores(of.accounts, of.audiences, of.sharing)
 
 
 @cache
@@ -202,12 +235,20 @@ def backfill() -> Backfill:
 @cache
 def notices() -> Notices:
     """What `pipeline.notify_fault` works with."""
-    of, region = stores(), settings().region
-    sender = settings()["SENDER_EMAIL"]
-    mail = SesMail(sender, region) if sender else None
-    return Notices(
-        of.accounts, of.audiences, of.outputs, of.marks, EventBridgeBus(settings()["EVENT_BUS"], region), mail
-    )
+    of = stores()
+    return Notices(of.accounts, of.audiences, of.outputs, of.marks, *_ways_to_owners())
+
+
+@cache
+def sharing_notices() -> SharingNotices:
+    """What `pipeline.notify_sharing` works with."""
+    of = stores()
+    return SharingNotices(of.accounts, of.marks, *_ways_to_owners())
+
+
+def _ways_to_owners() -> tuple[EventBridgeBus, SesMail | None]:
+    region, sender = settings().region, settings()["SENDER_EMAIL"]
+    return EventBridgeBus(settings()["EVENT_BUS"], region), SesMail(sender, region) if sender else None
 
 
 def exports() -> ExportStores:

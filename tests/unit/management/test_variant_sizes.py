@@ -25,6 +25,7 @@ from audience_core.persistence.memory.ingest import MemoryReevaluationQueue, Mem
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
+from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
 from audience_core.persistence.memory.splits import MemorySplitStore
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
 from audience_core.pipeline.member_sets import MemberSets
@@ -76,7 +77,7 @@ class World:
             MemoryReevaluationQueue(), MemoryWakeUpQueue(), MemoryIdentityStore(), MemoryProfileStore(),
         ]  # fmt: skip
         watched: list[Any] = [Watched(store, watch) for store in stores]
-        fan_out(FanOut(*[*watched, MemberSets(self.audiences)]), list(records), NOW)
+        fan_out(FanOut(*[*watched, MemberSets(self.audiences), MemorySharedChangeQueue()]), list(records), NOW)
 
 
 class Watched:

@@ -32,6 +32,7 @@ from audience_core.persistence.memory.ingest import MemoryReevaluationQueue, Mem
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
+from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
 from audience_core.pipeline.member_sets import MemberSets
 from tests.support.control import (
@@ -63,6 +64,7 @@ class World:
         self.memberships, self.ledger = MemoryMembershipStore(), MemoryLedgerStore()
         self.reevaluations, self.wake_ups = MemoryReevaluationQueue(), MemoryWakeUpQueue()
         self.identities, self.profiles = MemoryIdentityStore(), MemoryProfileStore()
+        self.shared_changes = MemorySharedChangeQueue()
         for account_id in (ACCOUNT, OTHER_ACCOUNT):
             self.accounts.create(an_account(account_id=account_id, history_retention_days=45))
         self.outputs.save(an_output())
@@ -76,7 +78,7 @@ class World:
             self.identities, self.profiles,
         ]  # fmt: skip
         used: list[Any] = stores if calls is None else [Failing(store, calls) for store in stores]
-        return FanOut(*[*used, MemberSets(used[1])])
+        return FanOut(*[*used, MemberSets(used[1]), self.shared_changes])
 
     def take(self, *changes: ProfileChange, now: int = NOW) -> None:
         fan_out(self.stores(), changes, now)

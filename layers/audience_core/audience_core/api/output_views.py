@@ -180,6 +180,8 @@ _ATTRIBUTES_NOTICE = (
 
 def connection_view(connection: Connection, kind: ConnectorKind) -> ConnectionView:
     is_unheard, variant = not connection.subscription.is_settled, connection.variant
+    # Of members of other accounts there are no attributes to choose.
+    is_choosing = is_unheard and kind.accepts_attributes and connection.source is None
     return ConnectionView(
         id=connection.connection_id,
         audience_id=connection.audience_id,
@@ -188,7 +190,7 @@ def connection_view(connection: Connection, kind: ConnectorKind) -> ConnectionVi
         settings=connection.settings,
         attributes=connection.attributes,
         required_consent=connection.required_consent,
-        notice=_ATTRIBUTES_NOTICE if is_unheard and kind.accepts_attributes else None,
+        notice=_ATTRIBUTES_NOTICE if is_choosing else None,
         status=connection.status,
         fault=fault_view(connection.fault),
         created_at=connection.created_at,

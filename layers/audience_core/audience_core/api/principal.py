@@ -10,7 +10,7 @@ from audience_core.errors import ForbiddenError, UnauthenticatedError
 
 _RANKS = {role: rank for rank, role in enumerate(Role)}
 _READS = frozenset({"GET", "HEAD"})
-# First part of the path after /v1 -> who may write there. Everybody may read everything of the account.
+# First part of the path after /v1, or first two, -> who may write there. Everybody may read everything of the account.
 WRITERS: Mapping[str, Role] = {
     "audiences": Role.AUDIENCES_ONLY,
     "connections": Role.AUDIENCES_ONLY,
@@ -19,6 +19,8 @@ WRITERS: Mapping[str, Role] = {
     "jobs": Role.AUDIENCES_ONLY,
     "lifetime-calculations": Role.AUDIENCES_ONLY,
     "outputs": Role.USER,
+    "sharing": Role.USER,
+    "sharing/receiving": Role.ADMIN,
     "workspaces": Role.ADMIN,
 }
 
@@ -47,6 +49,6 @@ def require_role(principal: Principal, method: str, path: str) -> None:
 
 
 def _writer(path: str) -> Role:
-    _, _, resource, *_ = (*path.split("/"), "", "", "")
+    _, _, resource, part, *_ = (*path.split("/"), "", "", "", "")
     # What the table does not name is for admins.
-    return WRITERS.get(resource, Role.ADMIN)
+    return WRITERS.get(f"{resource}/{part}", WRITERS.get(resource, Role.ADMIN))

@@ -120,6 +120,11 @@ class AudienceOutline(Record):
         """The id under which its members are kept."""
         return self.member_set or self.audience_id
 
+    @property
+    def home(self) -> AccountId:
+        """The account that has its members."""
+        return self.account_id
+
 
 class DefinitionVersion(Record):
     """A definition that an audience has, had or is about to have, with what it is read against; never changed."""

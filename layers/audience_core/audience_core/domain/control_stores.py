@@ -17,7 +17,7 @@ from audience_core.domain.ids import (
 )
 from audience_core.domain.job import Job, Part
 from audience_core.domain.lifetime import CreditBook
-from audience_core.domain.output import Connection, Output, PendingLogIn
+from audience_core.domain.output import Connection, Output, PendingLogIn, Route
 
 
 class AccountStore(Protocol):
@@ -93,6 +93,28 @@ class AnswerStore(Protocol):
 
 # Audiences to save, and versions of definitions.
 type Change = tuple[Sequence[Audience], Sequence[DefinitionVersion]]
+
+
+class FoundAudiences(Protocol):
+    """Audiences by their ids, whether the account's own or received ones."""
+
+    def get(self, account_id: AccountId, audience_id: AudienceId) -> Audience: ...
+
+
+class SplitAudiences(FoundAudiences, Protocol):
+    """Audiences that can be split for A/B tests."""
+
+    def next_id(self, account_id: AccountId) -> AudienceId: ...
+
+    def save(self, audience: Audience) -> Audience: ...
+
+
+class TaggedAudiences(FoundAudiences, Protocol):
+    """Audiences that can be tagged."""
+
+    def spell(self, account_id: AccountId, tags: Iterable[str]) -> tuple[str, ...]: ...
+
+    def save(self, audience: Audience) -> Audience: ...
 
 
 class AudienceStore(AnswerStore, Protocol):
@@ -178,9 +200,19 @@ class OutputStore(Protocol):
     def connections_of(self, account_id: AccountId, audience_ids: Collection[AudienceId]) -> tuple[Connection, ...]:
         """Connections of some audiences of the account, without bringing all others; strongly consistent."""
 
-    def save_connection(self, connection: Connection) -> Connection: ...
+    def forwarding(self, account_id: AccountId) -> tuple[tuple[Connection, ...], tuple[Route, ...]]:
+        """Connections of the account, and routes to those of others that forward its members; strongly consistent."""
 
-    def delete_connection(self, connection: Connection) -> None: ...
+    def routed(
+        self, routes: Collection[Route]
+    ) -> tuple[tuple[Connection, ...], dict[tuple[AccountId, OutputId], Output]]:
+        """Where routes lead, as far as they still do, and the outputs of those connections; strongly consistent."""
+
+    def save_connection(self, connection: Connection) -> Connection:
+        """As `save`; that of a received audience gets a route in the initiator's account when it is new."""
+
+    def delete_connection(self, connection: Connection) -> None:
+        """With its route."""
 
 
 class SecretStore(Protocol):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audience_core.domain.event import Environment, Identity, Source
-from audience_core.domain.ids import AccountId, ConnectionId, Mpid
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +70,19 @@ class WakeUp:
     bucket: int
     slot: str | None = None
     is_urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SharedChange:
+    """That partners of receivers should perhaps know something else of a profile.
+
+    Args:
+        account_id: the initiator, whose profile it is.
+        audience_ids: shared audiences that the profile is or was a member of.
+        version: of the profile with the change; beyond its last one when it was removed.
+    """
+
+    account_id: AccountId
+    mpid: Mpid
+    version: int
+    audience_ids: tuple[AudienceId, ...]

@@ -13,6 +13,7 @@ from audience_core.domain.account import EmailAddress, Record, ResourceName
 from audience_core.domain.definition import Consent
 from audience_core.domain.event import AttributeValue, Identity
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid, OutputId
+from audience_core.domain.sharing import Source
 
 
 class FaultKind(StrEnum):
@@ -172,6 +173,8 @@ class Connection(Record):
     """An audience, or a share of it, forwarded to an output.
 
     Args:
+        audience_id: as the connection's own account knows the audience.
+        source: of a received audience; None for one of the account's own.
         variant: the share of the audience's A/B test that is forwarded; None: all members.
         attributes: what is shared of its members beside their identities.
         required_consent: without all of it a member is not forwarded, and leaves the partner when it is withdrawn.
@@ -182,6 +185,7 @@ class Connection(Record):
     account_id: AccountId
     connection_id: ConnectionId
     audience_id: AudienceId
+    source: Source | None = None
     variant: Variant | None = None
     output_id: OutputId
     settings: dict[str, Any]
@@ -200,6 +204,20 @@ class Connection(Record):
     def partner_audience_id(self) -> AudienceId:
         """The id by which the partner knows what is forwarded."""
         return self.variant.audience_id if self.variant else self.audience_id
+
+    @property
+    def members_of(self) -> tuple[AccountId, AudienceId]:
+        """The account whose profiles are forwarded, and the audience of it that they are members of."""
+        return (self.source.account_id, self.source.audience_id) if self.source else (self.account_id, self.audience_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """That a connection of another account forwards members of an audience of this one."""
+
+    audience_id: AudienceId
+    receiver: AccountId
+    connection_id: ConnectionId
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from datetime import datetime
 from string import ascii_uppercase
 from typing import Annotated
@@ -12,16 +11,13 @@ from pydantic import ConfigDict, Field
 from audience_core.domain.ab_test import CONTROL, MAX_VARIATIONS, SLICES, AbTest, Variant, VariantName
 from audience_core.domain.account import Record
 from audience_core.domain.audience import Audience, AudienceKind
-from audience_core.domain.control_stores import AudienceStore, OutputStore, Workflows
+from audience_core.domain.control_stores import OutputStore, SplitAudiences, Workflows
 from audience_core.domain.ids import AccountId, AudienceId
-from audience_core.domain.output import Connection, ConnectionStatus
-from audience_core.errors import ConflictError, InvalidInputError, NotFoundError, StaleVersionError
+from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
 from audience_core.evaluation.text import fold
 from audience_core.management import connections
 from audience_core.management.problems import Problem
-from audience_core.management.versions import require_version
-
-_ATTEMPTS = 5
+from audience_core.management.versions import persistently, require_version
 
 
 class NewVariation(Record):
@@ -47,7 +43,7 @@ class NewAbTest(Record):
 
 
 def create(
-    store: AudienceStore, account_id: AccountId, audience_id: AudienceId, new: NewAbTest, now: datetime
+    store: SplitAudiences, account_id: AccountId, audience_id: AudienceId, new: NewAbTest, now: datetime
 ) -> Audience:
     """The audience with the test, which nothing can change any more.
 
@@ -78,7 +74,7 @@ def ab_test_of(audience: Audience) -> AbTest:
 
 
 def delete(
-    store: AudienceStore,
+    store: SplitAudiences,
     outputs: OutputStore,
     workflows: Workflows,
     account_id: AccountId,
@@ -106,35 +102,15 @@ def delete(
     _change(store, account_id, audience_id, ending)
     for connection in outputs.list_connections(account_id, audience_id):
         if connection.variant is not None and connection.variant.test_id == test.test_id:
-            _disconnect(outputs, workflows, connection)
+            connections.delete_once(outputs, workflows, connection)
     _change(store, account_id, audience_id, without)
 
 
-def _disconnect(outputs: OutputStore, workflows: Workflows, connection: Connection) -> None:
-    """One that is being deleted already is left alone: to delete it again would give a faulted partner up."""
-    key = connection.account_id, connection.connection_id
-
-    def disconnect() -> None:
-        with suppress(NotFoundError):
-            if outputs.get_connection(*key).status is not ConnectionStatus.DELETING:
-                connections.delete(outputs, workflows, *key)
-
-    _persistently(disconnect)
-
-
 def _change(
-    store: AudienceStore, account_id: AccountId, audience_id: AudienceId, change: Callable[[Audience], Audience]
+    store: SplitAudiences, account_id: AccountId, audience_id: AudienceId, change: Callable[[Audience], Audience]
 ) -> Audience:
     """Save a change that does not mind what else of the audience changes meanwhile."""
-    return _persistently(lambda: store.save(change(store.get(account_id, audience_id))))
-
-
-def _persistently[T](act: Callable[[], T]) -> T:
-    """What `act` returns, which begins anew when somebody writes in between."""
-    for _ in range(_ATTEMPTS - 1):
-        with suppress(StaleVersionError):
-            return act()
-    return act()
+    return persistently(lambda: store.save(change(store.get(account_id, audience_id))))
 
 
 def _require_splittable(audience: Audience) -> None:

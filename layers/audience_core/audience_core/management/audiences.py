@@ -1,6 +1,6 @@
 """Audiences: drafting, editing, activating and deleting them. What is active is published to the data path."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -267,8 +267,17 @@ def delete(
     account_id: AccountId,
     audience_id: AudienceId,
     version: int | None = None,
+    end_sharing: Callable[[], None] = lambda: None,
 ) -> None:
-    """Raise `ConflictError` while other audiences nest it, outputs are connected to it, or it is being calculated."""
+    """Delete it, and end its sharing with others.
+
+    Args:
+        end_sharing: ends all arrangements about it, called when nothing is known to stand in the way, and once it is
+            gone: whoever was offered it in between loses it, too.
+
+    Raises:
+        ConflictError: other audiences nest it, outputs are connected to it, or it is being calculated.
+    """
     audience = store.get(account_id, audience_id)
     require_version(audience, version)
     if audience.status is AudienceStatus.CALCULATING:
@@ -277,7 +286,11 @@ def delete(
     if connections:
         names = ", ".join(connection.connection_id for connection in connections)
         raise ConflictError(f"the audience is connected to outputs: delete {names} first")
-    store.delete(audience, partial(_refuse_if_nested, store, audience, only_active=False))
+    check = partial(_refuse_if_nested, store, audience, only_active=False)
+    check()
+    end_sharing()
+    store.delete(audience, check)
+    end_sharing()
     if audience.status is AudienceStatus.ACTIVE:
         _fill(store, workflows, account_id)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from audience_core.domain import job_lease
 from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.control_stores import AudienceStore, JobStore, OutputStore, Workflows
+from audience_core.domain.control_stores import FoundAudiences, JobStore, OutputStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.job import Job, JobState, JobStep, Part
 from audience_core.domain.output import Connection, ConnectionStatus, FaultKind
@@ -53,7 +53,7 @@ class Progress(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ConnectStores:
     jobs: JobStore
-    audiences: AudienceStore
+    audiences: FoundAudiences
     outputs: OutputStore
     workflows: Workflows
 
@@ -144,6 +144,8 @@ def _result(stores: ConnectStores, job: Job, wanted: _Wanted, audience_id: Audie
             connection = connections.create(*of, job.account_id, audience_id, asked, now, connection_id)
         except ConflictError as error:  # somebody else connected or deactivated it just now
             return _told(ConnectCode.ALREADY_CONNECTED, str(error))
+        except InvalidInputError as error:  # what they ask for is not shared of this audience
+            return _invalid(error)
     return _outcome(job, connection, now)
 
 
@@ -182,9 +184,13 @@ def _refusal(
     try:
         connection_settings(kind_named(output.connector), wanted.bulk.settings)
     except InvalidInputError as error:
-        problems = [{"field": field, "message": message} for field, message in error.problems]
-        return _told(ConnectCode.INVALID_SETTINGS, str(error)) | {"problems": problems}
+        return _invalid(error)
     return None
+
+
+def _invalid(error: InvalidInputError) -> dict[str, Any]:
+    problems = [{"field": field, "message": message} for field, message in error.problems]
+    return _told(ConnectCode.INVALID_SETTINGS, str(error)) | {"problems": problems}
 
 
 def _outcome(job: Job, connection: Connection, now: datetime) -> dict[str, Any]:

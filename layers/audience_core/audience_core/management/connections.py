@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from audience_core.domain.ab_test import Variant, VariantName
+from audience_core.domain.ab_test import AbTest, Variant, VariantName
 from audience_core.domain.account import Record
 from audience_core.domain.audience import Audience, AudienceKind
-from audience_core.domain.control_stores import AudienceStore, OutputStore, SecretStore, Workflows
+from audience_core.domain.control_stores import FoundAudiences, OutputStore, SecretStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.output import (
     MAX_ATTRIBUTES,
@@ -21,6 +21,7 @@ from audience_core.domain.output import (
     SharedAttributes,
     SubscriptionState,
 )
+from audience_core.domain.sharing import ReceivedAudience
 from audience_core.domain.stores import WakeUpQueue
 from audience_core.errors import (
     ConflictError,
@@ -31,11 +32,11 @@ from audience_core.errors import (
 )
 from audience_core.evaluation.text import fold
 from audience_core.management.lifetime import require_connectable
-from audience_core.management.versions import require_version
+from audience_core.management.versions import persistently, require_version
 from audience_core.outputs.http import Send
 from audience_core.outputs.lanes import wake_ups_of
 from audience_core.outputs.lookalike import Lookalike, LookalikeSpec
-from audience_core.outputs.registry import ConnectorKind, connection_settings, connector_for, kind_named
+from audience_core.outputs.registry import ConnectorKind, connection_settings, connector_for, kind_named, wanted_by
 
 # What people set; deleting is what becomes of a deleted one.
 Switch = Literal[ConnectionStatus.ACTIVE, ConnectionStatus.INACTIVE]
@@ -73,7 +74,7 @@ class ConnectionEdit(Record):
 
 def create(
     store: OutputStore,
-    audiences: AudienceStore,
+    audiences: FoundAudiences,
     workflows: Workflows,
     account_id: AccountId,
     audience_id: AudienceId,
@@ -84,10 +85,11 @@ def create(
     """Connect an active audience, or a variant of it, to an output that it is not connected to yet.
 
     Args:
+        audiences: the account's own and, where those can be connected, received ones.
         connection_id: that it gets; a random one by default.
 
     Raises:
-        ConflictError: it is a draft, or connected to the output; or its A/B test is being deleted.
+        ConflictError: it is a draft, or connected to the output; or its A/B test is being deleted, or its sharing over.
         InvalidInputError: there is no such output or variant, or the settings cannot be used.
     """
     audience = audiences.get(account_id, audience_id)
@@ -104,6 +106,7 @@ def create(
         account_id=account_id,
         connection_id=connection_id or ConnectionId(f"c-{secrets.token_hex(6)}"),
         audience_id=audience_id,
+        source=audience.source if isinstance(audience, ReceivedAudience) else None,
         variant=variant,
         output_id=output.output_id,
         settings=connection_settings(kind, new.settings),
@@ -113,18 +116,19 @@ def create(
         created_at=now,
         active_since=now if new.status is ConnectionStatus.ACTIVE else None,
     )
+    _require_identities_alone(connection, output)
     if audience.kind is AudienceKind.LIFETIME:
         # Nothing goes to the partner before somebody sends.
         unsent = {"status": ConnectionStatus.INACTIVE, "active_since": None}
         return store.save_connection(connection.model_copy(update=unsent))
     saved = store.save_connection(connection)
-    _require_split(store, audiences, saved)
+    _require_still(store, audiences, saved)
     return _started(workflows, saved)
 
 
 def edit(
     store: OutputStore,
-    audiences: AudienceStore,
+    audiences: FoundAudiences,
     workflows: Workflows,
     account_id: AccountId,
     connection_id: ConnectionId,
@@ -140,7 +144,8 @@ def edit(
     connection = store.get_connection(account_id, connection_id)
     require_version(connection, version)
     _refuse_if_deleting(connection)
-    kind = kind_named(store.get(account_id, connection.output_id).connector)
+    output = store.get(account_id, connection.output_id)
+    kind = kind_named(output.connector)
     changes: dict[str, Any] = {}
     if change.settings is not None:
         changes["settings"] = connection_settings(kind, change.settings, connection.settings)
@@ -153,7 +158,9 @@ def edit(
         if is_active and connection.sent is None:
             _refuse_unsent(audiences.get(account_id, connection.audience_id))
         changes |= {"status": change.status, "active_since": now if is_active else None}
-    return _save(store, workflows, connection.model_copy(update=changes))
+    changed = connection.model_copy(update=changes)
+    _require_identities_alone(changed, output)
+    return _save(store, workflows, changed)
 
 
 def delete(
@@ -176,6 +183,21 @@ def delete(
     if is_deleting:
         changes["subscription"] = SubscriptionState.REMOVED
     return _save(store, workflows, connection.model_copy(update=changes))
+
+
+def delete_once(outputs: OutputStore, workflows: Workflows, connection: Connection) -> None:
+    """Delete it, whoever writes it meanwhile; but one that is being deleted is left alone.
+
+    To delete it again would give a faulted partner up.
+    """
+    key = connection.account_id, connection.connection_id
+
+    def act() -> None:
+        with suppress(NotFoundError):
+            if outputs.get_connection(*key).status is not ConnectionStatus.DELETING:
+                delete(outputs, workflows, *key)
+
+    persistently(act)
 
 
 def resume(
@@ -267,22 +289,39 @@ def _variant(audience: Audience, name: str) -> Variant:
     return found[0]
 
 
-def _require_split(store: OutputStore, audiences: AudienceStore, connection: Connection) -> None:
-    """Take a new connection back if its A/B test ended after it was looked at.
+def _require_identities_alone(connection: Connection, output: Output) -> None:
+    """Of members of other accounts nothing but identities is forwarded."""
+    if connection.source is None:
+        return
+    detail = "user attributes of received audiences are not shared"
+    if connection.attributes.names:
+        raise InvalidInputError("these attributes cannot be shared", (("/attributes", detail),))
+    if wanted_by(output, connection).attributes:
+        raise InvalidInputError("the settings ask for user attributes", (("/settings", detail),))
 
-    Whoever deletes a test marks it, and then looks for its connections (`ab_tests.delete`).
+
+def _require_still(store: OutputStore, audiences: FoundAudiences, connection: Connection) -> None:
+    """Take a new connection back if its A/B test, or the sharing of its audience, ended after it was looked at.
+
+    Whoever ends one of them marks it as ended, and then looks for its connections (`ab_tests.delete`,
+    `shared_connections.disconnect`).
     """
-    if connection.variant is None:
+    if connection.variant is None and connection.source is None:
         return
     try:
         test = audiences.get(connection.account_id, connection.audience_id).ab_test
+        ended = "" if _is_split(test, connection.variant) else "the A/B test was deleted in between"
     except NotFoundError:
-        test = None
-    if test is None or test.is_ending or test.test_id != connection.variant.test_id:
+        ended = "the audience is gone"
+    if ended:
         # If it was found in between, it is being deleted already.
         with suppress(StaleVersionError):
             store.delete_connection(connection)
-        raise ConflictError("the A/B test was deleted in between")
+        raise ConflictError(ended)
+
+
+def _is_split(test: AbTest | None, variant: Variant | None) -> bool:
+    return variant is None or (test is not None and not test.is_ending and test.test_id == variant.test_id)
 
 
 def _save(store: OutputStore, workflows: Workflows, connection: Connection) -> Connection:

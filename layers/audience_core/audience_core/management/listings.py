@@ -122,12 +122,12 @@ def page(
     outlines, account = audiences.outlines(account_id), accounts.get(account_id)
     found = [each for each in outlines if wanted.admits(each)]
     # Figures of all of them only where the order needs them.
-    figures = _figures(summaries, account_id, found, now_ms) if sort.is_by_figures else {}
-    shown, following = sort.page(found, figures, after, limit)
+    known = figures(summaries, account_id, found, now_ms) if sort.is_by_figures else {}
+    shown, following = sort.page(found, known, after, limit)
     if not sort.is_by_figures:
-        figures = _figures(summaries, account_id, shown, now_ms)
+        known = figures(summaries, account_id, shown, now_ms)
     connections = _by_audience(outputs.connections_of(account_id, [each.audience_id for each in shown]))
-    items = tuple(Listed(each, figures.get(each.audience_id), tuple(connections[each.audience_id])) for each in shown)
+    items = tuple(Listed(each, known.get(each.audience_id), tuple(connections[each.audience_id])) for each in shown)
     return Found(Page(items, following), _active(outlines), account.active_audience_cap)
 
 
@@ -147,10 +147,10 @@ def one(
 
 
 def _counts(memberships: MembershipStore, audience: Audience, now_ms: int) -> AudienceCounts:
-    figures = memberships.counts(audience.account_id, audience.audience_id, now_ms)
+    of_audience = memberships.counts(audience.account_id, audience.audience_id, now_ms)
     if audience.live_set == audience.audience_id:
-        return figures
-    return _combined(figures, memberships.counts(audience.account_id, audience.live_set, now_ms))
+        return of_audience
+    return _combined(of_audience, memberships.counts(audience.account_id, audience.live_set, now_ms))
 
 
 def _combined(of_audience: AudienceCounts, of_set: AudienceCounts) -> AudienceCounts:
@@ -158,9 +158,10 @@ def _combined(of_audience: AudienceCounts, of_set: AudienceCounts) -> AudienceCo
     return of_audience.model_copy(update={"size": of_set.size})
 
 
-def _figures(
+def figures(
     summaries: CountSummaries, account_id: AccountId, audiences: Iterable[AudienceOutline], now_ms: int
 ) -> dict[AudienceId, AudienceCounts]:
+    """Of those that are active; some seconds old."""
     sets = {each.audience_id: each.live_set for each in audiences if each.status is AudienceStatus.ACTIVE}
     found = summaries.figures(account_id, {*sets, *sets.values()}, now_ms)
     return {each: _combined(found[each], found[live_set]) for each, live_set in sets.items()}

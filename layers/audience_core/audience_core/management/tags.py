@@ -4,14 +4,14 @@ from collections import Counter
 from datetime import datetime
 
 from audience_core.domain.audience import Audience, Tags
-from audience_core.domain.control_stores import AudienceStore
+from audience_core.domain.control_stores import AudienceStore, TaggedAudiences
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.evaluation.text import fold
 from audience_core.management.versions import require_version
 
 
 def put(
-    store: AudienceStore,
+    store: TaggedAudiences,
     account_id: AccountId,
     audience_id: AudienceId,
     version: int | None,

@@ -40,7 +40,7 @@ def measure(
     test = audience.ab_test
     if test is None or audience.status is not AudienceStatus.ACTIVE:
         return None
-    whose = audience.account_id, audience.live_set
+    whose = audience.home, audience.live_set
     found = splits.kept(*whose, test.test_id)
     for bucket in sorted(range(BUCKETS), key=lambda bucket: found[bucket].at if bucket in found else 0):
         now_ms = clock()

@@ -6,6 +6,7 @@ from typing import Any
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
+from pynamodb.transactions import TransactWrite
 
 from audience_core.domain.ab_test import Variant
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
@@ -15,16 +16,20 @@ from audience_core.domain.output import (
     Fault,
     Output,
     RequiredConsent,
+    Route,
     Sending,
     SharedAttributes,
     SubscriptionState,
 )
+from audience_core.domain.sharing import Source
 from audience_core.errors import NotFoundError
-from audience_core.persistence.tables import bind
+from audience_core.persistence.tables import bind, connection
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, unchanged
 
 # As many as DynamoDB takes in one IN.
 _MAX_OPERANDS = 100
+# Begins as connections do: one query reads both.
+_ROUTE = "CR#"
 
 
 class OutputItem(VersionedItem):
@@ -38,7 +43,13 @@ class OutputItem(VersionedItem):
 
 
 class ConnectionItem(VersionedItem):
+    """A connection of a received audience also has a route: an item beside the connections of the initiator.
+
+    It holds nothing but an id and the audience as the initiator knows it, and is there as long as the connection is.
+    """
+
     audience_id = NumberAttribute()
+    source = JSONAttribute(null=True)
     variant = JSONAttribute(null=True)
     output_id = UnicodeAttribute()
     settings = JSONAttribute()
@@ -53,8 +64,14 @@ class ConnectionItem(VersionedItem):
     active_since = UnicodeAttribute(null=True)
 
 
+class RouteItem(VersionedItem):
+    audience_id = NumberAttribute()
+
+
 class DynamoOutputStore:
     def __init__(self, table_name: str, region: str | None = None) -> None:
+        self._region = region
+        self._routes = bind(RouteItem, table_name, region)
         self._outputs = bind(OutputItem, table_name, region)
         self._connections = bind(ConnectionItem, table_name, region)
 
@@ -122,16 +139,52 @@ class DynamoOutputStore:
             found += [_connection(account_id, item) for item in items]
         return tuple(sorted(found, key=lambda c: (c.created_at, c.connection_id)))
 
+    def forwarding(self, account_id: AccountId) -> tuple[tuple[Connection, ...], tuple[Route, ...]]:
+        items = [
+            *self._connections.query(_partition(account_id), ConnectionItem.sk.startswith("C"), consistent_read=True)
+        ]
+        own = (_connection(account_id, item) for item in items if item.sk.startswith("C#"))
+        routes = (_route(item) for item in items if item.sk.startswith(_ROUTE))
+        return tuple(sorted(own, key=lambda c: (c.created_at, c.connection_id))), tuple(routes)
+
+    def routed(
+        self, routes: Collection[Route]
+    ) -> tuple[tuple[Connection, ...], dict[tuple[AccountId, OutputId], Output]]:
+        keys = [(_partition(route.receiver), f"C#{route.connection_id}") for route in routes]
+        found = self._connections.batch_get(keys, consistent_read=True) if keys else ()
+        connections = tuple(_connection(_account_id(item.pk), item) for item in found)
+        wanted = {(_partition(each.account_id), f"O#{each.output_id}") for each in connections}
+        items = self._outputs.batch_get(sorted(wanted), consistent_read=True) if wanted else ()
+        outputs = [_output(_account_id(item.pk), item) for item in items]
+        return connections, {(each.account_id, each.output_id): each for each in outputs}
+
     def save_connection(self, connection: Connection) -> Connection:
         saved = connection.model_copy(update={"version": connection.version + 1})
         with conflicts_raised():
-            self._item(saved).save(condition=unchanged(connection.version))
+            if connection.source is not None and not connection.version:
+                with self._transaction() as transaction:
+                    transaction.save(self._item(saved), condition=unchanged(0))
+                    transaction.save(self._route_item(saved, connection.source))
+            else:
+                self._item(saved).save(condition=unchanged(connection.version))
         return saved
 
     def delete_connection(self, connection: Connection) -> None:
-        item = self._connections(_partition(connection.account_id), f"C#{connection.connection_id}")
+        item, condition = self._item(connection), unchanged(connection.version)
         with conflicts_raised():
-            item.delete(condition=unchanged(connection.version))
+            if connection.source is None:
+                item.delete(condition=condition)
+            else:
+                with self._transaction() as transaction:
+                    transaction.delete(item, condition=condition)
+                    transaction.delete(self._route_item(connection, connection.source))
+
+    def _transaction(self) -> TransactWrite:
+        return TransactWrite(connection=connection(self._region))
+
+    def _route_item(self, connection: Connection, source: Source) -> RouteItem:
+        key = f"{_ROUTE}{connection.account_id}#{connection.connection_id}"
+        return self._routes(_partition(source.account_id), key, version=1, audience_id=source.audience_id)
 
     def _item(self, connection: Connection) -> ConnectionItem:
         return self._connections(
@@ -139,6 +192,7 @@ class DynamoOutputStore:
             f"C#{connection.connection_id}",
             version=connection.version,
             audience_id=connection.audience_id,
+            source=None if connection.source is None else connection.source.model_dump(mode="json"),
             variant=None if connection.variant is None else connection.variant.model_dump(mode="json"),
             output_id=connection.output_id,
             settings=connection.settings,
@@ -160,11 +214,20 @@ def connection_from_image(image: Mapping[str, Any] | None) -> Connection | None:
         return None
     item = ConnectionItem()
     item.deserialize(dict(image))
-    return _connection(AccountId(int(item.pk.partition("#")[0])), item)
+    return _connection(_account_id(item.pk), item)
 
 
 def _partition(account_id: AccountId) -> str:
     return f"{account_id}#outputs"
+
+
+def _account_id(pk: str) -> AccountId:
+    return AccountId(int(pk.partition("#")[0]))
+
+
+def _route(item: ConnectionItem) -> Route:
+    receiver, _, connection_id = item.sk.removeprefix(_ROUTE).partition("#")
+    return Route(AudienceId(int(item.audience_id)), AccountId(int(receiver)), ConnectionId(connection_id))
 
 
 def _output(account_id: AccountId, item: OutputItem) -> Output:
@@ -187,6 +250,7 @@ def _connection(account_id: AccountId, item: ConnectionItem) -> Connection:
         account_id=account_id,
         connection_id=ConnectionId(item.sk.removeprefix("C#")),
         audience_id=AudienceId(int(item.audience_id)),
+        source=None if item.source is None else Source.model_validate(item.source),
         variant=None if item.variant is None else Variant.model_validate(item.variant),
         output_id=OutputId(item.output_id),
         settings=item.settings,

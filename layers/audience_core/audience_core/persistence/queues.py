@@ -11,8 +11,16 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from audience_core.domain.event import Environment, Identity, Source
-from audience_core.domain.ids import AccountId, ConnectionId, InputId, Mpid, WorkspaceId
-from audience_core.domain.messages import AcceptedBatch, Due, PipelineMessage, Reevaluation, Release, WakeUp
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, InputId, Mpid, WorkspaceId
+from audience_core.domain.messages import (
+    AcceptedBatch,
+    Due,
+    PipelineMessage,
+    Reevaluation,
+    Release,
+    SharedChange,
+    WakeUp,
+)
 from audience_core.errors import UnavailableError
 
 MAX_ENTRIES = 10
@@ -89,6 +97,21 @@ class SqsWakeUpQueue:
                 }
             )
         self._queue.send(entries)
+
+
+class SqsSharedChangeQueue:
+    """A message holds profiles of one account."""
+
+    def __init__(self, queue_url: str, region: str | None = None) -> None:
+        self._queue = _Queue(queue_url, region)
+
+    def send(self, changes: Sequence[SharedChange]) -> None:
+        """Raise `UnavailableError` when some may not be queued."""
+        by_account: dict[AccountId, list[SharedChange]] = defaultdict(list)
+        for change in changes:
+            by_account[change.account_id].append(change)
+        messages = (some for of_account in by_account.values() for some in batched(of_account, PROFILES_PER_MESSAGE))
+        self._queue.send([{"MessageBody": encode_shared(some)} for some in messages])
 
 
 _UNDONE = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
@@ -213,6 +236,23 @@ def decode_wake_up(text: str) -> WakeUp:
     fields = json.loads(text)
     lane = AccountId(fields["account_id"]), ConnectionId(fields["connection_id"]), fields["bucket"]
     return WakeUp(*lane, fields.get("slot"), fields.get("is_urgent", False))
+
+
+def encode_shared(changes: Sequence[SharedChange]) -> str:
+    """Args:
+    changes: of one account, one at least.
+    """
+    rows = [[each.mpid, each.version, list(each.audience_ids)] for each in changes]
+    return dump({"account_id": changes[0].account_id, "changes": rows})
+
+
+def decode_shared(text: str) -> list[SharedChange]:
+    fields = json.loads(text)
+    account_id = AccountId(fields["account_id"])
+    return [
+        SharedChange(account_id, Mpid(mpid), version, tuple(map(AudienceId, audience_ids)))
+        for mpid, version, audience_ids in fields["changes"]
+    ]
 
 
 def _of_batch(batch: AcceptedBatch) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
 from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, LedgerRow, Target
 from audience_core.domain.profile import BUCKETS
 from audience_core.domain.stores import LedgerStore, MembershipStore, ProfileStore
-from audience_core.errors import InvalidInputError
+from audience_core.errors import InvalidInputError, NotFoundError
 from audience_core.outputs.projection import is_in, project
 from audience_core.outputs.registry import wanted_by
 from audience_core.pipeline.member_sets import MemberSets
@@ -171,7 +171,8 @@ class _Reader:
 
     def __init__(self, stores: ConvergenceStores, connection: Connection) -> None:
         self._stores, self._connection = stores, connection
-        self._live_set = stores.audiences.get(connection.account_id, connection.audience_id).live_set
+        self._home, self._audience_id = connection.members_of
+        self._live_set = _live_set(stores, self._home, self._audience_id)
         self._wanted = wanted_by(stores.outputs.get(connection.account_id, connection.output_id), connection)
         self._sets, self._workspaces = MemberSets(stores.audiences), own_workspaces(stores.audiences, connection)
 
@@ -204,7 +205,7 @@ class _Reader:
         found: set[Mpid] = set()
         whole = _END
         for profiles in range(bucket, BUCKETS, DELIVERY_BUCKETS):
-            of_bucket = (self._connection.account_id, self._live_set, profiles)
+            of_bucket = (self._home, self._live_set, profiles)
             some = [each.mpid for each in self._stores.memberships.bucket_members(*of_bucket, after, each)]
             found |= {mpid for mpid in some if is_in(self._connection.variant, mpid)}
             whole = min(whole, _last(some, each))
@@ -217,15 +218,17 @@ class _Reader:
         ledger = {mpid: row.desired for mpid in mpids if (row := rows.get(mpid))}
         doubtful = [mpid for mpid in mpids if (ledger.get(mpid) is not None) is not (mpid in members)]
         found = {mpid: (ledger.get(mpid), mpid in members) for mpid in mpids}
-        profiles = self._stores.profiles.load(self._connection.account_id, Environment.PRODUCTION, doubtful)
+        profiles = self._stores.profiles.load(self._home, Environment.PRODUCTION, doubtful)
         for mpid in doubtful:
             profile = self._sets.live(profiles[mpid]) if mpid in profiles else None
-            audience: AudienceId = self._connection.audience_id
             if profile is None:
                 found[mpid] = (None, False)
             else:
-                target = project(profile, audience, self._connection, self._wanted, self._workspaces)
-                found[mpid] = (target, audience in profile.memberships and is_in(self._connection.variant, mpid))
+                target = project(profile, self._audience_id, self._connection, self._wanted, self._workspaces)
+                found[mpid] = (
+                    target,
+                    self._audience_id in profile.memberships and is_in(self._connection.variant, mpid),
+                )
         return found
 
     def _verdict(
@@ -262,6 +265,14 @@ class _Reader:
         if self._connection.status is ConnectionStatus.INACTIVE:
             return Obstacle.INACTIVE
         return Obstacle.UNKNOWN_OUTCOME if row is not None and row.attempted is not None else Obstacle.WAITING
+
+
+def _live_set(stores: ConvergenceStores, home: AccountId, audience_id: AudienceId) -> AudienceId:
+    """An audience that was shared may be gone before its receivers' partners have forgotten its members."""
+    try:
+        return stores.audiences.get(home, audience_id).live_set
+    except NotFoundError:
+        return audience_id
 
 
 def _not_forwardable(mpid: Mpid) -> Undelivered:

@@ -17,9 +17,9 @@ from audience_core.outputs.http import Send
 from audience_core.pipeline.partner_link import (
     DeliveryStores,
     PartnerLink,
-    forwarding_connection,
     is_due,
     open_link,
+    permitted_connection,
     record_fault,
 )
 from audience_core.pipeline.shared_identities import SharedIdentities
@@ -84,7 +84,7 @@ def drain(stores: DeliveryStores, send: Send, wake_up: WakeUp, clock: Clock, unt
 
     A failure after a successful batch is not raised: the lane makes progress, so its attempts are counted anew.
     """
-    connection = forwarding_connection(stores.outputs, wake_up.account_id, wake_up.connection_id)
+    connection = permitted_connection(stores, wake_up.account_id, wake_up.connection_id)
     if connection is None:
         return Delivered()
     link = open_link(stores, connection, send, clock())
@@ -132,7 +132,7 @@ def _batches(
             if clock() >= until_ms:
                 stores.wake_ups.send([wake_up], clock())
                 return
-            connection = forwarding_connection(stores.outputs, *lane)
+            connection = permitted_connection(stores, *lane)
             if connection is None:
                 return
             yield _withdrawn(stores.ledger, rows, clock()) if connection.status is ConnectionStatus.DELETING else rows

@@ -6,17 +6,18 @@ profile come in order; any record may come again, and everything here is harmles
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from audience_core.domain.control_stores import AccountStore, AudienceStore, OutputStore
-from audience_core.domain.event import Environment
-from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid, WorkspaceId
+from audience_core.domain.event import Environment, Identity
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
 from audience_core.domain.membership import Membership, MembershipChange, Reason
-from audience_core.domain.messages import Due, WakeUp
-from audience_core.domain.output import Connection, ConnectionStatus, Target, delivery_bucket_of
-from audience_core.domain.profile import Profile, bucket_of
+from audience_core.domain.messages import Due, SharedChange
+from audience_core.domain.output import Connection, ConnectionStatus
+from audience_core.domain.profile import Profile, Register, RegisterKey, bucket_of
+from audience_core.domain.sharing_stores import SharedChangeQueue
 from audience_core.domain.stores import (
     CountStep,
     HistoryStore,
@@ -27,15 +28,13 @@ from audience_core.domain.stores import (
     ReevaluationQueue,
     WakeUpQueue,
 )
-from audience_core.outputs.lanes import wake_up_of
-from audience_core.outputs.projection import Wanted, is_permitted, project
-from audience_core.outputs.registry import ConnectorKind, kind_named, wanted_by
 from audience_core.pipeline.history import changes_between, record
 from audience_core.pipeline.member_sets import MemberSets, Tenures, live
 from audience_core.pipeline.partner_link import own_workspaces
 from audience_core.pipeline.reevaluate import due_soon
 from audience_core.pipeline.retire import clear
-from audience_core.pipeline.withdrawals import withdraw_sent
+from audience_core.pipeline.wishes import Forwarded, Wish, desire, wake
+from audience_core.pipeline.withdrawals import withdraw_sent, words_of
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +86,7 @@ class FanOut:
     identities: IdentityStore
     profiles: ProfileStore
     sets: MemberSets
+    shared_changes: SharedChangeQueue
 
 
 def fan_out(stores: FanOut, changes: Sequence[ProfileChange], now_ms: int) -> None:
@@ -194,50 +194,38 @@ def _update_ledger(stores: FanOut, account_id: AccountId, changes: Sequence[Prof
     that fill, and bring back, say, an attribute that is not shared any more.
     """
     connections = _Connections(stores.outputs, stores.audiences, account_id)
-    wishes = [(change, known) for change in changes for known in connections.differing(change)]
-    dirty = _desire(stores.ledger, wishes, now_ms)
+    wishes = [_wish(change, each) for change in changes for each in connections.differing(change)]
+    dirty = desire(stores.ledger, wishes, now_ms)
     while dirty and not connections.are_current():
         connections = _Connections(stores.outputs, stores.audiences, account_id)
-        wishes = [(change, known) for change in changes for known in connections.concerned(change)]
-        dirty |= _desire(stores.ledger, wishes, now_ms)
-    # The others wait until they are due, which is for the sweep to see.
-    if wake_ups := [lane for lane, kind in dirty.items() if lane.is_urgent or not kind.flush_after_s]:
-        stores.wake_ups.send(wake_ups, now_ms)
+        wishes = [_wish(change, each) for change in changes for each in connections.concerned(change)]
+        dirty |= desire(stores.ledger, wishes, now_ms)
+    wake(stores.wake_ups, dirty, now_ms)
+    _tell_receivers(stores.shared_changes, account_id, changes, connections)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """An active connection, with all that decides what its partner should know."""
-
-    connection: Connection
-    kind: ConnectorKind
-    wanted: Wanted
-    workspaces: tuple[WorkspaceId, ...]
-
-    def permits(self, profile: Profile | None) -> bool:
-        return profile is not None and is_permitted(profile, self.connection)
-
-    def target(self, profile: Profile | None) -> Target | None:
-        if profile is None:
-            return None
-        return project(profile, self.connection.audience_id, self.connection, self.wanted, self.workspaces)
+def _wish(change: ProfileChange, forwarded: Forwarded) -> Wish:
+    return Wish.of(forwarded, change.profile.mpid, _version(change), change.new)
 
 
-type _Wish = tuple[ProfileChange, _Known]
+def _version(change: ProfileChange) -> int:
+    """Of the profile with the change; beyond its last one when it was removed."""
+    return (change.new or change.profile).version + (change.new is None)
 
 
-def _desire(ledger: LedgerStore, wishes: Iterable[_Wish], now_ms: int) -> dict[WakeUp, ConnectorKind]:
-    """Lanes with rows that are dirty now."""
-    dirty: dict[WakeUp, ConnectorKind] = {}
-    for change, known in wishes:
-        mpid, version = change.profile.mpid, (change.new or change.profile).version + (change.new is None)
-        row = known.connection.account_id, known.connection.connection_id, mpid
-        if ledger.desire(*row, known.target(change.new), version, now_ms):
-            lane = wake_up_of(known.connection, known.kind, delivery_bucket_of(mpid))
-            # Who must not be forwarded any more does not wait until a partner's next batch is full.
-            is_urgent = bool(known.kind.flush_after_s) and not known.permits(change.new)
-            dirty[replace(lane, is_urgent=is_urgent)] = known.kind
-    return dirty
+def _tell_receivers(
+    queue: SharedChangeQueue, account_id: AccountId, changes: Iterable[ProfileChange], connections: "_Connections"
+) -> None:
+    """Say of whom receivers' partners may have to be told: once, however many receivers there are."""
+    told: dict[Mpid, SharedChange] = {}
+    for change in changes:
+        if audience_ids := connections.shared(change):
+            mpid = change.profile.mpid
+            before = told[mpid].audience_ids if mpid in told else ()
+            together = tuple(sorted({*before, *audience_ids}))
+            told[mpid] = SharedChange(account_id, mpid, _version(change), together)
+    if told:
+        queue.send(list(told.values()))
 
 
 class _Connections:
@@ -245,35 +233,54 @@ class _Connections:
 
     def __init__(self, outputs: OutputStore, audiences: AudienceStore, account_id: AccountId) -> None:
         self._outputs, self._audiences, self._account_id = outputs, audiences, account_id
-        self._by_audience: dict[AudienceId, list[_Known]] | None = None
+        self._by_audience: dict[AudienceId, list[Forwarded]] | None = None
+        self._routed: frozenset[AudienceId] = frozenset()
         self._versions: dict[ConnectionId, int] = {}
 
     def are_current(self) -> bool:
         """Whether none of the connections was changed since they were read."""
         return self._versions == _versions(self._outputs.list_connections(self._account_id))
 
-    def differing(self, change: ProfileChange) -> list[_Known]:
+    def differing(self, change: ProfileChange) -> list[Forwarded]:
         """Connections whose partner should now know something else of the profile."""
-        return [known for known in self.concerned(change) if known.target(change.old) != known.target(change.new)]
+        return [each for each in self.concerned(change) if each.target(change.old) != each.target(change.new)]
 
-    def concerned(self, change: ProfileChange) -> list[_Known]:
+    def concerned(self, change: ProfileChange) -> list[Forwarded]:
         """Connections whose partner may know the profile."""
         return [known for each in _memberships(change.old) | _memberships(change.new) for known in self._of(each)]
 
-    def _of(self, audience_id: AudienceId) -> list[_Known]:
-        if self._by_audience is None:
-            self._by_audience = defaultdict(list)
-            outputs = {each.output_id: each for each in self._outputs.list(self._account_id)}
-            connections = self._outputs.list_connections(self._account_id)
-            self._versions = _versions(connections)
-            for connection in connections:
-                # Ledgers of the others are withdrawn as a whole, and filled as a whole when they become active.
-                if connection.status is ConnectionStatus.ACTIVE and connection.output_id in outputs:
-                    output = outputs[connection.output_id]
-                    workspaces = own_workspaces(self._audiences, connection)
-                    known = _Known(connection, kind_named(output.connector), wanted_by(output, connection), workspaces)
-                    self._by_audience[connection.audience_id].append(known)
-        return self._by_audience.get(audience_id, [])
+    def shared(self, change: ProfileChange) -> set[AudienceId]:
+        """Audiences that other accounts forward, and for which the change of the profile may matter."""
+        before, after = _memberships(change.old), _memberships(change.new)
+        self._read_once(before | after)
+        is_told_anew = _told(change.old) != _told(change.new)
+        return set(self._routed & (before | after if is_told_anew else before ^ after))
+
+    def _of(self, audience_id: AudienceId) -> list[Forwarded]:
+        self._read_once({audience_id})
+        return (self._by_audience or {}).get(audience_id, [])
+
+    def _read_once(self, audience_ids: Collection[AudienceId]) -> None:
+        if self._by_audience is not None or not audience_ids:
+            return
+        self._by_audience = defaultdict(list)
+        outputs = {each.output_id: each for each in self._outputs.list(self._account_id)}
+        connections, routes = self._outputs.forwarding(self._account_id)
+        self._versions = _versions(connections)
+        self._routed = frozenset(each.audience_id for each in routes)
+        for connection in connections:
+            # Ledgers of the others are withdrawn as a whole, and filled as a whole when they become active. Those of
+            # received audiences forward members of other accounts.
+            is_own = connection.source is None
+            if is_own and connection.status is ConnectionStatus.ACTIVE and connection.output_id in outputs:
+                workspaces = own_workspaces(self._audiences, connection)
+                known = Forwarded.of(connection, outputs[connection.output_id], workspaces)
+                self._by_audience[connection.audience_id].append(known)
+
+
+def _told(profile: Profile | None) -> tuple[frozenset[Identity], dict[RegisterKey, Register]]:
+    """What decides, for members of an audience, what any partner of a receiver may know."""
+    return (frozenset(profile.identities), words_of(profile)) if profile else (frozenset(), {})
 
 
 def _versions(connections: Iterable[Connection]) -> dict[ConnectionId, int]:

@@ -63,7 +63,8 @@ def fill_bucket(
         if connection is None or connection.status is not ConnectionStatus.ACTIVE:
             return None
         output = stores.outputs.get(account_id, connection.output_id)
-        page = stores.profiles.page(account_id, Environment.PRODUCTION, bucket, cursor, PAGE)
+        home, _ = connection.members_of
+        page = stores.profiles.page(home, Environment.PRODUCTION, bucket, cursor, PAGE)
         now_ms = clock()
         dirty = _desire_all(stores, connection, wanted_by(output, connection), page.items, now_ms)
         _wake(stores, connection, output, {delivery_bucket_of(mpid) for mpid in dirty}, now_ms)
@@ -116,14 +117,15 @@ def _desire_all(
         return stores.ledger.desire(connection.account_id, connection.connection_id, mpid, target, version, now_ms)
 
     def target_of(profile: Profile) -> Target | None:
-        return project(sets.live(profile), connection.audience_id, connection, wanted, workspaces)
+        return project(sets.live(profile), audience_id, connection, wanted, workspaces)
 
     sets, workspaces = MemberSets(stores.audiences), own_workspaces(stores.audiences, connection)
+    home, audience_id = connection.members_of
     targets = {profile.mpid: target_of(profile) for profile in profiles}
     versions = {p.mpid: p.version for p in profiles}
     dirty = {mpid for mpid, target in targets.items() if desire(mpid, target, versions[mpid])}
     members = [mpid for mpid, target in targets.items() if target is not None]
-    fresh = stores.profiles.load(connection.account_id, Environment.PRODUCTION, members) if members else {}
+    fresh = stores.profiles.load(home, Environment.PRODUCTION, members) if members else {}
     for mpid in members:
         profile = fresh.get(mpid)
         if profile is None:

@@ -7,6 +7,8 @@ from typing import Protocol
 from audience_core.domain.control_stores import AudienceStore, LogInStore, OutputStore, SecretStore
 from audience_core.domain.ids import AccountId, ConnectionId, WorkspaceId
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output, SubscriptionState
+from audience_core.domain.sharing import Side
+from audience_core.domain.sharing_stores import SharingStore
 from audience_core.domain.stores import IdentityStore, LedgerStore, WakeUpQueue
 from audience_core.errors import InvalidInputError, NotFoundError, StaleVersionError, TerminalDeliveryError
 from audience_core.outputs.connector import Connector, Subscription
@@ -34,6 +36,9 @@ class DeliveryStores(Protocol):
 
     @property
     def identities(self) -> IdentityStore: ...
+
+    @property
+    def sharing(self) -> SharingStore: ...
 
     @property
     def ledger(self) -> LedgerStore: ...
@@ -64,7 +69,10 @@ def find_connection(outputs: OutputStore, account_id: AccountId, connection_id: 
 
 
 def own_workspaces(audiences: AudienceStore, connection: Connection) -> tuple[WorkspaceId, ...]:
-    """The workspaces of the connection's audience, if what is shared of its members depends on them."""
+    """The workspaces of the connection's audience, if what is shared of its members depends on them.
+
+    Of members of other accounts no attributes are shared.
+    """
     if not connection.attributes.workspace:
         return ()
     try:
@@ -79,6 +87,20 @@ def forwarding_connection(
     """The connection if memberships may be sent for it now; one being deleted still has removals to send."""
     connection = find_connection(outputs, account_id, connection_id)
     return connection if connection is not None and _may_forward(connection) else None
+
+
+def permitted_connection(
+    stores: DeliveryStores, account_id: AccountId, connection_id: ConnectionId
+) -> Connection | None:
+    """As `forwarding_connection`; that of a received audience forwards only while the sharing holds.
+
+    It is asked for before each batch: from the instant at which the sharing is over, nobody is forwarded any more, no
+    matter how much is waiting, or how long it takes until the connection is told.
+    """
+    connection = forwarding_connection(stores.outputs, account_id, connection_id)
+    if connection is None or connection.source is None or connection.status is ConnectionStatus.DELETING:
+        return connection
+    return connection if stores.sharing.is_accepted(account_id, connection.source.arrangement_id) else None
 
 
 def is_due(connection: Connection, kind: ConnectorKind, dirty_since: int, now_ms: int) -> bool:
@@ -102,7 +124,7 @@ def open_link(stores: DeliveryStores, connection: Connection, send: Send, now_ms
         kind, connector = kind_named(output.connector), open_output(stores, output, send, now_ms)
     except (InvalidInputError, NotFoundError) as error:
         raise TerminalDeliveryError(f"the output cannot be used: {error}", FaultKind.CONFIGURATION) from error
-    return PartnerLink(connection, kind, connector, _subscription(stores.audiences, connection, output))
+    return PartnerLink(connection, kind, connector, _subscription(stores, connection, output))
 
 
 def record_fault(
@@ -123,22 +145,30 @@ def record_fault(
             return
 
 
-def _subscription(audiences: AudienceStore, connection: Connection, output: Output) -> Subscription:
+def _subscription(stores: DeliveryStores, connection: Connection, output: Output) -> Subscription:
     return Subscription(
         connection.account_id,
         connection.partner_audience_id,
-        _external_name(audiences, connection),
+        _external_name(stores, connection),
         connection.subscription_settings,
         f"{output.version}.{connection.version}",
         connection.connection_id,
     )
 
 
-def _external_name(audiences: AudienceStore, connection: Connection) -> str:
+def _external_name(stores: DeliveryStores, connection: Connection) -> str:
     """That of the audience, and the variant's after it. An audience may be gone before its partners were told so."""
     try:
-        audience = audiences.get(connection.account_id, connection.audience_id)
+        audience = stores.audiences.get(*connection.members_of)
         name = audience.external_name or audience.name
     except NotFoundError:
-        name = f"Audience {connection.audience_id}"
+        name = _last_name(stores, connection)
     return f"{name} - {connection.variant.name}" if connection.variant else name
+
+
+def _last_name(stores: DeliveryStores, connection: Connection) -> str:
+    """Of an audience that is gone: as it was called when its sharing ended."""
+    if connection.source is None:
+        return f"Audience {connection.audience_id}"
+    arrangement_id = connection.source.arrangement_id
+    return stores.sharing.arrangement(connection.account_id, Side.RECEIVER, arrangement_id).external_name

@@ -69,7 +69,8 @@ class SharedIdentities:
         if not losers:
             return {}
         connection = self.connection.account_id, self.connection.connection_id
-        held = self.identities.rows(self.connection.account_id, Environment.PRODUCTION, losers)
+        home, _ = self.connection.members_of
+        held = self.identities.rows(home, Environment.PRODUCTION, losers)
         holders = {identity: held[identity].holders.keys() - mpids for identity, mpids in losers.items()}
         rows = self.ledger.find(*connection, {mpid for mpids in holders.values() for mpid in mpids})
         return {

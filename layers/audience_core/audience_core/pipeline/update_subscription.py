@@ -56,6 +56,9 @@ def update_subscription(
         return Work.NOTHING
     if connection.status is ConnectionStatus.DELETING:
         return Work.WITHDRAW if connection.subscription is SubscriptionState.ACTIVE else Work.FINISH
+    if connection.source is not None and not stores.sharing.is_accepted(account_id, connection.source.arrangement_id):
+        # Its sharing is over, and it is about to be deleted.
+        return Work.NOTHING
     if connection.fault is None:
         announced = _doubted(stores, connection)
         _or_fault(stores, announced, attempt, now, lambda: _announce(stores, send, announced, now))

@@ -44,7 +44,7 @@ def withdraw_sent(
     Args:
         changes: profiles before and after each write, in their order.
     """
-    spoken = {new.mpid: new for old, new in changes if new is not None and _words(old) != _words(new)}
+    spoken = {new.mpid: new for old, new in changes if new is not None and words_of(old) != words_of(new)}
     if not spoken:
         return
     wake_ups: list[WakeUp] = []
@@ -70,6 +70,7 @@ def _withdrawn(
     return found
 
 
-def _words(profile: Profile | None) -> dict[RegisterKey, Register]:
+def words_of(profile: Profile | None) -> dict[RegisterKey, Register]:
+    """What a user has said of being tracked, and of consents."""
     registers = profile.registers if profile else {}
     return {key: register for key, register in registers.items() if key.kind in _WORDS}

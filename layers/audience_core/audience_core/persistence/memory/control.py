@@ -14,7 +14,7 @@ from audience_core.domain.audience import (
 )
 from audience_core.domain.control_stores import Answer, Change
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, InputId, OutputId, WorkspaceId
-from audience_core.domain.output import Connection, Output, PendingLogIn
+from audience_core.domain.output import Connection, Output, PendingLogIn, Route
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
 from audience_core.evaluation.text import fold
 
@@ -35,6 +35,9 @@ class _Versioned[R: Record]:
 
     def of(self, account_id: AccountId) -> list[R]:
         return [resource for key, resource in self._stored.items() if key[0] == account_id]
+
+    def all(self) -> list[R]:
+        return list(self._stored.values())
 
     def save(self, resource: R) -> R:
         self._require_unchanged(resource)
@@ -265,6 +268,24 @@ class MemoryOutputStore:
 
     def connections_of(self, account_id: AccountId, audience_ids: Collection[AudienceId]) -> tuple[Connection, ...]:
         return tuple(each for each in self.list_connections(account_id) if each.audience_id in audience_ids)
+
+    def forwarding(self, account_id: AccountId) -> tuple[tuple[Connection, ...], tuple[Route, ...]]:
+        sources = [(each, each.source) for each in self._connections.all() if each.source]
+        routes = [
+            Route(source.audience_id, each.account_id, each.connection_id)
+            for each, source in sources
+            if source.account_id == account_id
+        ]
+        return self.list_connections(account_id), tuple(routes)
+
+    def routed(
+        self, routes: Collection[Route]
+    ) -> tuple[tuple[Connection, ...], dict[tuple[AccountId, OutputId], Output]]:
+        keys = {(route.receiver, route.connection_id) for route in routes}
+        found = tuple(each for each in self._connections.all() if (each.account_id, each.connection_id) in keys)
+        outputs = {(each.account_id, each.output_id): each for each in self._outputs.all()}
+        used = {(each.account_id, each.output_id) for each in found}
+        return found, {key: outputs[key] for key in used if key in outputs}
 
     def save_connection(self, connection: Connection) -> Connection:
         return self._connections.save(connection)
