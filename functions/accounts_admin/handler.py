@@ -53,14 +53,27 @@ class CreateClient(BaseModel):
     name: ResourceName = "API client"
 
 
-Command = Annotated[CreateAccount | CreateClient, Field(discriminator="action")]
+class RevokeClient(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["revoke_client"]
+    account_id: int
+    client_id: str
+
+
+type AnyCommand = CreateAccount | CreateClient | RevokeClient
+Command = Annotated[CreateAccount | CreateClient | RevokeClient, Field(discriminator="action")]
 
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """What an application needs to get a token; the client secret is told this once."""
-    command = TypeAdapter[CreateAccount | CreateClient](Command).validate_python(event)
+    command = TypeAdapter[AnyCommand](Command).validate_python(event)
     match command:
+        case RevokeClient():
+            account = AccountId(command.account_id)
+            accounts.revoke_client(wiring.stores().accounts, _identity_provider(), account, command.client_id)
+            return {"account_id": account, "client_id": command.client_id, "revoked": True}
         case CreateAccount():
             account_id, credentials = _create_account(command)
         case CreateClient():

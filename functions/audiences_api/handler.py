@@ -17,7 +17,8 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
-from audience_core.api import cursor, edge
+from audience_core.api import edge
+from audience_core.api.cursor import Cursors
 from audience_core.api.etag import etag, optional_version, required_version
 from audience_core.api.idempotency import once
 from audience_core.api.job_views import VersionView, version_view
@@ -121,6 +122,7 @@ def list_audiences(
     stores, now = wiring.stores(), edge.now()
     tags = sorted(edge.repeated(app.current_event.raw_event, "tag"))
     listing = f"audiences {[kind, scope, status, tab, workspace, tags, ab_test, q, sort]}"
+    cursors = Cursors(stores.signing_keys, _account_id(), listing)
     found = listings.page(
         stores.accounts,
         stores.audiences,
@@ -139,14 +141,14 @@ def list_audiences(
             has_ab_test=ab_test,
         ),
         Sort.parse(sort),
-        cursor.decode(listing, after),
+        cursors.decode(after),
         limit,
         edge.milliseconds(now),
     )
     calculating = jobs.calculating(_jobs(), _account_id(), [each.audience for each in found.page.items], now)
     return AudienceList(
         items=tuple(audience_row(each, calculating.get(each.audience.audience_id), now) for each in found.page.items),
-        next=cursor.encode(listing, found.page.next),
+        next=cursors.encode(found.page.next),
         active=found.active,
         active_cap=found.active_cap,
     )
@@ -266,11 +268,11 @@ def list_members(
     after: Next = None,
 ) -> Listing[MemberView]:
     """Of a past instant a page may be short, even empty, though `next` names another."""
-    of, audience, listing = wiring.stores(), (_account_id(), AudienceId(audience_id)), f"members {audience_id} {at}"
-    position = cursor.decode(listing, after)
+    of, audience = wiring.stores(), (_account_id(), AudienceId(audience_id))
+    cursors = Cursors(of.signing_keys, _account_id(), f"members {audience_id} {at}")
     past = (of.accounts, of.audiences, of.memberships, of.history, of.results)
-    page = members.page(*past, *audience, at, edge.now(), position, limit)
-    return Listing(items=tuple(map(member_view, page.items)), next=cursor.encode(listing, page.next))
+    page = members.page(*past, *audience, at, edge.now(), cursors.decode(after), limit)
+    return Listing(items=tuple(map(member_view, page.items)), next=cursors.encode(page.next))
 
 
 @app.get("/v1/audiences/<audience_id>/history", summary="List who joined and left, newest first", tags=["audiences"])
@@ -280,10 +282,11 @@ def list_history(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     after: Next = None,
 ) -> Listing[HistoryView]:
-    of, audience, listing = wiring.stores(), (_account_id(), AudienceId(audience_id)), f"history {audience_id} {mpid}"
-    user, position = None if mpid is None else Mpid(int(mpid)), cursor.decode(listing, after)
-    page = members.history(of.audiences, of.history, *audience, user, position, limit)
-    return Listing(items=tuple(map(history_view, page.items)), next=cursor.encode(listing, page.next))
+    of, audience = wiring.stores(), (_account_id(), AudienceId(audience_id))
+    cursors = Cursors(of.signing_keys, _account_id(), f"history {audience_id} {mpid}")
+    user = None if mpid is None else Mpid(int(mpid))
+    page = members.history(of.audiences, of.history, *audience, user, cursors.decode(after), limit)
+    return Listing(items=tuple(map(history_view, page.items)), next=cursors.encode(page.next))
 
 
 @app.post("/v1/audiences/preview", summary="Measure a definition that is not stored", tags=["audiences"])

@@ -1,5 +1,6 @@
 """Lambda authorizer of the ingest routes: HTTP Basic with the key and secret of an input."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -22,7 +23,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     """The simple response of payload format 2.0; a missing header never comes here, API Gateway answers it with 401."""
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     try:
-        found = authorize_input(wiring.stores().workspaces, headers.get("authorization", ""))
+        found = authorize_input(wiring.stores().workspaces, headers.get("authorization", ""), datetime.now(UTC))
     except UnauthenticatedError:
         metrics.add_metric("CredentialsRefused", MetricUnit.Count, 1)
         return {"isAuthorized": False}

@@ -15,7 +15,8 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
-from audience_core.api import cursor, edge
+from audience_core.api import edge
+from audience_core.api.cursor import Cursors
 from audience_core.api.export_views import DownloadView, ExportView, export_view
 from audience_core.api.idempotency import once
 from audience_core.api.principal import principal_of
@@ -58,12 +59,12 @@ def list_exports(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Next = None,
 ) -> Listing[ExportView]:
-    listing = f"exports {audience}"
-    start = int(cursor.decode(listing, after) or 0)
+    cursors = Cursors(wiring.exports().keys, _account_id(), f"exports {audience}")
+    start = int(cursors.decode(after) or 0)
     audience_id = None if audience is None else AudienceId(audience)
     found, more = exports.list_all(wiring.exports(), _account_id(), audience_id, start, limit, edge.now())
     position = None if more is None else str(more)
-    return Listing(items=tuple(map(export_view, found)), next=cursor.encode(listing, position))
+    return Listing(items=tuple(map(export_view, found)), next=cursors.encode(position))
 
 
 @app.get("/v1/exports/<export_id>", summary="Get an export", tags=["exports"])

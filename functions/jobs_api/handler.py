@@ -15,7 +15,8 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
-from audience_core.api import cursor, edge
+from audience_core.api import edge
+from audience_core.api.cursor import Cursors
 from audience_core.api.job_views import JobView, job_view
 from audience_core.api.principal import principal_of
 from audience_core.api.problem import CONTENT_TYPE
@@ -41,10 +42,10 @@ def list_jobs(
 ) -> Listing[JobView]:
     reports = jobs.list_all(_stores(), _account_id(), edge.now())
     wanted = [report for report in reports if state in (None, report.state)]
-    listing = f"jobs {state}"
-    start = int(cursor.decode(listing, after) or 0)
+    cursors = Cursors(wiring.stores().signing_keys, _account_id(), f"jobs {state}")
+    start = int(cursors.decode(after) or 0)
     more = str(start + limit) if len(wanted) > start + limit else None
-    return Listing(items=tuple(map(job_view, wanted[start : start + limit])), next=cursor.encode(listing, more))
+    return Listing(items=tuple(map(job_view, wanted[start : start + limit])), next=cursors.encode(more))
 
 
 @app.get("/v1/jobs/<job_id>", summary="Get a job", tags=["jobs"])

@@ -15,7 +15,8 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
-from audience_core.api import cursor, edge
+from audience_core.api import edge
+from audience_core.api.cursor import Cursors
 from audience_core.api.idempotency import once
 from audience_core.api.lifetime_views import (
     CalculationView,
@@ -68,10 +69,11 @@ def start_calculation(body: NewCalculation, idempotency_key: IdempotencyKey = No
 @app.get("/v1/lifetime-calculations", summary="List calculations, the latest first", tags=["lifetime audiences"])
 def list_calculations(limit: Annotated[int, Query(ge=1, le=100)] = 50, after: Next = None) -> Listing[CalculationView]:
     found = jobs.calculations(_jobs(), _account_id(), edge.now())
-    start = int(cursor.decode("calculations", after) or 0)
+    cursors = Cursors(wiring.stores().signing_keys, _account_id(), "calculations")
+    start = int(cursors.decode(after) or 0)
     more = str(start + limit) if len(found) > start + limit else None
     items = tuple(map(calculation_view, found[start : start + limit]))
-    return Listing(items=items, next=cursor.encode("calculations", more))
+    return Listing(items=items, next=cursors.encode(more))
 
 
 @app.get("/v1/lifetime-calculations/quota", summary="Get the credits", tags=["lifetime audiences"])

@@ -16,7 +16,8 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
-from audience_core.api import cursor, edge
+from audience_core.api import edge
+from audience_core.api.cursor import Cursors
 from audience_core.api.etag import etag, optional_version, required_version
 from audience_core.api.idempotency import once
 from audience_core.api.job_views import JobView, job_view
@@ -262,11 +263,11 @@ def reconcile_connection(
     A page ends at `limit` members or after some seconds; the figures are those of all pages up to it.
     """
     stores, account_id, now_ms = wiring.stores(), _account_id(), edge.milliseconds(edge.now())
-    listing = f"reconciliation {account_id} {connection_id}"
-    position = cursor.decode(listing, after)
+    cursors = Cursors(stores.signing_keys, account_id, f"reconciliation {connection_id}")
+    position = cursors.decode(after)
     connection = stores.outputs.get_connection(account_id, ConnectionId(connection_id))
     found = compare(stores, account_id, connection.connection_id, position, limit, _now_ms, now_ms + COMPARE_MS)
-    return reconciliation_view(connection, found, cursor.encode(listing, found.next))
+    return reconciliation_view(connection, found, cursors.encode(found.next))
 
 
 @app.post(

@@ -34,6 +34,7 @@ from audience_core.api.views import (
 from audience_core.domain.account import InputKind, ResourceName
 from audience_core.domain.ids import AccountId, InputId, WorkspaceId
 from audience_core.management import workspaces
+from audience_core.management.workspaces import Rotation
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -138,11 +139,24 @@ def rename_input(workspace_id: str, input_id: str, body: Named, if_match: IfMatc
     summary="Replace the key and secret of an input",
     tags=["inputs"],
 )
-def rotate_input(workspace_id: str, input_id: str) -> Response[InputCredentialView]:
-    """The answer holds the new secret: it is shown this once."""
+def rotate_input(workspace_id: str, input_id: str, body: Rotation | None = None) -> Response[InputCredentialView]:
+    """The answer holds the new secret: it is shown this once. The one before works beside it for `grace_hours`."""
     store = wiring.stores().workspaces
     place = (_account_id(), WorkspaceId(workspace_id), InputId(input_id))
-    return _ok(input_credential_view(*workspaces.rotate_input(store, *place)))
+    return _ok(input_credential_view(*workspaces.rotate_input(store, *place, body or Rotation(), edge.now())))
+
+
+@app.post(
+    "/v1/workspaces/<workspace_id>/inputs/<input_id>/revoke-previous",
+    summary="Refuse the key that was replaced, before its grace ends",
+    tags=["inputs"],
+)
+def revoke_previous_key(workspace_id: str, input_id: str) -> Response[InputView]:
+    """It takes half a minute until every request with it is refused."""
+    store = wiring.stores().workspaces
+    return _ok(
+        input_view(workspaces.revoke_previous(store, _account_id(), WorkspaceId(workspace_id), InputId(input_id)))
+    )
 
 
 @app.delete(

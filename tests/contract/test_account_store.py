@@ -76,3 +76,14 @@ def test_a_client_tells_its_account_and_role(store: AccountStore) -> None:
 def test_an_unknown_client_is_not_found(store: AccountStore) -> None:
     with pytest.raises(NotFoundError):
         store.client("nobody")
+
+
+def test_a_deleted_client_is_not_found(store: AccountStore) -> None:
+    client = Client(client_id="gone", account_id=ACCOUNT, role=Role.USER, name="Laptop")
+    store.save_client(client)
+
+    store.delete_client(client)
+    store.delete_client(client)
+
+    with pytest.raises(NotFoundError):
+        store.client("gone")

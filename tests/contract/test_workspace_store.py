@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from audience_core.domain.account import PreviousCredential
 from audience_core.domain.control_stores import WorkspaceStore
 from audience_core.domain.ids import AccountId, InputId, WorkspaceId
 from audience_core.errors import NotFoundError, StaleVersionError
@@ -123,3 +124,21 @@ def test_a_deleted_input_is_not_found_by_its_key(store: WorkspaceStore) -> None:
         store.input_by_key(saved.key)
     with pytest.raises(NotFoundError):
         store.get_input(ACCOUNT, WORKSPACE, INPUT)
+
+
+def test_both_keys_of_an_input_find_it_until_one_is_dropped(store: WorkspaceStore) -> None:
+    first = store.save_input(an_input(key="us1-a"))
+    before = PreviousCredential(key="us1-a", secret_sha256=first.secret_sha256, valid_until=NOW)
+
+    second = store.save_input(first.model_copy(update={"key": "us1-b", "previous": before}))
+    assert store.input_by_key("us1-a") == store.input_by_key("us1-b") == second
+
+    before = PreviousCredential(key="us1-b", secret_sha256="2" * 64, valid_until=NOW)
+    third = store.save_input(second.model_copy(update={"key": "us1-c", "previous": before}))
+    with pytest.raises(NotFoundError):
+        store.input_by_key("us1-a")
+
+    store.delete_input(third)
+    for key in ("us1-b", "us1-c"):
+        with pytest.raises(NotFoundError):
+            store.input_by_key(key)

@@ -83,6 +83,28 @@ def test_there_are_no_clients_without_accounts(store: DynamoAccountStore) -> Non
         invoke(action="create_client", account_id=404, role="user")
 
 
+def test_a_revoked_client_is_nobody_and_gets_no_token(store: DynamoAccountStore) -> None:
+    invoke(action="create_account", name="Acme", account_id=7)
+    client_id = invoke(action="create_client", account_id=7, role="user")["client_id"]
+
+    invoke(action="revoke_client", account_id=7, client_id=client_id)
+
+    with pytest.raises(NotFoundError):
+        store.client(client_id)
+    client, pool = boto3.client("cognito-idp", region_name=REGION), wiring.settings()["USER_POOL_ID"]
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.describe_user_pool_client(UserPoolId=pool, ClientId=client_id)
+
+
+def test_a_client_of_another_account_is_not_revoked(store: DynamoAccountStore) -> None:
+    client_id = invoke(action="create_account", name="Acme", account_id=7)["client_id"]
+
+    with pytest.raises(NotFoundError):
+        invoke(action="revoke_client", account_id=8, client_id=client_id)
+
+    assert store.client(client_id).account_id == 7
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -102,6 +124,8 @@ def test_sample_events_are_understood(store: DynamoAccountStore) -> None:
 
     assert invoke(**a_sample("accounts_admin_create_account"))["account_id"]
     assert invoke(**a_sample("accounts_admin_create_client"))["account_id"] == 7
+    with pytest.raises(NotFoundError):
+        invoke(**a_sample("accounts_admin_revoke_client"))
 
 
 def _user_pool() -> str:

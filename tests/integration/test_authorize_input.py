@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from audience_core import wiring
+from audience_core.domain.account import PreviousCredential
 from audience_core.domain.ids import InputId
 from audience_core.persistence.memory.control import MemoryWorkspaceStore
 from functions.authorize_input import handler
@@ -99,3 +101,18 @@ def test_secrets_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     decide(authorization(f"{KEY}:wrong"))
 
     assert "wrong" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("ends_in", "is_good"), [(timedelta(minutes=1), True), (timedelta(seconds=-1), False)])
+def test_a_replaced_key_works_until_its_grace_ends(stores: SimpleNamespace, ends_in: timedelta, is_good: bool) -> None:
+    before = stores.workspaces.input_by_key(KEY)
+    previous = PreviousCredential(key=KEY, secret_sha256=before.secret_sha256, valid_until=datetime.now(UTC) + ends_in)
+    digest = sha256(b"new").hexdigest()
+    stores.workspaces.save_input(
+        before.model_copy(update={"key": "us1-new", "secret_sha256": digest, "previous": previous})
+    )
+
+    assert decide(authorization("us1-new:new"))["isAuthorized"]
+    assert decide(authorization(f"{KEY}:{SECRET}"))["isAuthorized"] is is_good
+    assert not decide(authorization(f"{KEY}:new"))["isAuthorized"], "each key goes with its own secret"
+    assert not decide(authorization(f"us1-new:{SECRET}"))["isAuthorized"]

@@ -2,16 +2,20 @@
 
 import hashlib
 import re
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from audience_core import wiring
 from audience_core.domain.account import Role
+from audience_core.errors import UnauthenticatedError
+from audience_core.pipeline.authorize_input import authorize_input
 from functions.workspaces_api import handler
 from tests.support.control import ACCOUNT, OTHER_ACCOUNT, an_audience
 from tests.support.control_stack import control_stack, emptied
-from tests.support.http_api import Caller, a_context, a_sample, an_event
+from tests.support.http_api import Answer, Caller, a_context, a_sample, an_event
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +86,39 @@ def test_an_input_returns_its_secret_once_and_rotates(call: Caller, stack: Simpl
     assert stored.secret_sha256 == hashlib.sha256(rotated.body["secret"].encode()).hexdigest()
 
 
+def test_a_rotation_keeps_the_key_before_for_a_grace_that_can_be_ended(call: Caller, stack: SimpleNamespace) -> None:
+    home = call("POST", "/v1/workspaces", {"name": "Shop"}).headers["Location"]
+    created = call("POST", f"{home}/inputs", {"name": "iOS"})
+    path = created.headers["Location"]
+
+    rotated = call("POST", f"{path}/rotate", {"grace_hours": 2})
+    assert rotated.body["previous_key"] == created.body["key"]
+    left = datetime.fromisoformat(rotated.body["previous_key_valid_until"]) - datetime.now(UTC)
+    assert timedelta(hours=1, minutes=59) < left <= timedelta(hours=2)
+    assert accepts(stack, created)
+    assert accepts(stack, rotated)
+
+    revoked = call("POST", f"{path}/revoke-previous")
+    assert (revoked.status, revoked.body["previous_key"]) == (200, None)
+    assert accepts(stack, rotated)
+    assert not accepts(stack, created)
+    assert call("POST", f"{path}/revoke-previous").body == revoked.body
+
+    at_once = call("POST", f"{path}/rotate", {"grace_hours": 0})
+    assert accepts(stack, at_once)
+    assert not accepts(stack, rotated)
+    assert call("POST", f"{path}/rotate", {"grace_hours": 169}).pointers == ["/grace_hours"]
+
+
+def accepts(stack: SimpleNamespace, answer: Answer) -> bool:
+    credential = b64encode(f"{answer.body['key']}:{answer.body['secret']}".encode()).decode()
+    try:
+        authorize_input(stack.workspaces, f"Basic {credential}", datetime.now(UTC))
+    except UnauthenticatedError:
+        return False
+    return True
+
+
 def test_an_input_is_renamed_listed_and_deleted(call: Caller) -> None:
     home = call("POST", "/v1/workspaces", {"name": "Shop"}).headers["Location"]
     created = call("POST", f"{home}/inputs", {"name": "iOS"})
@@ -122,6 +159,7 @@ def test_another_account_finds_nothing(call: Caller, stranger: Caller) -> None:
         stranger("GET", place),
         stranger("PATCH", place, {"name": "Mine"}, match),
         stranger("POST", f"{place}/rotate"),
+        stranger("POST", f"{place}/revoke-previous"),
         stranger("DELETE", place),
     ]
 

@@ -20,6 +20,7 @@ from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.ledger import DynamoLedgerStore
 from audience_core.persistence.log_ins import DynamoLogInStore
 from audience_core.persistence.memberships import DynamoMembershipStore
+from audience_core.persistence.memory.exports import MemorySigningKeys
 from audience_core.persistence.memory.results import MemoryResultStore
 from audience_core.persistence.memory.sharing import MemoryLogoFiles
 from audience_core.persistence.outputs import DynamoOutputStore
@@ -91,6 +92,7 @@ def control_stack() -> SimpleNamespace:
         secrets=SecretsManagerStore(REGION),
         log_ins=DynamoLogInStore(tables["outputs"], REGION),
         jobs=DynamoJobStore(tables["jobs"], REGION),
+        signing_keys=MemorySigningKeys(),
         history=DynamoHistoryStore(history, REGION),
         ledger=DynamoLedgerStore(ledger, REGION),
         profiles=DynamoProfileStore(profiles, tables["chunks"], REGION),

@@ -39,6 +39,7 @@ class WorkspaceView(Versioned):
 class InputView(Versioned):
     """Args:
     key: the user name that ingest asks for.
+    previous_key: the one before it, which works beside it until `previous_key_valid_until`.
     """
 
     id: str
@@ -46,6 +47,8 @@ class InputView(Versioned):
     name: str
     kind: InputKind
     key: str
+    previous_key: str | None = None
+    previous_key_valid_until: datetime | None = None
     created_at: datetime
 
 
@@ -196,12 +199,15 @@ def workspace_view(workspace: Workspace) -> WorkspaceView:
 
 
 def input_view(an_input: Input) -> InputView:
+    previous = an_input.previous
     return InputView(
         id=an_input.input_id,
         workspace_id=an_input.workspace_id,
         name=an_input.name,
         kind=an_input.kind,
         key=an_input.key,
+        previous_key=previous.key if previous else None,
+        previous_key_valid_until=previous.valid_until if previous else None,
         created_at=an_input.created_at,
         version=an_input.version,
     )

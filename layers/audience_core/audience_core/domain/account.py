@@ -91,11 +91,20 @@ class InputKind(StrEnum):
     FEED = "feed"
 
 
+class PreviousCredential(Record):
+    """What an input's key and secret were before they were replaced; good until `valid_until`."""
+
+    key: str
+    secret_sha256: str
+    valid_until: datetime
+
+
 class Input(Record):
     """A platform or feed of a workspace; the owner of one ingest key and secret.
 
     Args:
         key: public half of the credential; `secret_sha256` is all that is kept of the other.
+        previous: works beside it for a while, so that clients can change over one by one.
     """
 
     account_id: AccountId
@@ -105,8 +114,14 @@ class Input(Record):
     kind: InputKind = InputKind.PLATFORM
     key: str
     secret_sha256: str
+    previous: PreviousCredential | None = None
     created_at: datetime
     version: int = 0
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All that lead to it, the current one first."""
+        return (self.key,) if self.previous is None else (self.key, self.previous.key)
 
 
 class Client(Record):

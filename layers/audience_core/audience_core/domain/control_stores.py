@@ -32,6 +32,9 @@ class AccountStore(Protocol):
 
     def save_client(self, client: Client) -> None: ...
 
+    def delete_client(self, client: Client) -> None:
+        """Its tokens are of nobody from now on; deleting it again does nothing."""
+
     def client(self, client_id: str) -> Client:
         """The one look-up that is not keyed by account: it is what tells the account. Raise `NotFoundError`."""
 
@@ -40,6 +43,9 @@ class IdentityProvider(Protocol):
     """Issues the OAuth2 clients whose tokens the API accepts."""
 
     def create_client(self, name: str) -> ClientCredentials: ...
+
+    def delete_client(self, client_id: str) -> None:
+        """No more tokens for it; deleting it again does nothing."""
 
 
 class WorkspaceStore(Protocol):
@@ -58,7 +64,7 @@ class WorkspaceStore(Protocol):
     def list_inputs(self, account_id: AccountId, workspace_id: WorkspaceId | None = None) -> tuple[Input, ...]: ...
 
     def save_input(self, an_input: Input) -> Input:
-        """As `save`; also makes `input_by_key` find it by its key, and no longer by a key it had before."""
+        """As `save`; also makes `input_by_key` find it by its `keys`, and no longer by others it had before."""
 
     def delete_input(self, an_input: Input) -> None: ...
 

@@ -7,6 +7,7 @@ from typing import Any
 from audience_core.domain.account import Account, Client, ClientCredentials, Role
 from audience_core.domain.control_stores import AccountStore, IdentityProvider
 from audience_core.domain.ids import AccountId
+from audience_core.errors import NotFoundError
 
 
 def create_account(
@@ -33,3 +34,12 @@ def create_client(
     credentials = provider.create_client(f"{account_id}-{role}")
     store.save_client(Client(client_id=credentials.client_id, account_id=account_id, role=role, name=name[:100]))
     return credentials
+
+
+def revoke_client(store: AccountStore, provider: IdentityProvider, account_id: AccountId, client_id: str) -> None:
+    """Refuse its tokens, those given out already first. Raise `NotFoundError` when the account has no such client."""
+    client = store.client(client_id)
+    if client.account_id != account_id:
+        raise NotFoundError("there is no such client")
+    store.delete_client(client)
+    provider.delete_client(client_id)

@@ -2,9 +2,11 @@
 
 import hashlib
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from audience_core.domain.account import Input, InputKind, Workspace
+from pydantic import BaseModel, ConfigDict, Field
+
+from audience_core.domain.account import Input, InputKind, PreviousCredential, Workspace
 from audience_core.domain.audience import Audience
 from audience_core.domain.control_stores import AudienceStore, WorkspaceStore
 from audience_core.domain.ids import AccountId, InputId, WorkspaceId
@@ -14,6 +16,16 @@ from audience_core.management.versions import require_version
 MAX_WORKSPACES = 50
 # Names the deployment that issued a key, as client SDKs expect of one.
 _KEY_PREFIX = "us1-"
+
+
+class Rotation(BaseModel):
+    """Args:
+    grace_hours: for how long the key and secret before work beside the new ones; 0 ends them at once.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    grace_hours: int = Field(default=24, ge=0, le=168)
 
 
 def create(store: WorkspaceStore, account_id: AccountId, name: str, now: datetime) -> Workspace:
@@ -86,12 +98,30 @@ def rename_input(
 
 
 def rotate_input(
-    store: WorkspaceStore, account_id: AccountId, workspace_id: WorkspaceId, input_id: InputId
+    store: WorkspaceStore,
+    account_id: AccountId,
+    workspace_id: WorkspaceId,
+    input_id: InputId,
+    rotation: Rotation,
+    now: datetime,
 ) -> tuple[Input, str]:
-    """Give it a new key and secret; the ones before are refused from now on."""
+    """Give it a new key and secret. Those before stay good for the grace; those before them are refused from now on."""
     an_input = store.get_input(account_id, workspace_id, input_id)
+    until = now + timedelta(hours=rotation.grace_hours)
+    previous = PreviousCredential(key=an_input.key, secret_sha256=an_input.secret_sha256, valid_until=until)
     key, secret, digest = _credential()
-    return store.save_input(an_input.model_copy(update={"key": key, "secret_sha256": digest})), secret
+    changes = {"key": key, "secret_sha256": digest, "previous": previous if rotation.grace_hours else None}
+    return store.save_input(an_input.model_copy(update=changes)), secret
+
+
+def revoke_previous(
+    store: WorkspaceStore, account_id: AccountId, workspace_id: WorkspaceId, input_id: InputId
+) -> Input:
+    """End the grace of a rotation: the key and secret before are refused from now on."""
+    an_input = store.get_input(account_id, workspace_id, input_id)
+    if an_input.previous is None:
+        return an_input
+    return store.save_input(an_input.model_copy(update={"previous": None}))
 
 
 def delete_input(

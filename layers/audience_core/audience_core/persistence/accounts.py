@@ -93,6 +93,9 @@ class DynamoAccountStore:
             name=client.name,
         ).save()
 
+    def delete_client(self, client: Client) -> None:
+        self._clients(_client_key(client.client_id), _CLIENT).delete()
+
     def client(self, client_id: str) -> Client:
         try:
             item = self._clients.get(_client_key(client_id), _CLIENT)

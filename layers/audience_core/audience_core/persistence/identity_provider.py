@@ -29,3 +29,9 @@ class CognitoIdentityProvider:
             AllowedOAuthScopes=[SCOPE],
         )["UserPoolClient"]
         return ClientCredentials(client_id=created["ClientId"], client_secret=created["ClientSecret"])
+
+    def delete_client(self, client_id: str) -> None:
+        try:
+            self._client.delete_user_pool_client(UserPoolId=self._user_pool_id, ClientId=client_id)
+        except self._client.exceptions.ResourceNotFoundException:
+            return

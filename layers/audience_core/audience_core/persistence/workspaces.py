@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from audience_core.domain.account import Input, InputKind, Workspace
+from audience_core.domain.account import Input, InputKind, PreviousCredential, Workspace
 from audience_core.domain.ids import AccountId, InputId, WorkspaceId
 from audience_core.errors import NotFoundError
 from audience_core.persistence.tables import bind, connection
@@ -27,6 +27,7 @@ class InputItem(VersionedItem):
     kind = UnicodeAttribute()
     key = UnicodeAttribute()
     secret_sha256 = UnicodeAttribute()
+    previous = JSONAttribute(null=True)
     created_at = UnicodeAttribute()
 
 
@@ -91,7 +92,7 @@ class DynamoWorkspaceStore:
         return tuple(sorted((_input(account_id, item) for item in items), key=_creation))
 
     def save_input(self, an_input: Input) -> Input:
-        before = self._stored_key(an_input) if an_input.version else an_input.key
+        before = self._stored_keys(an_input) if an_input.version else ()
         with conflicts_raised(), self._transaction() as transaction:
             transaction.save(
                 self._inputs(
@@ -102,20 +103,24 @@ class DynamoWorkspaceStore:
                     kind=an_input.kind.value,
                     key=an_input.key,
                     secret_sha256=an_input.secret_sha256,
+                    previous=an_input.previous and an_input.previous.model_dump(mode="json"),
                     created_at=an_input.created_at.isoformat(),
                 ),
                 condition=unchanged(an_input.version),
             )
-            transaction.save(self._key_of(an_input), condition=_free_or_owned_by(an_input))
-            if before != an_input.key:
-                transaction.delete(self._keys(f"key#{before}", _KEY))
+            for key in an_input.keys:
+                transaction.save(self._key_of(an_input, key), condition=_free_or_owned_by(an_input))
+            for key in before:
+                if key not in an_input.keys:
+                    transaction.delete(self._keys(f"key#{key}", _KEY))
         return an_input.model_copy(update={"version": an_input.version + 1})
 
     def delete_input(self, an_input: Input) -> None:
         with conflicts_raised(), self._transaction() as transaction:
             item = self._inputs(_partition(an_input.account_id), _input_key(an_input))
             transaction.delete(item, condition=unchanged(an_input.version))
-            transaction.delete(self._keys(f"key#{an_input.key}", _KEY))
+            for key in an_input.keys:
+                transaction.delete(self._keys(f"key#{key}", _KEY))
 
     def input_by_key(self, key: str) -> Input:
         try:
@@ -124,12 +129,12 @@ class DynamoWorkspaceStore:
             raise NotFoundError("there is no such ingest key") from error
         return self.get_input(AccountId(int(row.account_id)), WorkspaceId(row.workspace_id), InputId(row.input_id))
 
-    def _stored_key(self, an_input: Input) -> str:
-        return self.get_input(an_input.account_id, an_input.workspace_id, an_input.input_id).key
+    def _stored_keys(self, an_input: Input) -> tuple[str, ...]:
+        return self.get_input(an_input.account_id, an_input.workspace_id, an_input.input_id).keys
 
-    def _key_of(self, an_input: Input) -> KeyItem:
+    def _key_of(self, an_input: Input, key: str) -> KeyItem:
         return self._keys(
-            f"key#{an_input.key}",
+            f"key#{key}",
             _KEY,
             account_id=an_input.account_id,
             workspace_id=an_input.workspace_id,
@@ -175,6 +180,7 @@ def _input(account_id: AccountId, item: InputItem) -> Input:
         kind=InputKind(item.kind),
         key=item.key,
         secret_sha256=item.secret_sha256,
+        previous=item.previous and PreviousCredential.model_validate(item.previous),
         created_at=datetime.fromisoformat(item.created_at),
         version=int(item.version),
     )

@@ -2,6 +2,7 @@
 
 import binascii
 from base64 import b64decode
+from datetime import datetime
 from hashlib import sha256
 from hmac import compare_digest
 
@@ -13,7 +14,7 @@ from audience_core.errors import NotFoundError, UnauthenticatedError
 _NO_SECRET = "0" * 64
 
 
-def authorize_input(workspaces: WorkspaceStore, authorization: str) -> Input:
+def authorize_input(workspaces: WorkspaceStore, authorization: str, now: datetime) -> Input:
     """The input whose key and secret an HTTP Basic `Authorization` header holds. Raise `UnauthenticatedError`."""
     key, secret = _credential(authorization)
     given = sha256(secret.encode()).hexdigest()
@@ -22,9 +23,17 @@ def authorize_input(workspaces: WorkspaceStore, authorization: str) -> Input:
     except NotFoundError as error:
         compare_digest(given, _NO_SECRET)
         raise UnauthenticatedError("the ingest key or secret is wrong") from error
-    if not compare_digest(given, found.secret_sha256):
+    if not compare_digest(given, _digest_of(found, key, now)):
         raise UnauthenticatedError("the ingest key or secret is wrong")
     return found
+
+
+def _digest_of(found: Input, key: str, now: datetime) -> str:
+    """Of the secret that goes with this key of the input; of none once its grace is over."""
+    if key == found.key:
+        return found.secret_sha256
+    previous = found.previous
+    return previous.secret_sha256 if previous and previous.key == key and now < previous.valid_until else _NO_SECRET
 
 
 def _credential(authorization: str) -> tuple[str, str]:

@@ -83,6 +83,9 @@ class MemoryAccountStore:
     def save_client(self, client: Client) -> None:
         self._clients[client.client_id] = client
 
+    def delete_client(self, client: Client) -> None:
+        self._clients.pop(client.client_id, None)
+
     def client(self, client_id: str) -> Client:
         if client_id not in self._clients:
             raise NotFoundError("there is no such client")
@@ -120,16 +123,17 @@ class MemoryWorkspaceStore:
 
     def save_input(self, an_input: Input) -> Input:
         owner = (an_input.account_id, an_input.workspace_id, an_input.input_id)
-        if self._keys.get(an_input.key, owner) != owner:
+        if any(self._keys.get(key, owner) != owner for key in an_input.keys):
             raise StaleVersionError("the key belongs to another input")
         saved = self._inputs.save(an_input)
         self._keys = {key: who for key, who in self._keys.items() if who != owner}
-        self._keys[an_input.key] = owner
+        self._keys |= dict.fromkeys(an_input.keys, owner)
         return saved
 
     def delete_input(self, an_input: Input) -> None:
         self._inputs.delete(an_input)
-        self._keys.pop(an_input.key, None)
+        for key in an_input.keys:
+            self._keys.pop(key, None)
 
     def input_by_key(self, key: str) -> Input:
         if key not in self._keys:
