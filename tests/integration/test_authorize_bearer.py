@@ -1,17 +1,12 @@
 """The authorizer of access tokens, with a key set of its own."""
 
-import json
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from jwt.algorithms import RSAAlgorithm
 
 from audience_core import wiring
 from audience_core.domain.account import Client, Role
@@ -19,35 +14,20 @@ from audience_core.persistence.memory.control import MemoryAccountStore
 from functions.authorize_bearer import handler
 from tests.support.control import ACCOUNT
 from tests.support.http_api import a_context, a_sample
+from tests.support.tokens import ISSUER, a_key, a_token, publishing
 
-ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_pool"
 REFUSED = {"isAuthorized": False}
 
 
 @pytest.fixture(scope="module")
 def key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return a_key()
 
 
 @pytest.fixture(scope="module")
 def issuer(key: rsa.RSAPrivateKey) -> Iterator[str]:
-    """Base URL of a server that publishes the key."""
-    public = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
-    key_set = json.dumps({"keys": [{**public, "kid": "k1", "use": "sig", "alg": "RS256"}]}).encode()
-
-    class Publisher(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/jwks.json" else 404)
-            self.end_headers()
-            self.wfile.write(key_set)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Keeps the tests' output clean."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Publisher) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with publishing(key) as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)
@@ -57,18 +37,6 @@ def accounts(issuer: str, monkeypatch: pytest.MonkeyPatch) -> MemoryAccountStore
     monkeypatch.setattr(wiring, "stores", lambda: SimpleNamespace(accounts=store))
     monkeypatch.setattr(wiring, "settings", lambda: {"TOKEN_ISSUER": ISSUER, "JWKS_URL": f"{issuer}/jwks.json"})
     return store
-
-
-def a_token(key: rsa.RSAPrivateKey, kid: str = "k1", algorithm: str = "RS256", **given: Any) -> str:
-    claims = {
-        "iss": ISSUER,
-        "client_id": "client-1",
-        "token_use": "access",
-        "scope": "audiences/api",
-        "exp": int(time.time()) + 60,
-    }
-    kept = {name: value for name, value in {**claims, **given}.items() if value is not None}
-    return jwt.encode(kept, key, algorithm, {"kid": kid})
 
 
 def authorize(token: str, scheme: str = "Bearer") -> dict[str, Any]:
@@ -104,9 +72,7 @@ def test_a_token_with_wrong_claims_is_refused(key: rsa.RSAPrivateKey, claims: di
 
 
 def test_a_token_of_another_signer_is_refused(key: rsa.RSAPrivateKey) -> None:
-    forger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-    assert authorize(a_token(forger)) == REFUSED
+    assert authorize(a_token(a_key())) == REFUSED
     assert authorize(a_token(key, kid="k2")) == REFUSED
 
 
