@@ -67,7 +67,7 @@ class World:
 
     def ask(self, name: str, ids: Ids, headers: Mapping[str, str], body: Any = None, **query: Any) -> Answer:
         method, path = name.split(" ")
-        return self.door(method, path.format(**ABSENT | dict(ids)), body, headers, **query)
+        return self.door(method, path.format(**{**ABSENT, **ids}), body, headers, **query)
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +191,7 @@ def test_a_role_may_do_what_its_row_says(world: World, name: str) -> None:
     roles, least = list(Role), ROWS[name].least
     assert least is not None
     for role in roles:
-        body = {} if ROWS[name].body else None
+        body: dict[str, Any] | None = {} if ROWS[name].body else None
         answer = world.ask(name, ABSENT, {**world.as_client(role=role), "If-Match": "*"}, body)
 
         is_allowed = roles.index(role) >= roles.index(least)
@@ -281,14 +281,15 @@ def test_a_cursor_continues_nobody_elses_listing(world: World, name: str) -> Non
     cursor = world.ask(name, world.theirs, world.as_client(OTHER_ACCOUNT), limit=1, **query).body["next"]
     assert cursor, "two of everything listed"
     forged = [cursor, cursor[:-4] + "AAAA", "nonsense"]
-    for place in ({}, {"acc": int(ACCOUNT)}, {"acc": int(ACCOUNT), "at": "0"}):
+    places: list[dict[str, Any]] = [{}, {"acc": int(ACCOUNT)}, {"acc": int(ACCOUNT), "at": "0"}]
+    for place in places:
         claims = jwt.decode(cursor, options={"verify_signature": False}) | place
         named = claims["of"].replace(str(world.theirs["audience_id"]), str(world.mine["audience_id"]))
         named = named.replace(world.theirs["connection_id"], world.mine["connection_id"])
         header = {"kid": jwt.get_unverified_header(cursor)["kid"]}
         for claimed in (claims, claims | {"of": named}):
             forged.append(jwt.encode(claimed, "a key of one's own, as long as ours", "HS256", header))
-            forged.append(jwt.encode(claimed, None, "none", header))
+            forged.append(jwt.encode(claimed, "", "none", header))
 
     mine = {parameter: world.mine[kind] for parameter, kind in ROWS[name].query.items() if parameter != "mpid"}
     answers = [world.ask(name, world.mine, world.as_client(), limit=1, next=each, **mine) for each in forged]
