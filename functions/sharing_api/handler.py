@@ -15,7 +15,8 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
-from audience_core.api import cursor, edge
+from audience_core.api import edge
+from audience_core.api.cursor import Cursors
 from audience_core.api.etag import etag, required_version
 from audience_core.api.idempotency import once
 from audience_core.api.principal import principal_of
@@ -84,10 +85,10 @@ def list_receivers(
     after: Next = None,
 ) -> Listing[ReceiverView]:
     """Other accounts that receive audiences, by name."""
-    of, listing, mine = wiring.stores(), f"receivers {q}", _party().account_id
-    page = of.sharing.receivers(q, cursor.decode(listing, after), limit)
+    of, mine, cursors = wiring.stores(), _party().account_id, _cursors(f"receivers {q}")
+    page = of.sharing.receivers(q, cursors.decode(after), limit)
     items = tuple(receiver_view(each, of.logos) for each in page.items if each.account_id != mine)
-    return Listing(items=items, next=cursor.encode(listing, page.next))
+    return Listing(items=items, next=cursors.encode(page.next))
 
 
 @app.post("/v1/sharing/offers", status_code=201, summary="Offer audiences to receivers", tags=["sharing"])
@@ -109,10 +110,10 @@ def create_offers(body: NewOffers, idempotency_key: IdempotencyKey = None) -> Re
 @app.get("/v1/sharing/offers", summary="List the offers that wait for an answer", tags=["sharing"])
 def list_offers(limit: Limit = 50, after: Next = None) -> Listing[OfferView]:
     """Those to this account, the latest first."""
-    listing, states = "offers", {ArrangementState.PENDING}
-    position = cursor.decode(listing, after)
+    cursors, states = _cursors("offers"), {ArrangementState.PENDING}
+    position = cursors.decode(after)
     page = wiring.stores().sharing.arrangements(_party().account_id, Side.RECEIVER, states, position, limit)
-    return Listing(items=tuple(map(offer_view, page.items)), next=cursor.encode(listing, page.next))
+    return Listing(items=tuple(map(offer_view, page.items)), next=cursors.encode(page.next))
 
 
 @app.post("/v1/sharing/offers/<offer_id>/accept", summary="Accept an offer", tags=["sharing"])
@@ -141,11 +142,11 @@ def list_shared(
     after: Next = None,
 ) -> Listing[SharedView]:
     """A row for each audience and receiver, the latest offer first; figures are some seconds old."""
-    listing, states = f"shared {status} {audience}", LIVE if status is None else {status}
-    audience_id, position = None if audience is None else AudienceId(audience), cursor.decode(listing, after)
+    cursors, states = _cursors(f"shared {status} {audience}"), LIVE if status is None else {status}
+    audience_id, position = None if audience is None else AudienceId(audience), cursors.decode(after)
     of = _listings(), _party().account_id
     page = sharing_listings.shared(*of, states, audience_id, position, limit, edge.milliseconds(edge.now()))
-    return Listing(items=tuple(map(shared_view, page.items)), next=cursor.encode(listing, page.next))
+    return Listing(items=tuple(map(shared_view, page.items)), next=cursors.encode(page.next))
 
 
 @app.get("/v1/sharing/shared/<shared_id>", summary="Get one shared audience with its receiver", tags=["sharing"])
@@ -166,12 +167,12 @@ def end_shared(shared_id: str) -> Response[None]:
 @app.get("/v1/sharing/received", summary="List what is shared with this account", tags=["sharing"])
 def list_received(limit: Limit = 50, after: Next = None) -> ReceivedList:
     """The latest offer first; figures are some seconds old. `pending` counts offers without an answer."""
-    listing, account_id = "received", _party().account_id
-    position, now_ms = cursor.decode(listing, after), edge.milliseconds(edge.now())
+    cursors, account_id = _cursors("received"), _party().account_id
+    position, now_ms = cursors.decode(after), edge.milliseconds(edge.now())
     page = sharing_listings.received(_listings(), account_id, position, limit, now_ms)
     return ReceivedList(
         items=tuple(map(received_view, page.items)),
-        next=cursor.encode(listing, page.next),
+        next=cursors.encode(page.next),
         pending=wiring.stores().sharing.pending(account_id),
     )
 
@@ -194,9 +195,9 @@ def end_received(received_id: str) -> Response[None]:
 @app.get("/v1/sharing/log", summary="Read the log of sharing, the latest first", tags=["sharing"])
 def list_log(limit: Limit = 50, after: Next = None) -> Listing[SharingLogView]:
     """Every step of this account, and those of other parties that concern it."""
-    listing = "sharing log"
-    page = wiring.stores().sharing.log(_party().account_id, cursor.decode(listing, after), limit)
-    return Listing(items=tuple(map(sharing_log_view, page.items)), next=cursor.encode(listing, page.next))
+    cursors = _cursors("sharing log")
+    page = wiring.stores().sharing.log(_party().account_id, cursors.decode(after), limit)
+    return Listing(items=tuple(map(sharing_log_view, page.items)), next=cursors.encode(page.next))
 
 
 def explain(error: Exception) -> Response[str]:
@@ -216,6 +217,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 def _party() -> Party:
     caller = principal_of(app.current_event.raw_event)
     return Party(caller.account_id, caller.client_id)
+
+
+def _cursors(listing: str) -> Cursors:
+    return Cursors(wiring.stores().signing_keys, _party().account_id, listing)
 
 
 def _listings() -> ListingStores:

@@ -16,6 +16,9 @@ from audience_core.domain.membership import HistoryEntry, Membership, Reason
 from audience_core.domain.output import Target
 from audience_core.domain.profile import Profile
 from audience_core.domain.stores import IdentityRow
+from audience_core.management import sharing
+from audience_core.management.sharing import NewOffers, Party, SharingStores
+from audience_core.management.sharing_terms import TERMS
 from tests.support.control import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -27,6 +30,7 @@ from tests.support.control import (
     an_output,
 )
 from tests.support.front_door import FrontDoor
+from tests.support.sharing import THIRD_ACCOUNT, a_receiving
 
 type Ids = Mapping[str, Any]
 type Ask = Callable[..., Any]
@@ -155,6 +159,27 @@ ROWS: Mapping[str, Row] = {
         USER, lambda ids: {"audience_ids": [ids["audience_id"]]}, ("audience_id",)
     ),
     f"POST {_OUTPUT}/test": Row(USER),
+    "GET /v1/sharing/log": Row(READER),
+    "GET /v1/sharing/offers": Row(READER),
+    "POST /v1/sharing/offers": Row(
+        USER,
+        lambda ids: {"audience_ids": [ids["audience_id"]], "receiver_ids": [f"r-{THIRD_ACCOUNT}"]},
+        ("audience_id",),
+    ),
+    "POST /v1/sharing/offers/{offer_id}/accept": Row(USER),
+    "POST /v1/sharing/offers/{offer_id}/reject": Row(USER),
+    "GET /v1/sharing/received": Row(READER),
+    "GET /v1/sharing/received/{received_id}": Row(READER),
+    "DELETE /v1/sharing/received/{received_id}": Row(USER),
+    "GET /v1/sharing/receivers": Row(READER),
+    "GET /v1/sharing/receiving": Row(READER),
+    "PATCH /v1/sharing/receiving": Row(ADMIN, lambda ids: {"is_on": True}),
+    "POST /v1/sharing/receiving/logo": Row(ADMIN, lambda ids: {"size": "no number"}),
+    "POST /v1/sharing/receiving/logo/{upload_id}/use": Row(ADMIN),
+    "GET /v1/sharing/shared": Row(READER, query={"audience": "audience_id"}),
+    "GET /v1/sharing/shared/{shared_id}": Row(READER),
+    "DELETE /v1/sharing/shared/{shared_id}": Row(USER),
+    "GET /v1/sharing/terms": Row(READER),
     "GET /v1/tags": Row(READER),
     "GET /v1/workspaces": Row(READER),
     "POST /v1/workspaces": Row(ADMIN, _NAMED),
@@ -185,6 +210,10 @@ ABSENT: Ids = {
     "export_id": "export-ffffffffffff",
     "job_id": "outcomes-ffffffffffff",
     "calculation_id": "lifetime-99",
+    "offer_id": "a-ffffffffffffffff",
+    "received_id": "a-ffffffffffffffff",
+    "shared_id": "a-ffffffffffffffff",
+    "upload_id": "u-ffffffffffffffffffffffffffffffff",
     "token": "nonsense",
     "state": "8.nonsense",
 }
@@ -194,6 +223,20 @@ def client_of(account_id: AccountId, role: Role) -> str:
     return f"client-{account_id}-{role}"
 
 
+def share(stores: Any, account_id: AccountId) -> dict[str, str]:
+    """What the account shares with a third one, and receives or may receive of it: two of each."""
+    of, now = SharingStores(stores.accounts, stores.audiences, stores.sharing), edge.now()
+    third, party = (Party(each, f"client-{each}") for each in (THIRD_ACCOUNT, account_id))
+    number = int(account_id) * 100
+    mine = NewOffers(audience_ids=(AudienceId(number), AudienceId(number + 4)), receiver_ids=(f"r-{THIRD_ACCOUNT}",))
+    theirs = NewOffers(audience_ids=tuple(map(AudienceId, range(900, 904))), receiver_ids=(f"r-{account_id}",))
+    shared, offered = sharing.offer(of, party, mine, now), sharing.offer(of, third, theirs, now)
+    for each in offered[2:]:
+        sharing.accept(of, party, each.arrangement_id, now)
+    found = {"shared_id": shared[0], "offer_id": offered[0], "received_id": offered[2]}
+    return {name: each.arrangement_id for name, each in found.items()}
+
+
 def open_accounts(stores: Any) -> None:
     """Two accounts that may do everything, with a client for each role."""
     for account_id, name in ((ACCOUNT, "Acme"), (OTHER_ACCOUNT, MARK)):
@@ -201,6 +244,14 @@ def open_accounts(stores: Any) -> None:
         for role in Role:
             client_id = client_of(account_id, role)
             stores.accounts.save_client(Client(client_id=client_id, account_id=account_id, role=role, name=name))
+    stores.accounts.create(an_account(account_id=THIRD_ACCOUNT, name="Third"))
+    for number in range(900, 904):
+        active = an_audience(account_id=THIRD_ACCOUNT, audience_id=AudienceId(number), status=AudienceStatus.ACTIVE)
+        stores.audiences.save(active)
+    for account_id in (ACCOUNT, OTHER_ACCOUNT, THIRD_ACCOUNT):
+        # Receivers are found by all, by this name.
+        known = {"account_id": account_id, "receiver_id": f"r-{account_id}", "name": f"Receiver {account_id}"}
+        stores.sharing.save_receiving(a_receiving(**known, terms_version=TERMS.version), [])
 
 
 def furnish(stores: Any, door: FrontDoor, admin: Mapping[str, str], account_id: AccountId, mark: str) -> dict[str, Any]:
@@ -230,7 +281,7 @@ def furnish(stores: Any, door: FrontDoor, admin: Mapping[str, str], account_id: 
     for place in range(1 if account_id == ACCOUNT else 2):
         body = {"audience_ids": [number + 1 + place]}
         found["calculation_id"] = ask("POST", "/v1/lifetime-calculations", body)["id"]
-    return found
+    return found | share(stores, account_id)
 
 
 def _asker(door: FrontDoor, headers: Mapping[str, str]) -> Ask:

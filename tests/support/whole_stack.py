@@ -12,17 +12,7 @@ from tests.support.control_stack import REGION, state_machine
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 _KEPT = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes", "BillingMode")
-_CACHED = (
-    wiring.settings,
-    wiring.stores,
-    wiring.pipeline,
-    wiring.fan_out,
-    wiring.backfill,
-    wiring.notices,
-    wiring.compaction,
-    wiring.calculation,
-    wiring.send,
-)
+_CACHED = [each for each in vars(wiring).values() if hasattr(each, "cache_clear")]
 
 
 class WholeStack:
