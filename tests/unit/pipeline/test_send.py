@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import ConnectionId, Mpid, OutputId
 from audience_core.domain.job import JobState, JobStep
 from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, FaultKind, SubscriptionState
+from audience_core.domain.profile import Register, RegisterKey, RegisterKind
 from audience_core.errors import ConflictError, NotFoundError, NotOursError, StaleVersionError
 from audience_core.management import connections, jobs
 from audience_core.management.connections import ConnectionEdit
@@ -25,7 +27,7 @@ from audience_core.pipeline.fill_connection import withdraw_bucket
 from audience_core.pipeline.partner_link import record_fault
 from audience_core.pipeline.send_parts import PAGE
 from audience_core.pipeline.update_subscription import Work, finish_deletion, update_subscription
-from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, a_connection, an_output
+from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, WORKSPACE, a_connection, an_output
 from tests.support.partners import FaultyPartner, a_partner, refusing
 from tests.support.sends import PostOffice, live_addresses
 
@@ -129,6 +131,28 @@ def test_who_is_erased_while_it_is_sent_is_not_sent() -> None:
             office.erase(1)
 
     assert office.desired() == live_addresses(FIRST - {1})
+
+
+def test_what_changes_of_a_member_while_its_page_is_written_is_sent() -> None:
+    office = an_office()
+    write, spoken = office.ledger.desire, list[bool]()
+
+    def desire(*arguments):
+        if not spoken:
+            spoken.append(True)
+            (ann, bob) = office.profiles.load(ACCOUNT, Environment.PRODUCTION, [Mpid(4), Mpid(12)]).values()
+            ann.identities = {Identity("email", "ann@example.com"): 2}
+            opt_out = RegisterKey(WORKSPACE, RegisterKind.OPT_OUT, "")
+            bob.registers[opt_out] = Register(True, office.now, False)
+            for each in (ann, bob):
+                office.profiles.save(each, office.now)
+        return write(*arguments)
+
+    office.ledger.desire = desire  # type: ignore[method-assign]  # the change happens between two calls
+
+    office.sent()
+
+    assert office.desired() == {**live_addresses(FIRST - {12}), 4: "ann@example.com"}
 
 
 def test_an_erasure_between_two_pages_of_a_shard_is_seen_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,9 @@ class _Desk:
             if connection is None or connection.sent is None:
                 return 0
             dirty = self._desire(connection, connection.sent, mpids)
+            # Whoever tells of a change finds no row to withdraw before there is one.
+            if changed := self._read_again(mpids):
+                dirty |= self._desire(connection, connection.sent, changed)
             now = self._sent(connection_id)
             if now is None or now.version == connection.version:
                 return len(dirty)
@@ -206,6 +209,14 @@ class _Desk:
             self.stores.wake_ups.send(wake_ups_of(connection, kind_named(output.connector), lanes), now_ms)
         return dirty
 
+    def _read_again(self, mpids: Collection[Mpid]) -> set[Mpid]:
+        """Those of whom something else is known by now."""
+        before = {mpid: self._profiles[mpid] for mpid in mpids if mpid in self._profiles}
+        after = self._archived.load(before)
+        changed = {mpid for mpid, profile in before.items() if _version(profile) != _version(after.get(mpid))}
+        self._profiles |= {mpid: after.get(mpid) for mpid in changed}
+        return changed
+
     def _targets(self, connection: Connection, sent: Sending, mpids: Collection[Mpid]) -> dict[Mpid, Target | None]:
         members = [mpid for mpid in mpids if self._has(sent, mpid)]
         unread = [mpid for mpid in members if mpid not in self._profiles]
@@ -229,6 +240,10 @@ class _Desk:
             found = self.stores.results.of_shard(*owner, sent.calculation_id, shard, 0) if is_listed else ()
             self._members[key] = array("q", found)
         return self._members[key]
+
+
+def _version(profile: Profile | None) -> int:
+    return -1 if profile is None else profile.version
 
 
 def _require_ours(stores: Sender, order: SendOrder, now_ms: int) -> Job:
