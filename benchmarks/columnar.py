@@ -28,6 +28,7 @@ EVENTS = "events.parquet"
 # Contender -> (module, events file; what to decode). Those with a plus read our file, by event name, which helps them.
 CONTENDERS = {
     "ours": ("ours", EVENTS),
+    "handler": ("handler", EVENTS),
     "decode": ("decode", asked.NAMED),
     "decode_read": ("decode", asked.READ),
     "polars_names+": ("polars_names", EVENTS),
@@ -37,7 +38,7 @@ CONTENDERS = {
     "clickhouse_each": ("clickhouse_each", shards.PEERS_EVENTS),
     "clickhouse_each+": ("clickhouse_each", EVENTS),
 }
-QUICK = ("ours", "decode", "decode_read", "polars_names+")
+QUICK = ("ours", "handler", "decode", "decode_read", "polars_names+")
 # An environment of its own: ClickHouse's library alone is larger than all others together.
 BENCH_PYTHON = ROOT / ".tools" / "bench" / "bin" / "python"
 BYTECODE = ROOT / ".local" / "bytecode"

@@ -1,6 +1,9 @@
 """The archive from the queue to its shards, through the real handlers and the state machine, over AWS in memory."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import uuid4
@@ -24,6 +27,7 @@ from audience_core.pipeline.process import process
 from functions.compact_part import handler as part
 from functions.compact_run import handler as run
 from functions.start_compactions import handler as start
+from local.templates import read_template
 from tests.support.control_stack import create_table
 from tests.support.http_api import a_context, a_sample
 from tests.support.machines import Machine, MachineFailedError
@@ -66,7 +70,9 @@ class Stack:
         listed = client.get_object(Bucket=self.bucket, Key=f"athena/{table}/{ACCOUNT}/symlink.txt")["Body"].read()
         copies = []
         for place, address in enumerate(listed.decode().splitlines()):
-            copies.append(str(folder / f"{table}-{place}.parquet"))
+            shard = folder / str(place)
+            shard.mkdir(exist_ok=True)
+            copies.append(str(shard / f"{table}.parquet"))
             client.download_file(self.bucket, address.removeprefix(f"s3://{self.bucket}/"), copies[-1])
         return copies
 
@@ -130,6 +136,56 @@ def test_athena_and_other_engines_read_what_was_sent(stack: Stack, tmp_path: Pat
 
     mpids = {each.mpid: identity.value for each in stack.population.everybody() for identity in each.identities}
     assert {(mpids[mpid], *rest) for mpid, *rest in found} == {("c-1", 2, 3, 0.75), ("c-2", 1, 3, 0.75)}
+
+
+def documented_query() -> str:
+    """The one that the docs give for Athena."""
+    section = Path("docs/archive-layout.md").read_text().split("## Athena")[1]
+    return section.split("```sql\n")[1].split("```")[0].strip().removesuffix(";")
+
+
+def test_the_documented_query_finds_the_users_of_every_shard(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(wiring.compaction(), max_shard_events=2)
+    monkeypatch.setattr(wiring, "compaction", cache(lambda: small))
+    customers = ["c-1", "c-2", "c-1", "c-3", "c-1", "c-4", "c-3"]
+    for number, customer in enumerate(customers, 1):
+        stack.view(number, customer)
+    stack.compact()
+    stack.view(8, "c-2")
+    stack.compact("another run")
+    database, shards = duckdb.connect(), stack.stores.shards.manifest(ACCOUNT).shards
+    for table in ("events", "users"):
+        # What Athena knows of itself: the path of each file, and the account that the list of files is of.
+        database.execute(
+            f"""CREATE VIEW {table} AS SELECT *, filename AS "$path", '{ACCOUNT}' AS account_id
+                FROM read_parquet({stack.files_of_athena(table, tmp_path)}, filename = true, union_by_name = true)"""
+        )
+
+    found = database.execute(documented_query()).fetchall()
+
+    mpids = {each.mpid: identity.value for each in stack.population.everybody() for identity in each.identities}
+    assert {mpids[mpid]: views for mpid, views in found} == Counter([*customers, "c-2"])
+    assert len(found) == 4
+    assert len(shards) > 1
+
+
+def test_the_tables_of_athena_have_the_columns_of_the_files(stack: Stack, tmp_path: Path) -> None:
+    stack.view(1, "c-1")
+    stack.compact()
+    types = {"string": "VARCHAR", "int": "INTEGER", "bigint": "BIGINT"}
+    resources = read_template(Path("template.yaml"))["Resources"]
+
+    for table in ("events", "users"):
+        stored = resources[f"Archive{table.title()}Table"]["Properties"]["TableInput"]["StorageDescriptor"]["Columns"]
+        (file,) = stack.files_of_athena(table, tmp_path)
+        found = duckdb.connect().execute(f"DESCRIBE SELECT * FROM read_parquet('{file}')").fetchall()
+        held = {name: kind for name, kind, *_ in found}
+        declared = {each["Name"]: types[each["Type"]] for each in stored}
+        # No user of this shard has an attribute.
+        assert declared.keys() - held.keys() == ({"rest"} if table == "events" else {"workspace"})
+        assert all(held[name] == kind for name, kind in declared.items() if name in held)
 
 
 def test_a_damaged_shard_ends_the_run_in_an_explained_state(stack: Stack) -> None:

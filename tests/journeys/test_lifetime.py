@@ -78,3 +78,18 @@ def test_history_and_today_are_calculated_together(premium: Shop) -> None:
     row = premium.get(f"/v1/audiences/{once}")
     assert (row["status"], row["size"]) == ("ready", PEOPLE)
     assert premium.get("/v1/lifetime-calculations/quota")["used"] == calculation["credits"] == 2
+    assert sent(premium, once) == "sent"
+    # Most of them were never here but in the past, and have no profile.
+    assert premium.told(once) == premium.members(once)
+
+
+def sent(shop: Shop, audience: int) -> str:
+    """What became of its only connection, which is made for it."""
+    connected = shop.post(f"/v1/audiences/{audience}/connections", {"output_id": shop.output["id"]})
+    assert connected["status"] == "inactive"
+    job = shop.post(f"/v1/audiences/{audience}/send")
+    shop.wait_until(lambda: shop.get(f"/v1/jobs/{job['id']}")["state"] in ("succeeded", "failed"), 120)
+    found = shop.get(f"/v1/jobs/{job['id']}")
+    assert (found["state"], found["progress"]) == ("succeeded", 1.0), found
+    (result,) = found["results"]
+    return str(result["code"])

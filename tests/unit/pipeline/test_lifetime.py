@@ -1,5 +1,6 @@
 """A calculation finds the members that the rules name, whoever dies on the way, and all of them or none."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, Works
 from audience_core.domain.job import JobState
 from audience_core.domain.lifetime import DateRange
 from audience_core.domain.profile import Profile, Seen
-from audience_core.errors import DamagedShardError, NotOursError, StaleVersionError
+from audience_core.errors import ConflictError, DamagedShardError, NotOursError, StaleVersionError
 from audience_core.management import jobs
 from audience_core.management.jobs import JobStores
 from audience_core.pipeline import leases, lifetime
@@ -317,6 +318,29 @@ def test_what_is_cancelled_is_a_draft_again_and_its_workers_stop() -> None:
         next(run)
     assert statuses(office) == {AudienceStatus.DRAFT}
     assert office.jobs.credit_book(ACCOUNT).uses == ()
+
+
+def test_of_two_calculations_begun_at_once_one_is_refused_and_costs_nothing() -> None:
+    office = an_office()
+    save_all = office.audiences.save_all
+
+    def overtaken(audiences: Sequence[Audience]) -> tuple[Audience, ...]:
+        """Somebody else begins one between the look at the audiences and the write."""
+        office.audiences.save_all = save_all  # type: ignore[method-assign]  # as it was
+        office.start([BUYERS])
+        return save_all(audiences)
+
+    office.audiences.save_all = overtaken  # type: ignore[method-assign]  # the change happens between two calls
+    with pytest.raises(ConflictError, match="try again"):
+        office.start([VIEWERS, BUYERS])
+
+    states = {job.job_id: job.state for job in office.jobs.list(ACCOUNT)}
+    assert states == {"lifetime-1": JobState.CANCELLED, "lifetime-2": JobState.QUEUED}
+    assert [use.calculation_id for use in office.jobs.credit_book(ACCOUNT).uses] == ["lifetime-2"]
+    assert office.workflows.started == ["1-lifetime-2"]
+    assert office.audiences.get(ACCOUNT, VIEWERS).status is AudienceStatus.DRAFT
+    list(office.run("lifetime-2"))
+    assert sorted(office.members(BUYERS)) == RIGHT[BUYERS]
 
 
 def test_a_change_of_name_while_it_is_calculated_stays() -> None:
