@@ -121,7 +121,13 @@ def test_killed_run_is_cleared_by_the_next_start(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", ["p.KNOWN_LOG_WAITS = (1,); p.do_not_wait_for_silent_functions()", "p.require(False, 'it has changed')"]
+    "change",
+    [
+        "p.KNOWN_LOG_WAITS = (1,); p.do_not_wait_for_silent_functions()",
+        "del p.dynamodb._tokenize; p.read_each_expression_once()",
+        "p.dynamodb.copy = None; p.copy_items_plainly()",
+        "p.require(False, 'it has changed')",
+    ],
 )
 def test_patch_that_no_longer_fits_is_refused(change):
     program = f"from local import patched_ministack as p; {change}"
