@@ -12,11 +12,11 @@ export UV_PYTHON_PREFERENCE := system
 # An activated environment of another project must not be installed into.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-ENVIRONMENTS := .venv/.installed .tools/aws/.installed .tools/runtime/.installed .tools/sam/.installed
+ENVIRONMENTS := .venv/.installed .tools/aws/.installed .tools/runtime/.installed .tools/sam/.installed .tools/node/.installed
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(ARGS)
 
-.PHONY: help setup build run stop reset logs test check format lock bench soak stories clean
+.PHONY: help setup build run stop reset logs test check format lock bench soak stories clean publish
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -43,16 +43,21 @@ logs: setup ## follow the logs of the functions
 test: setup ## run every test
 	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: setup ## lint, types, import rules, template
+check: setup ## lint, types, import rules, template, console
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 	.tools/sam/bin/sam validate --lint --region us-east-1
+	$(PYTHON) -m local.console_build check
+
+publish: setup ## put the console where the stack on AWS serves it from (STACK=name)
+	@$(PYTHON) -m local.publish $(or $(STACK),audience-manager)
 
 format: setup ## put imports and layout in order
 	$(PYTHON) -m ruff check --fix-only --quiet .
 	$(PYTHON) -m ruff format .
+	@$(PYTHON) -m local.console_build format
 
 lock: $(UV) ## resolve requirements/*.in again (ARGS=--upgrade for newer versions)
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
@@ -60,7 +65,7 @@ lock: $(UV) ## resolve requirements/*.in again (ARGS=--upgrade for newer version
 	$(COMPILE) requirements/columnar.in -o layers/columnar/requirements.txt
 	$(COMPILE) requirements/authorizer.in -o functions/authorize_bearer/requirements.txt
 	$(COMPILE) requirements/logos.in -o functions/sharing_logo/requirements.txt
-	for name in dev aws runtime sam bench; do $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in dev aws runtime sam node bench; do $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 bench: setup .tools/bench/.installed ## measure what the documentation claims about speed
 	@$(PYTHON) -m benchmarks $(ARGS)
@@ -73,8 +78,8 @@ stories: setup ## play a thousand random stories of a connection against partner
 
 clean: ## remove what was built (ALL=1: the environments too)
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local stop; fi
-	rm -rf .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	$(if $(ALL),rm -rf .venv .tools)
+	rm -rf console/dist .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	$(if $(ALL),rm -rf .venv .tools console/node_modules)
 
 $(UV): requirements/uv.txt
 	@command -v python3 >/dev/null || { echo 'python3 is missing: install Python 3 (any version from 3.9), for example "sudo apt install python3 python3-venv".'; exit 1; }

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from local import emulator, logs, tour
+from local import console, console_build, emulator, logs, tour
 from local.app import PRODUCT, STATE, LocalError
 from local.build import LAMBDA_PLATFORM, build
 from local.deploy import Outputs, deploy
@@ -21,15 +21,15 @@ END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def run(chosen: Emulator, arguments: argparse.Namespace) -> None:
     """Start if it does not run yet, deploy what changed; the caller that started it stays until it is told to end."""
     if emulator.running_pid(chosen) and emulator.is_ready(chosen):
-        build_and_deploy(chosen)
-        print(f"redeployed to {chosen.endpoint}; `make stop` ends it")
+        url = console.start(chosen, build_and_deploy(chosen))
+        print(f"redeployed to {chosen.endpoint}, the console to {url}; `make stop` ends it")
         return
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     keep = False
     try:
         start(chosen)
-        tour.run(build_and_deploy(chosen))
+        tour.run(build_and_deploy(chosen), lambda outputs: console.start(chosen, outputs))
         keep = arguments.detach or not (arguments.foreground or sys.stdin.isatty())
         stay(chosen, keep)
     except KeyboardInterrupt:
@@ -69,6 +69,8 @@ def build_and_deploy(chosen: Emulator) -> Outputs:
     began = time.monotonic()
     report("built" if build(PRODUCT) else "build is current", began)
     began = time.monotonic()
+    report("console built" if console_build.build() else "console is current", began)
+    began = time.monotonic()
     outputs, omissions = deploy(PRODUCT, chosen)
     for each in omissions:
         print(f"  left out locally: {each.logical_id} ({each.reason})")
@@ -87,7 +89,7 @@ def stop(chosen: Emulator, _: argparse.Namespace) -> None:
 def reset(chosen: Emulator, _: argparse.Namespace) -> None:
     require_running(chosen)
     emulator.empty(chosen)
-    tour.run(build_and_deploy(chosen))
+    tour.run(build_and_deploy(chosen), lambda outputs: console.start(chosen, outputs))
 
 
 def deploy_again(chosen: Emulator, _: argparse.Namespace) -> None:
@@ -97,6 +99,7 @@ def deploy_again(chosen: Emulator, _: argparse.Namespace) -> None:
 
 def build_only(_: Emulator, __: argparse.Namespace) -> None:
     """For AWS, unlike the build of `run`, which is for this machine."""
+    console_build.build()
     build(PRODUCT, os.environ.get("LAYER_PLATFORM", LAMBDA_PLATFORM))
 
 

@@ -51,6 +51,7 @@ def _of_this_machine(app: App, emulator: Emulator) -> dict[str, str]:
     here = {
         "IdentityEndpoint": emulator.endpoint,
         "AllowPrivateEndpoints": "true",
+        "ConsoleUrl": emulator.console_url,
         "BackfillConcurrency": str(BACKFILL_CONCURRENCY),
         "ExportConcurrency": str(EXPORT_CONCURRENCY),
         "ExportSettleSeconds": str(EXPORT_SETTLE_SECONDS),

@@ -14,6 +14,8 @@ from local.aws import ACCESS_KEY, REGION
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4566
+# The console listens so far above: known before the deployment, which must name its address.
+CONSOLE_OFFSET = 14
 SCRIPT = Path(__file__).with_name("patched_ministack.py")
 START_SECONDS = 30.0
 
@@ -28,6 +30,14 @@ class Emulator:
     @property
     def endpoint(self) -> str:
         return f"http://{HOST}:{self.port}"
+
+    @property
+    def console_port(self) -> int:
+        return self.port + CONSOLE_OFFSET
+
+    @property
+    def console_url(self) -> str:
+        return f"http://{HOST}:{self.console_port}"
 
     @property
     def log_file(self) -> Path:

@@ -15,13 +15,14 @@ from audience_cli.errors import CliError
 from local.app import STATE, LocalError
 from local.deploy import Outputs
 from local.sample_shop import CUSTOMERS, ShopBatch, batches
-from local.shop import partner_process
+from local.shop import partner_process, person
 from local.shop.audiences import AUDIENCES
 from local.shop.play import phases, play
 from local.shop.provision import Credentials, account, provision, settings_of
 from local.shop.settle import DRAINED_SECONDS, queued, settle, sizes
 
 NEXT = (
+    ("the console: define audiences and watch them; sign in as {user}, password {password}", "{console}"),
     ("the audiences", ".venv/bin/audiences list --local"),
     ("who is in one", ".venv/bin/audiences members {audience} --local"),
     ("the same with curl", 'curl -H "Authorization: Bearer $(.venv/bin/audiences token --local)" {url}/v1/audiences'),
@@ -31,26 +32,40 @@ NEXT = (
 )
 
 
-def run(outputs: Outputs, directory: Path = STATE, customers: int = CUSTOMERS) -> None:
+def run(
+    outputs: Outputs,
+    open_console: Callable[[Outputs], str] | None = None,
+    directory: Path = STATE,
+    customers: int = CUSTOMERS,
+) -> None:
     """Set up, play, wait, show. On a stack that has had its tour, nothing is created or counted twice.
 
     Args:
+        open_console: starts the console and tells its address; without it there is none.
         directory: receives `credentials.json`, which `audiences --local` reads, and the partner's files.
 
     Raises:
         LocalError: an API refused.
     """
     try:
-        _run(outputs, directory, customers, Console())
+        _run(outputs, open_console, directory, customers, Console())
     except CliError as error:
         raise LocalError(f"the tour ended: {error}") from error
 
 
-def _run(outputs: Outputs, directory: Path, customers: int, console: Console) -> None:
+def _run(
+    outputs: Outputs,
+    open_console: Callable[[Outputs], str] | None,
+    directory: Path,
+    customers: int,
+    console: Console,
+) -> None:
     parts = urlsplit(outputs["ApiUrl"])
     endpoint = f"{parts.scheme}://{parts.netloc}"
     file = Credentials(directory / "credentials.json")
     credentials, is_known = account(outputs, endpoint, file.read(), directory)
+    person.ensure(outputs, endpoint, int(credentials["account_id"]))
+    credentials["console"] = open_console(outputs) if open_console else ""
     with Api(settings_of(credentials), directory) as api:
         _start_partner(credentials, directory, parts.port or 0, is_known=is_known)
         provisioned = provision(api, credentials, credentials["partner_url"])
@@ -111,6 +126,14 @@ def _show(api: Api, credentials: Json, audiences: tuple[int, ...], console: Cons
 
 def _show_next(credentials: Json, audience: int, console: Console) -> None:
     console.print("\nWhat to try next:")
-    for what, command in NEXT:
-        filled = command.format(audience=audience, url=credentials["url"], partner=credentials["partner_url"])
-        console.print(f"  # {what}\n  {filled}", markup=False, highlight=False, soft_wrap=True)
+    known = {
+        "audience": audience,
+        "url": credentials["url"],
+        "partner": credentials["partner_url"],
+        "console": credentials["console"],
+        "user": person.EMAIL,
+        "password": person.PASSWORD,
+    }
+    for what, command in NEXT if credentials["console"] else NEXT[1:]:
+        text = f"  # {what}\n  {command}".format(**known)
+        console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -61,19 +61,32 @@ class RevokeClient(BaseModel):
     client_id: str
 
 
-type AnyCommand = CreateAccount | CreateClient | RevokeClient
-Command = Annotated[CreateAccount | CreateClient | RevokeClient, Field(discriminator="action")]
+class CreateUser(BaseModel):
+    """A person who signs in to the console; the user pool mails an invitation with a first password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["create_user"]
+    account_id: int
+    role: Role
+    email: EmailAddress
+
+
+type AnyCommand = CreateAccount | CreateClient | RevokeClient | CreateUser
+Command = Annotated[CreateAccount | CreateClient | RevokeClient | CreateUser, Field(discriminator="action")]
 
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """What an application needs to get a token; the client secret is told this once."""
+    """What an application needs to get a token; the client secret is told this once. Of a user, the name to sign in."""
     command = TypeAdapter[AnyCommand](Command).validate_python(event)
     match command:
         case RevokeClient():
             account = AccountId(command.account_id)
             accounts.revoke_client(wiring.stores().accounts, _identity_provider(), account, command.client_id)
             return {"account_id": account, "client_id": command.client_id, "revoked": True}
+        case CreateUser():
+            return _create_user(command)
         case CreateAccount():
             account_id, credentials = _create_account(command)
         case CreateClient():
@@ -98,6 +111,12 @@ def _create_client(command: CreateClient) -> tuple[AccountId, ClientCredentials]
     account_id = AccountId(command.account_id)
     store = wiring.stores().accounts
     return account_id, accounts.create_client(store, _identity_provider(), account_id, command.role, command.name)
+
+
+def _create_user(command: CreateUser) -> dict[str, Any]:
+    account_id, store = AccountId(command.account_id), wiring.stores().accounts
+    user = accounts.create_user(store, _identity_provider(), account_id, command.role, command.email)
+    return {"account_id": account_id, "user_name": user.client_id, "role": user.role}
 
 
 def _identity_provider() -> CognitoIdentityProvider:

@@ -35,7 +35,8 @@ def _caller(authorization: str) -> dict[str, str]:
     claims = _claims(token.strip())
     if claims["token_use"] != "access" or SCOPE not in str(claims.get("scope", "")).split():
         raise UnauthenticatedError("the token is not for this API")
-    client = wiring.stores().accounts.client(claims["client_id"])
+    # People share the console's client; who they are is their user name. Machines have clients of their own.
+    client = wiring.stores().accounts.client(claims.get("username") or claims["client_id"])
     return {"account_id": str(client.account_id), "role": client.role, "client_id": client.client_id}
 
 

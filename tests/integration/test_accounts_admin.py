@@ -126,6 +126,50 @@ def test_sample_events_are_understood(store: DynamoAccountStore) -> None:
     assert invoke(**a_sample("accounts_admin_create_client"))["account_id"] == 7
     with pytest.raises(NotFoundError):
         invoke(**a_sample("accounts_admin_revoke_client"))
+    assert invoke(**a_sample("accounts_admin_create_user"))["account_id"] == 7
+
+
+def test_a_person_is_invited_and_signs_in_by_the_address_in_lower_case(store: DynamoAccountStore) -> None:
+    store.create(an_account())
+
+    answer = invoke(action="create_user", account_id=7, role="user", email="Ann@Example.com")
+
+    assert answer == {"account_id": 7, "user_name": "ann@example.com", "role": "user"}
+    known = store.client("ann@example.com")
+    assert (known.account_id, known.role) == (7, Role.USER)
+    pool = wiring.settings()["USER_POOL_ID"]
+    user = boto3.client("cognito-idp", region_name=REGION).admin_get_user(UserPoolId=pool, Username="ann@example.com")
+    assert user["UserStatus"] == "FORCE_CHANGE_PASSWORD"
+
+
+def test_a_person_who_is_revoked_is_gone_from_both(store: DynamoAccountStore) -> None:
+    store.create(an_account())
+    invoke(action="create_user", account_id=7, role="user", email="ann@example.com")
+
+    invoke(action="revoke_client", account_id=7, client_id="ann@example.com")
+
+    with pytest.raises(NotFoundError):
+        store.client("ann@example.com")
+    client = boto3.client("cognito-idp", region_name=REGION)
+    with pytest.raises(client.exceptions.UserNotFoundException):
+        client.admin_get_user(UserPoolId=wiring.settings()["USER_POOL_ID"], Username="ann@example.com")
+
+
+def test_a_person_who_is_known_keeps_account_and_role(store: DynamoAccountStore) -> None:
+    store.create(an_account())
+    store.create(an_account(account_id=AccountId(8)))
+    invoke(action="create_user", account_id=7, role="read_only", email="ann@example.com")
+
+    with pytest.raises(ConflictError):
+        invoke(action="create_user", account_id=8, role="admin", email="ANN@example.com")
+
+    known = store.client("ann@example.com")
+    assert (known.account_id, known.role) == (7, Role.READ_ONLY)
+
+
+def test_nobody_is_invited_to_an_account_that_is_not_there(store: DynamoAccountStore) -> None:
+    with pytest.raises(NotFoundError):
+        invoke(action="create_user", account_id=404, role="user", email="ann@example.com")
 
 
 def _user_pool() -> str:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from audience_core import wiring
 from audience_core.domain.account import Client, Role
+from audience_core.domain.ids import AccountId
 from audience_core.persistence.memory.control import MemoryAccountStore
 from functions.authorize_bearer import handler
 from tests.support.control import ACCOUNT
@@ -49,6 +50,20 @@ def test_a_good_token_tells_the_account_and_the_role(key: rsa.RSAPrivateKey) -> 
         "isAuthorized": True,
         "context": {"account_id": "7", "role": "user", "client_id": "client-1"},
     }
+
+
+def test_a_person_is_known_by_name_whatever_app_the_token_is_for(
+    key: rsa.RSAPrivateKey, accounts: MemoryAccountStore
+) -> None:
+    person = Client(client_id="ann@example.com", account_id=AccountId(8), role=Role.READ_ONLY, name="ann@example.com")
+    accounts.save_client(person)
+
+    assert authorize(a_token(key, client_id="console", username="ann@example.com")) == {
+        "isAuthorized": True,
+        "context": {"account_id": "8", "role": "read_only", "client_id": "ann@example.com"},
+    }
+    # The app's own rights, if it had any, are not the person's.
+    assert authorize(a_token(key, username="somebody@example.com")) == REFUSED
 
 
 @pytest.mark.parametrize(

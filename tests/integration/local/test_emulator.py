@@ -89,7 +89,7 @@ def test_stop_ends_the_functions_too(tmp_path):
 def test_interrupted_run_leaves_nothing_behind(tmp_path, number):
     program = (
         "import sys; from pathlib import Path; from local import __main__ as m, emulator;"
-        "m.build_and_deploy = lambda chosen: {}; m.tour.run = lambda outputs: None;"
+        "m.build_and_deploy = lambda chosen: {}; m.tour.run = lambda outputs, open_console: None;"
         f"sys.argv = ['local', 'run', '--foreground'];"
         f"emulator.default_emulator = lambda: emulator.Emulator(Path({str(tmp_path)!r}), {emulator.free_port()});"
         "m.main()"

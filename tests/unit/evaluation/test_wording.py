@@ -12,7 +12,7 @@ from audience_core.domain import value_tests as v
 from audience_core.domain import windows as w
 from audience_core.domain.ids import AudienceId
 from audience_core.evaluation.paths import criteria
-from audience_core.evaluation.wording import sentence
+from audience_core.evaluation.wording import sentence, spelled_out
 from tests.support.worlds import audiences
 
 NAMES = {AudienceId(4): "Big spenders"}
@@ -129,6 +129,16 @@ def test_conditions_are_told_with_the_event_they_belong_to() -> None:
     assert sentence(d.EventCriterion(event=selector, frequency=frequency), {}) == (
         "Commerce event “purchase” (where “total” is more than 50, and one product of it has “color” is “red” and "
         "“price” is more than 5) happened from 1 to 3 times in the last 30 days."
+    )
+
+
+def test_a_whole_definition_is_one_sentence_that_can_be_read_in_one_way() -> None:
+    bought, viewed = d.EventCriterion(event=BUY), d.EventCriterion(event=VIEW)
+    root = d.AllOf(criteria=(d.AnyOf(criteria=(bought, viewed)), d.Not(criterion=LEAF)))
+
+    assert spelled_out(root, {}) == (
+        "(Custom event “buy” happened more than 0 times in the last 30 days, or screen view “cart” happened more than "
+        "0 times in the last 30 days), and it is not true that the user was last seen in the last 30 days."
     )
 
 

@@ -125,12 +125,20 @@ class Input(Record):
 
 
 class Client(Record):
-    """An OAuth2 client of an account: what a token's `client_id` stands for."""
+    """Who may act for an account: an OAuth2 client, or a person.
+
+    Args:
+        client_id: what a token's `client_id` says of a machine, and its `username` of a person: the e-mail address.
+    """
 
     client_id: str
     account_id: AccountId
     role: Role
     name: ResourceName
+
+    @property
+    def is_person(self) -> bool:
+        return "@" in self.client_id
 
 
 class ClientCredentials(Record):

@@ -40,12 +40,18 @@ class AccountStore(Protocol):
 
 
 class IdentityProvider(Protocol):
-    """Issues the OAuth2 clients whose tokens the API accepts."""
+    """Issues the OAuth2 clients, and keeps the people, whose tokens the API accepts."""
 
     def create_client(self, name: str) -> ClientCredentials: ...
 
     def delete_client(self, client_id: str) -> None:
         """No more tokens for it; deleting it again does nothing."""
+
+    def create_user(self, email: str) -> None:
+        """Invite somebody by e-mail. Raise `ConflictError` when the address is known already."""
+
+    def delete_user(self, email: str) -> None:
+        """As `delete_client`, of a person."""
 
 
 class WorkspaceStore(Protocol):

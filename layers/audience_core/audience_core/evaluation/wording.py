@@ -59,6 +59,36 @@ def sentence(criterion: Criterion, names: Mapping[AudienceId, str]) -> str:
     return f"{phrase[0].upper()}{phrase[1:]}."
 
 
+def spelled_out(criterion: Criterion, names: Mapping[AudienceId, str]) -> str:
+    """The whole of a definition as one sentence, what logic combines included.
+
+    Args:
+        names: as of `sentence`.
+    """
+    phrase = _spelled_out(criterion, names)
+    first = len(phrase) - len(phrase.lstrip("("))
+    return f"{phrase[:first]}{phrase[first].upper()}{phrase[first + 1 :]}."
+
+
+def _spelled_out(criterion: Criterion, names: Mapping[AudienceId, str]) -> str:
+    match criterion:
+        case AllOf(criteria=criteria):
+            return ", and ".join(_inside(each, names) for each in criteria)
+        case AnyOf(criteria=criteria):
+            return ", or ".join(_inside(each, names) for each in criteria)
+        case Not(criterion=inner):
+            return f"it is not true that {_inside(inner, names)}"
+        case _:
+            return _phrase(criterion, names)
+
+
+def _inside(criterion: Criterion, names: Mapping[AudienceId, str]) -> str:
+    """In brackets where the sentence could be read in two ways."""
+    phrase = _spelled_out(criterion, names)
+    is_several = isinstance(criterion, AllOf | AnyOf) and len(criterion.criteria) > 1
+    return f"({phrase})" if is_several else phrase
+
+
 def _phrase(criterion: Criterion, names: Mapping[AudienceId, str]) -> str:  # noqa: C901  (one arm per criterion)
     match criterion:
         case AllOf(criteria=criteria):

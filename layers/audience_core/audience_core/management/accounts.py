@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from audience_core.domain.account import Account, Client, ClientCredentials, Role
+from audience_core.domain.account import MAX_NAME_LENGTH, Account, Client, ClientCredentials, Role
 from audience_core.domain.control_stores import AccountStore, IdentityProvider
 from audience_core.domain.ids import AccountId
 from audience_core.errors import NotFoundError
@@ -42,4 +42,24 @@ def revoke_client(store: AccountStore, provider: IdentityProvider, account_id: A
     if client.account_id != account_id:
         raise NotFoundError("there is no such client")
     store.delete_client(client)
-    provider.delete_client(client_id)
+    if client.is_person:
+        provider.delete_user(client_id)
+    else:
+        provider.delete_client(client_id)
+
+
+def create_user(
+    store: AccountStore, provider: IdentityProvider, account_id: AccountId, role: Role, email: str
+) -> Client:
+    """A person of the account, known by the e-mail address in lower case; the provider mails an invitation.
+
+    Raises:
+        NotFoundError: there is no such account.
+        ConflictError: somebody has this address already; nobody's account or role changes.
+    """
+    store.get(account_id)
+    name = email.lower()
+    provider.create_user(name)
+    user = Client(client_id=name, account_id=account_id, role=role, name=name[:MAX_NAME_LENGTH])
+    store.save_client(user)
+    return user

@@ -21,6 +21,7 @@ from audience_core.evaluation.scope import Scope
 from audience_core.evaluation.values import to_ms
 from audience_core.evaluation.view import View
 from audience_core.evaluation.vocabulary import Vocabulary
+from audience_core.evaluation.wording import spelled_out
 from audience_core.management import definitions, sampling
 from audience_core.management.audiences import require_sound
 from audience_core.management.explain import active
@@ -65,9 +66,11 @@ class Preview(Record):
     is_exact: every profile was read, so all three are the same and true.
     sampled: how many profiles were read; `population`: how many there probably are in the account.
     members_sample: mpids of some members.
+    says: the definition in words.
     """
 
     at: datetime
+    says: str
     size: int
     low: int
     high: int
@@ -136,8 +139,10 @@ def _measured(
     census = _Census(audience, active(audiences, account_id), outputs.list(account_id), look_back_days, to_ms(now))
     sample = sampling.read(profiles, account_id, census.visit)
     found = sampling.estimate(census.members, sample.share)
+    names = {each.audience_id: each.name for each in census.others.values()}
     return Preview(
         at=now,
+        says=spelled_out(audience.definition.root, names),
         size=found.size,
         low=found.low,
         high=found.high,
@@ -161,7 +166,7 @@ class _Census:
         look_back_days: int,
         now: int,
     ) -> None:
-        self.members, self.shown = 0, list[str]()
+        self.members, self.shown, self.others = 0, list[str](), others
         scope = Scope(frozenset(audience.workspaces), frozenset(audience.inputs))
         self.vocabulary = Vocabulary(audience.definition.root, scope)
         nested = [others[each] for each in definitions.nested(audience.definition) if each in others]

@@ -1,4 +1,4 @@
-"""Issues OAuth2 clients in a Cognito user pool."""
+"""Issues OAuth2 clients in a Cognito user pool, and invites people to it."""
 
 from functools import cached_property
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import boto3
 
 from audience_core.domain.account import ClientCredentials
+from audience_core.errors import ConflictError
 
 # Of the user pool's resource server; whoever holds it may call the API, and its client tells the account and role.
 SCOPE = "audiences/api"
@@ -34,4 +35,23 @@ class CognitoIdentityProvider:
         try:
             self._client.delete_user_pool_client(UserPoolId=self._user_pool_id, ClientId=client_id)
         except self._client.exceptions.ResourceNotFoundException:
+            return
+
+    def create_user(self, email: str) -> None:
+        """The address is the user name, which access tokens tell: an id that can be read in "created by"."""
+        attributes = [{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}]
+        try:
+            self._client.admin_create_user(
+                UserPoolId=self._user_pool_id,
+                Username=email,
+                UserAttributes=attributes,
+                DesiredDeliveryMediums=["EMAIL"],
+            )
+        except self._client.exceptions.UsernameExistsException as error:
+            raise ConflictError(f"there is a user {email} already") from error
+
+    def delete_user(self, email: str) -> None:
+        try:
+            self._client.admin_delete_user(UserPoolId=self._user_pool_id, Username=email)
+        except self._client.exceptions.UserNotFoundException:
             return

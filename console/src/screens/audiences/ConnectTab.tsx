@@ -1,0 +1,5 @@
+import type { Audience } from "../../api/types";
+
+export default function ConnectTab({ audience }: { audience: Audience }) {
+  return <p>{audience.name}</p>;
+}
