@@ -34,7 +34,7 @@ def publish(stack: str) -> str:
         DistributionId=outputs["ConsoleDistributionId"],
         InvalidationBatch={"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": str(time.time_ns())},
     )
-    return outputs["ConsoleUrl"]
+    return str(outputs["ConsoleUrl"])
 
 
 def files(folder: Path) -> list[Path]:

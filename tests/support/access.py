@@ -11,10 +11,10 @@ from audience_core.domain.account import Client, Role
 from audience_core.domain.archive import ArchiveShard, Manifest
 from audience_core.domain.audience import AudienceKind, AudienceStatus
 from audience_core.domain.event import Environment, Identity
-from audience_core.domain.ids import AccountId, AudienceId, Mpid
+from audience_core.domain.ids import AccountId, AudienceId, Mpid, WorkspaceId
 from audience_core.domain.membership import HistoryEntry, Membership, Reason
 from audience_core.domain.output import Target
-from audience_core.domain.profile import Profile
+from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind
 from audience_core.domain.stores import IdentityRow
 from audience_core.management import sharing
 from audience_core.management.sharing import NewOffers, Party, SharingStores
@@ -345,6 +345,8 @@ def _members(stores: Any, account_id: AccountId, ids: Ids, mark: str, at: int) -
     for mpid in (Mpid(int(audience_id)), Mpid(int(audience_id) + 64)):
         profile = Profile(account_id, Environment.PRODUCTION, mpid)
         profile.identities = {email: at}
+        known = RegisterKey(WorkspaceId(ids["workspace_id"]), RegisterKind.ATTRIBUTE, f"is {mark}")
+        profile.registers = {known: Register(mark, at)}
         stores.profiles.save(profile, at)
         stores.history.record(
             account_id, [HistoryEntry(audience_id, mpid, True, at, Reason.EVENT, profile.version)], 90

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.console import Console, signed_in
+from tests.support.console import NARROW, WIDE, Console, signed_in
 from tests.support.shop import Shop
 
 pytestmark = pytest.mark.stack
@@ -55,7 +55,7 @@ def test_names_of_any_kind_are_text_and_stay_in_their_place(marketer: Console, s
     page = marketer.page
 
     expect(marketer.link(name)).to_be_visible()
-    for size in ({"width": 1280, "height": 860}, {"width": 390, "height": 844}):
+    for size in (WIDE, NARROW):
         page.set_viewport_size(size)
         page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
         main = page.evaluate(
