@@ -6,7 +6,8 @@ import pytest
 
 from audience_core.domain.control_stores import OutputStore
 from audience_core.domain.ids import AudienceId, ConnectionId, OutputId
-from audience_core.domain.output import Fault, FaultKind, SubscriptionState
+from audience_core.domain.output import Fault, FaultKind, Route, SubscriptionState
+from audience_core.domain.sharing import Source
 from audience_core.errors import NotFoundError, StaleVersionError
 from audience_core.persistence.memory.control import MemoryOutputStore
 from audience_core.persistence.outputs import DynamoOutputStore
@@ -142,3 +143,38 @@ def test_connections_of_some_audiences_are_found(store: OutputStore, asked: int)
     assert found == ((mine, far) if asked == 250 else (mine,))
     assert store.connections_of(ACCOUNT, []) == ()
     assert store.connections_of(ACCOUNT, [other.audience_id]) == (other,)
+
+
+SOURCE = Source(account_id=OTHER_ACCOUNT, audience_id=AudienceId(44), arrangement_id="a-1")
+
+
+def test_a_connection_of_a_received_audience_is_found_by_its_initiator(store: OutputStore) -> None:
+    """`OTHER_ACCOUNT` shares its audience 44 with `ACCOUNT`, which connects it."""
+    output = store.save(an_output())
+    own = store.save_connection(a_connection(account_id=OTHER_ACCOUNT, connection_id=ConnectionId("c-own")))
+    made = store.save_connection(a_connection(source=SOURCE))
+
+    connections, routes = store.forwarding(OTHER_ACCOUNT)
+
+    assert (connections, routes) == ((own,), (Route(AudienceId(44), ACCOUNT, CONNECTION),))
+    assert store.routed(routes) == ((made,), {(ACCOUNT, OUTPUT): output})
+    assert store.forwarding(ACCOUNT) == ((made,), ())
+    assert store.list_connections(OTHER_ACCOUNT) == (own,)
+    assert store.get_connection(ACCOUNT, CONNECTION).members_of == (OTHER_ACCOUNT, AudienceId(44))
+
+
+def test_a_route_leads_to_its_connection_as_it_is(store: OutputStore) -> None:
+    made = store.save_connection(a_connection(source=SOURCE))
+    _, routes = store.forwarding(OTHER_ACCOUNT)
+
+    changed = store.save_connection(made.model_copy(update={"settings": {"list": "b"}}))
+
+    assert store.routed(routes) == ((changed,), {})
+    with pytest.raises(StaleVersionError):
+        store.save_connection(a_connection(source=SOURCE))
+    with pytest.raises(StaleVersionError):
+        store.delete_connection(made)
+    assert store.forwarding(OTHER_ACCOUNT)[1] == routes
+    store.delete_connection(changed)
+    assert store.forwarding(OTHER_ACCOUNT) == ((), ())
+    assert store.routed(routes) == ((), {})

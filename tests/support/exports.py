@@ -32,6 +32,7 @@ from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.persistence.memory.results import MemoryResultStore
 from audience_core.persistence.memory.shards import MemoryShardStore
+from audience_core.persistence.memory.sharing import MemorySharingStore
 from audience_core.pipeline import export
 from audience_core.pipeline.export import Exporter
 from audience_core.pipeline.export_archive import write_archive
@@ -103,7 +104,12 @@ class _Guarded:
 
 
 class Town:
-    """One account with one active audience, whose members the test says; time passes when the test says so."""
+    """One account with one active audience, whose members the test says; time passes when the test says so.
+
+    Exports are those of `exporting`, the same account by default.
+    """
+
+    exporting = ACCOUNT
 
     def __init__(self) -> None:
         self.accounts, self.audiences, self.jobs = MemoryAccountStore(), MemoryAudienceStore(), MemoryJobStore()
@@ -111,6 +117,7 @@ class Town:
         self.profiles, self.run_files, self.workflows = MemoryProfileStore(), MemoryRunFiles(), MemoryWorkflows()
         self.results, self.shards, self.archived = MemoryResultStore(), MemoryShardStore(), MemoryArchive()
         self.files, self.mail, self.keys = DyingFiles(), MemoryMail(), MemorySigningKeys()
+        self.sharing = MemorySharingStore()
         self.accounts.create(an_account())
         self.now = int(NOW.timestamp() * 1000)
         self._sequence = count(1)
@@ -153,7 +160,7 @@ class Town:
     # Exports of it ------------------------------------------------------------------------------------------------
 
     def stores(self) -> ExportStores:
-        return ExportStores(self.audiences, self.jobs, self.workflows, self.files, self.keys)
+        return ExportStores(self.audiences, self.jobs, self.workflows, self.files, self.keys, self.sharing)
 
     def exporter(self) -> Exporter:
         people, job = (self.memberships, self.history, self.profiles), (self.jobs, self.run_files)
@@ -168,12 +175,13 @@ class Town:
             results=self.results,
             shards=self.shards,
             erasures=self.archived,
+            sharing=self.sharing,
         )
 
     def ask(self, **given: Any) -> str:
         """Ask for an export; its id."""
         new = {"audiences": [{"id": AUDIENCE}], "identity_types": ["email"]} | given
-        requester = Requester(ACCOUNT, "client-1", "https://api.example.com")
+        requester = Requester(self.exporting, "client-1", "https://api.example.com")
         made = exports.create(self.stores(), requester, NewExport.model_validate(new), self.clock())
         assert made.job.export is not None
         return made.job.export.export_id
@@ -204,13 +212,13 @@ class Town:
         self._steps(used, export_id, run, token, invoke)
 
     def _steps(self, used: Exporter, export_id: str, run: str, token: int, invoke: Callable[..., Any]) -> None:
-        of = (used, ACCOUNT, export_id)
+        of = (used, self.exporting, export_id)
         try:
             plan = invoke(lambda: export.plan(*of, token, run, timedelta(seconds=90), self.clock()))
             if not plan["is_on"]:
                 return
             for line in self.run_files.files[plan["key"]]:
-                order = Order(ACCOUNT, export_id, plan["token"], **line)
+                order = Order(self.exporting, export_id, plan["token"], **line)
                 while not invoke(lambda order=order: work(used, order, lambda: self.now, self.now)).is_done:
                     pass
             invoke(lambda: write_archive(*of, plan["token"], lambda: self.now))
@@ -218,12 +226,12 @@ class Town:
         except Exception as error:
             # As the state machine's Catch; what fails for ever fails here, too.
             text = str(error)
-            export.fail(self.exporter(), ACCOUNT, export_id, token, run, text, self.clock())
+            export.fail(self.exporter(), self.exporting, export_id, token, run, text, self.clock())
             return
         try:
             invoke(lambda: export.send_link(*of))
         except (RuntimeError, DeliveryError) as error:
-            export.note_unsent(self.exporter(), ACCOUNT, export_id, str(error))
+            export.note_unsent(self.exporter(), self.exporting, export_id, str(error))
 
     def clock(self) -> datetime:
         return datetime.fromtimestamp(self.now / 1000, UTC)
@@ -231,7 +239,7 @@ class Town:
     # What came of them --------------------------------------------------------------------------------------------
 
     def job(self, export_id: str) -> Job:
-        return self.jobs.get(ACCOUNT, job_id_of(export_id))
+        return self.jobs.get(self.exporting, job_id_of(export_id))
 
     def export(self, export_id: str) -> Export:
         return export.export_of(self.job(export_id))
@@ -240,14 +248,14 @@ class Town:
         job = self.job(export_id)
         assert job.state is JobState.SUCCEEDED, job.error
         name = export.name_of(export.export_of(job))
-        return Opened(self.files.files[archive_key(ACCOUNT, export_id, job.token, name)])
+        return Opened(self.files.files[archive_key(self.exporting, export_id, job.token, name)])
 
     def is_clean(self, export_id: str) -> bool:
         """Nothing of the export is left, but its archive if it has one."""
         job = self.job(export_id)
         archive = job.export.archive if job.export else None
-        kept = [archive_key(ACCOUNT, export_id, job.token, archive.name)] if archive else []
-        return not self.files.open and list(self.files.below(f"{ACCOUNT}/{export_id}/")) == kept
+        kept = [archive_key(self.exporting, export_id, job.token, archive.name)] if archive else []
+        return not self.files.open and list(self.files.below(f"{self.exporting}/{export_id}/")) == kept
 
 
 class Opened:

@@ -254,7 +254,7 @@ def _ways_to_owners() -> tuple[EventBridgeBus, SesMail | None]:
 def exports() -> ExportStores:
     """What `management.exports` works with."""
     of = stores()
-    return ExportStores(of.audiences, of.jobs, of.workflows, of.export_files, of.signing_keys)
+    return ExportStores(of.audiences, of.jobs, of.workflows, of.export_files, of.signing_keys, of.sharing)
 
 
 def exporter() -> Exporter:
@@ -272,6 +272,7 @@ def exporter() -> Exporter:
         results=of.results,
         shards=of.shards,
         erasures=of.archive,
+        sharing=of.sharing,
     )
 
 

@@ -8,6 +8,7 @@ from audience_core.domain.ab_test import Variant
 from audience_core.domain.account import Record
 from audience_core.domain.identities import ANDROID_ADVERTISING_ID, ANDROID_UUID, HIERARCHY, IOS_ADVERTISING_ID
 from audience_core.domain.ids import AccountId, AudienceId
+from audience_core.domain.sharing import Source
 
 # An archive and its link live so long: the bucket's lifecycle rule in template.yaml says the same.
 KEPT_DAYS = 7
@@ -28,6 +29,7 @@ class ExportFile(Record):
     Args:
         audience_name: as it was when the export was asked for.
         name: in the archive.
+        source: of a received audience; None for one of the account's own.
         variant: whose members alone it holds; None: all members.
         calculation_id: by which its members were found; "" for real-time audiences, whose lists are read.
     """
@@ -35,8 +37,17 @@ class ExportFile(Record):
     audience_id: AudienceId
     audience_name: str
     name: str
+    source: Source | None = None
     variant: Variant | None = None
     calculation_id: str = ""
+
+    def members_of(self, account_id: AccountId) -> tuple[AccountId, AudienceId]:
+        """The account whose profiles it is made of, and the audience of it that they are members of.
+
+        Args:
+            account_id: whose export it is.
+        """
+        return (self.source.account_id, self.source.audience_id) if self.source else (account_id, self.audience_id)
 
 
 class Archive(Record):

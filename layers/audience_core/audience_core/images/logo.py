@@ -26,7 +26,7 @@ def cleaned(content: bytes) -> bytes:
                 # The header alone was read: nothing was decoded that is larger than it may be.
                 _require_small(image)
                 pixels = image.convert("RGBA")
-    except (OSError, SyntaxError, ValueError, Warning) as error:
+    except (OSError, SyntaxError, ValueError, Warning, Image.DecompressionBombError) as error:
         raise InvalidInputError("the logo cannot be read as a PNG file") from error
     anew = Image.frombytes("RGBA", pixels.size, pixels.tobytes())
     written = io.BytesIO()

@@ -1,6 +1,7 @@
 """Which files an export has: one for each audience, or for each chosen variant of an audience's A/B test."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
@@ -12,11 +13,14 @@ from audience_core.domain.audience import AudienceKind, AudienceOutline, Audienc
 from audience_core.domain.control_stores import AudienceStore, JobStore
 from audience_core.domain.export import ExportFile, ExportFormat
 from audience_core.domain.ids import AccountId, AudienceId
-from audience_core.errors import ConflictError, InvalidInputError
+from audience_core.domain.sharing import ReceivedAudience
+from audience_core.domain.sharing_stores import SharingStore
+from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
 from audience_core.evaluation.text import fold
 from audience_core.exports.manifest import file_name
 from audience_core.management.jobs import backfill_id
 from audience_core.management.problems import Problem
+from audience_core.management.received import OwnAndReceived
 
 MAX_FILES = 100
 _NO_MEMBERS = {
@@ -45,6 +49,7 @@ class ExportedAudience(Record):
 
 def chosen_files(
     store: AudienceStore,
+    sharing: SharingStore,
     jobs: JobStore,
     account_id: AccountId,
     wanted: Sequence[ExportedAudience],
@@ -54,11 +59,13 @@ def chosen_files(
     """The files of an export, in the order in which they were asked for.
 
     Raises:
-        InvalidInputError: an audience or a variant is unknown, chosen twice, or has no members to export.
+        InvalidInputError: an audience or a variant is unknown, chosen twice, or has no members to export; or a received
+            audience is not to be exported.
         ConflictError: an audience has not all its members yet, or its A/B test is being deleted.
     """
-    known = {each.audience_id: each for each in store.outlines(account_id)}
     ids = [AudienceId(each.id) for each in wanted]
+    known = {each.audience_id: each for each in store.outlines(account_id)}
+    known |= _received(OwnAndReceived(store, sharing), account_id, set(ids) - known.keys())
     problems: list[Problem] = []
     for place, each in enumerate(wanted):
         audience = known.get(ids[place])
@@ -74,9 +81,21 @@ def chosen_files(
     return tuple(_file(audience, form, variant) for audience, names in pairs for variant in _variants(audience, names))
 
 
+def _received(
+    both: OwnAndReceived, account_id: AccountId, ids: Collection[AudienceId]
+) -> dict[AudienceId, AudienceOutline]:
+    found: dict[AudienceId, AudienceOutline] = {}
+    for audience_id in ids:
+        with suppress(NotFoundError):
+            found[audience_id] = both.get(account_id, audience_id)
+    return found
+
+
 def _objection(audience: AudienceOutline | None, now: datetime, *, is_repeated: bool) -> str:
     if audience is None:
         return "there is no such audience"
+    if isinstance(audience, ReceivedAudience) and not audience.may_export:
+        return "is shared without the right to export it"
     status = audience.status_at(now)
     if status is AudienceStatus.DRAFT:
         return _DRAFT[audience.kind]
@@ -112,8 +131,11 @@ def _variants(audience: AudienceOutline, names: Sequence[str] | None) -> list[Va
 def _require_calculated(
     store: AudienceStore, jobs: JobStore, account_id: AccountId, audiences: Sequence[AudienceOutline]
 ) -> None:
-    backfilled = jobs.backfilled(account_id)
-    waiting = [str(each.audience_id) for each in audiences if each.program_version > backfilled]
+    backfilled = {home: jobs.backfilled(home) for home in {each.home for each in audiences}}
+    late = [each for each in audiences if each.program_version > backfilled[each.home]]
+    waiting = [str(each.audience_id) for each in late]
+    if any(each.home != account_id for each in late):
+        raise ConflictError(f"not all members are known yet of {', '.join(waiting)}: try again later")
     if waiting:
         job = backfill_id(store.program(account_id).published)
         raise ConflictError(f"not all members are known yet of {', '.join(waiting)}: wait for the job {job}")
@@ -124,6 +146,7 @@ def _file(audience: AudienceOutline, form: ExportFormat, variant: Variant | None
         audience_id=audience.audience_id,
         audience_name=audience.name,
         name=file_name(audience, form, variant),
+        source=audience.source if isinstance(audience, ReceivedAudience) else None,
         variant=variant,
         calculation_id=audience.result.calculation_id if audience.result else "",
     )

@@ -22,7 +22,8 @@ from audience_core.domain.export import (
 from audience_core.domain.export_stores import ExportFiles, SigningKeys
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.job import Job, JobKind, JobState
-from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
+from audience_core.domain.sharing_stores import SharingStore
+from audience_core.errors import ConflictError, GoneError, InvalidInputError, NotFoundError
 from audience_core.exports import links
 from audience_core.management import jobs
 from audience_core.management.exported import ExportedAudience, chosen_files
@@ -62,6 +63,7 @@ class ExportStores:
     workflows: Workflows
     files: ExportFiles
     keys: SigningKeys
+    sharing: SharingStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,9 @@ def create(stores: ExportStores, requester: Requester, new: NewExport, now: date
     _require_usable(new)
     export = Export(
         export_id=str(uuid.uuid4()),
-        files=chosen_files(stores.audiences, stores.jobs, requester.account_id, new.audiences, new.format, now),
+        files=chosen_files(
+            stores.audiences, stores.sharing, stores.jobs, requester.account_id, new.audiences, new.format, now
+        ),
         identity_types=tuple(each for each in dict.fromkeys(new.identity_types) if each != MPID),
         format=new.format,
         legacy_header_spaces=new.legacy_header_spaces,
@@ -132,7 +136,7 @@ def download(stores: ExportStores, account_id: AccountId, export_id: str, now: d
 
     Raises:
         ConflictError: it is not ready.
-        GoneError: it was removed.
+        GoneError: it was removed, or holds an audience whose sharing is over.
     """
     job = _find(stores.jobs, account_id, export_id)
     if job.export is None or job.export.archive is None:
@@ -155,6 +159,9 @@ def open_link(stores: ExportStores, token: str, now: datetime) -> str:
 
 
 def _address(stores: ExportStores, job: Job, archive: Archive, now: datetime) -> str:
+    sources = [file.source for file in job.export.files if file.source] if job.export else []
+    if not all(stores.sharing.is_accepted(job.account_id, each.arrangement_id) for each in sources):
+        raise GoneError("the export holds an audience that is not shared with this account any more")
     key = archive_key(job.account_id, job.job_id.removeprefix(job_id_of("")), job.token, archive.name)
     if archive.expires_at <= _ms(now) or stores.files.size(key) is None:
         raise links.over()

@@ -27,6 +27,7 @@ from audience_core.domain.ids import DAY_MS, AccountId
 from audience_core.domain.job import UNDER_WAY, Job, JobState, JobStep
 from audience_core.domain.profile import BUCKETS
 from audience_core.domain.results import ResultStore
+from audience_core.domain.sharing_stores import SharingStore
 from audience_core.domain.stores import HistoryStore, MembershipStore, ProfileStore
 from audience_core.errors import ConflictError, NotFoundError, NotOursError
 from audience_core.exports import links
@@ -56,6 +57,14 @@ class Exporter:
     results: ResultStore
     shards: ShardStore
     erasures: Erasures
+    sharing: SharingStore
+
+
+def require_shared(sharing: SharingStore, job: Job) -> None:
+    """Raise `ConflictError` when an audience of the export was received, and its sharing is over."""
+    for file in export_of(job).files:
+        if file.source is not None and not sharing.is_accepted(job.account_id, file.source.arrangement_id):
+            raise ConflictError(f"{file.audience_name} is not shared with this account any more")
 
 
 def require_ours(jobs: JobStore, account_id: AccountId, export_id: str, token: int, now_ms: int) -> Job:
@@ -99,7 +108,8 @@ def plan(
         return {"is_on": False}
     export = export_of(job)
     at = datetime.fromtimestamp(export.at / 1000, UTC)
-    kept = timedelta(days=stores.accounts.get(account_id).history_retention_days)
+    homes = {file.members_of(account_id)[0] for file in export.files}
+    kept = timedelta(days=min(stores.accounts.get(each).history_retention_days for each in homes))
     if at < now - kept:
         raise ConflictError("joins and leaves since its instant are not kept any more: export the audience again")
     _remove(stores.files, job, job.token - 1)
@@ -136,13 +146,14 @@ def finish(stores: Exporter, account_id: AccountId, export_id: str, token: int, 
     """Remove the pieces and let the archive be downloaded. A repeat by the same run is harmless.
 
     Raises:
-        ConflictError: there is no archive.
+        ConflictError: there is no archive, or it holds an audience whose sharing is over.
     """
     job = stores.jobs.get(account_id, job_id_of(export_id))
     if (job.state, job.run, job.token) == (JobState.SUCCEEDED, run, token):
         return job.state
     require_ours(stores.jobs, account_id, export_id, token, _ms(now))
     job = stores.jobs.get(account_id, job_id_of(export_id))
+    require_shared(stores.sharing, job)
     export = export_of(job)
     name, total = name_of(export), whole(contents(stores, job))
     size = stores.files.size(archive_key(account_id, export_id, token, name))
@@ -237,8 +248,9 @@ def _parts(
     stores: Exporter, account_id: AccountId, index: int, file: ExportFile, now: datetime
 ) -> list[dict[str, int]]:
     """Ranges of buckets, or of shards, of one file."""
-    audience = stores.audiences.get(account_id, file.audience_id)
-    counts = stores.memberships.counts(account_id, audience.live_set, _ms(now))
+    home, audience_id = file.members_of(account_id)
+    audience = stores.audiences.get(home, audience_id)
+    counts = stores.memberships.counts(home, audience.live_set, _ms(now))
     size = audience.result.size if audience.result else counts.size
     width, places = _NEIGHBOURS if size < _SMALL_AUDIENCE else 1, places_of(stores, account_id, file)
     if not places:

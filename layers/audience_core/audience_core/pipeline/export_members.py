@@ -46,7 +46,7 @@ def source_of(stores: Exporter, account_id: AccountId, file: ExportFile, at_ms: 
         archived = ArchivedProfiles(stores.profiles, stores.shards, stores.erasures, account_id)
         shards = stores.results.shards(account_id, file.audience_id, file.calculation_id)
         return _Calculated(stores, account_id, file, shards, archived)
-    return _Listed(stores, account_id, file.audience_id, at_ms)
+    return _Listed(stores, *file.members_of(account_id), at_ms)
 
 
 def source_share(file: ExportFile) -> Callable[[Mpid], float]:

@@ -13,7 +13,7 @@ from audience_core.errors import NotOursError, StaleVersionError
 from audience_core.exports.csv_rows import CsvLayout
 from audience_core.exports.rows import Choice
 from audience_core.outputs.projection import is_in
-from audience_core.pipeline.export import Exporter, export_of, pieces_folder, places_of, require_ours
+from audience_core.pipeline.export import Exporter, export_of, pieces_folder, places_of, require_ours, require_shared
 from audience_core.pipeline.export_members import source_of, source_share
 
 PAGE = 1000
@@ -73,8 +73,10 @@ def work(stores: Exporter, order: Order, clock: Clock, until_ms: int) -> Part:
         NotOursError: the job was cancelled or is another run's now.
         StaleVersionError: another worker has begun with this part.
         NotFoundError: the audience was deleted.
+        ConflictError: the audience was shared with the account, and is no more.
     """
     job = _require_ours(stores, order, clock())
+    require_shared(stores.sharing, job)
     part = stores.jobs.claim(_new_part(stores, job, order))
     while not part.is_done:
         before = part.bucket, part.last
@@ -145,7 +147,7 @@ def _gather(
         now_ms = clock()
         if now_ms >= until_ms:
             break
-        _require_ours(stores, order, now_ms)
+        require_shared(stores.sharing, _require_ours(stores, order, now_ms))
     return part, piece
 
 
