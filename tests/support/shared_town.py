@@ -86,7 +86,8 @@ class Town(Neighbours):
             self.reevaluations, self.wake_ups, self.identities, self.profiles,
         ]  # fmt: skip
         used = [watched(each) for each in stores]
-        fan_out(FanOut(*used, MemberSets(used[1]), watched(self.shared_changes)), changes, self.now)
+        stores = [*used, MemberSets(used[1]), watched(self.shared_changes)]
+        fan_out(FanOut(*stores), changes, self.now)
 
     def fan_out_shared(self) -> None:
         """Whatever waits in the queue of shared changes."""

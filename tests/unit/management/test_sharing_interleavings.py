@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.ids import AccountId, AudienceId
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId
 from audience_core.domain.output import ConnectionStatus
 from audience_core.domain.sharing import LIVE, Arrangement, ArrangementState, EndReason, Side
 from audience_core.errors import ConflictError, InvalidInputError
@@ -74,7 +74,7 @@ class World:
     told: dict[str, Told] = field(default_factory=dict)
     on: dict[AccountId, bool] = field(default_factory=lambda: {OTHER_ACCOUNT: True, THIRD_ACCOUNT: True})
     audiences: dict[AudienceId, bool] = field(default_factory=dict)
-    connected: dict[str, str] = field(default_factory=dict)
+    connected: dict[str, ConnectionId] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.town.opt_in(STRANGER)
@@ -218,15 +218,12 @@ class Interleavings(RuleBasedStateMachine):
         found = [r for r in town.sharing.received_all(each.receiver) if r.source.arrangement_id == arrangement_id]
         assert bool(found) is (each.state is ArrangementState.ACCEPTED)
         if found and arrangement_id not in world.connected:
-            outputs = (
-                Ending(town.outputs, lambda: world.answer("unshare", arrangement_id))
-                if is_interrupted
-                else town.outputs
-            )
-            new = NewConnection(output_id=OUTPUT)
-            of: Any = (outputs, town.both, town.workflows)
+            outputs: Any = town.outputs
+            if is_interrupted:
+                outputs = Ending(town.outputs, lambda: world.answer("unshare", arrangement_id))
+            of, new = (each.receiver, found[0].audience_id), NewConnection(output_id=OUTPUT)
             with suppress(ConflictError):
-                made = connections.create(*of, each.receiver, found[0].audience_id, new, NOW)
+                made = connections.create(outputs, town.both, town.workflows, *of, new, NOW)
                 assert not is_interrupted
                 world.connected[arrangement_id] = made.connection_id
 
