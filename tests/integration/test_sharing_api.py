@@ -17,6 +17,7 @@ from audience_core.persistence.memory.splits import MemorySplitStore
 from audience_core.persistence.memory.summaries import MemoryCountSummaries
 from functions.ab_tests_api import handler as ab_tests_api
 from functions.audiences_api import handler as audiences_api
+from functions.connect_audiences import handler as connect_audiences
 from functions.outputs_api import handler as outputs_api
 from functions.sharing_api import handler
 from functions.sharing_logo import handler as sharing_logo
@@ -373,3 +374,17 @@ def test_sample_events_are_understood(stack: SimpleNamespace, name: str) -> None
     answer = handler.lambda_handler(a_sample(name), a_context())
 
     assert answer["statusCode"] in (404, 422), answer
+
+
+def test_received_audiences_are_connected_in_bulk(stack: SimpleNamespace) -> None:
+    received = shared(stack)["audience_id"]
+    job = FRIEND("POST", f"/v1/outputs/{an_output().output_id}/connect-audiences", {"audience_ids": [received, 99]})
+    assert job.status == 202, job.body
+
+    event = {"account_id": OTHER_ACCOUNT, "job_id": job.body["id"], "run": "run-1", "step": "connect"}
+    connect_audiences.lambda_handler(event, a_context())
+
+    parts = stack.jobs.parts(OTHER_ACCOUNT, job.body["id"])
+    assert [part.result["code"] for part in parts] == ["connecting", "not_found"]
+    (connection,) = stack.outputs.list_connections(OTHER_ACCOUNT)
+    assert connection.members_of == (ACCOUNT, AUDIENCE)
