@@ -96,11 +96,7 @@ def create(
     output = _output(store, account_id, new.output_id)
     variant = None if new.variant is None else _variant(audience, new.variant)
     require_connectable(audience, now)
-    for each in store.list_connections(account_id, audience_id):
-        if (each.output_id, each.variant) == (output.output_id, variant):
-            # One that is being deleted still removes members at the partner, which would undo what a new one adds.
-            what = f"{variant.name} of the audience" if variant else "the audience"
-            raise ConflictError(f"{what} is connected to this output: {each.connection_id} is {each.status}")
+    _require_unconnected(store, audience, output, variant)
     kind = kind_named(output.connector)
     connection = Connection(
         account_id=account_id,
@@ -287,6 +283,14 @@ def _variant(audience: Audience, name: str) -> Variant:
     if test and test.is_ending:
         raise ConflictError("the A/B test is being deleted")
     return found[0]
+
+
+def _require_unconnected(store: OutputStore, audience: Audience, output: Output, variant: Variant | None) -> None:
+    for each in store.list_connections(audience.account_id, audience.audience_id):
+        if (each.output_id, each.variant) == (output.output_id, variant):
+            # One that is being deleted still removes members at the partner, which would undo what a new one adds.
+            what = f"{variant.name} of the audience" if variant else "the audience"
+            raise ConflictError(f"{what} is connected to this output: {each.connection_id} is {each.status}")
 
 
 def _require_identities_alone(connection: Connection, output: Output) -> None:

@@ -6,7 +6,7 @@ profile come in order; any record may come again, and everything here is harmles
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -252,18 +252,20 @@ class _Connections:
     def shared(self, change: ProfileChange) -> set[AudienceId]:
         """Audiences that other accounts forward, and for which the change of the profile may matter."""
         before, after = _memberships(change.old), _memberships(change.new)
-        self._read_once(before | after)
-        is_told_anew = _told(change.old) != _told(change.new)
-        return set(self._routed & (before | after if is_told_anew else before ^ after))
+        if self._by_audience is None and before | after:
+            self._by_audience = self._read()
+        concerned = self._routed & (before | after)
+        if concerned and _told(change.old) == _told(change.new):
+            concerned &= before ^ after
+        return set(concerned)
 
     def _of(self, audience_id: AudienceId) -> list[Forwarded]:
-        self._read_once({audience_id})
-        return (self._by_audience or {}).get(audience_id, [])
+        if self._by_audience is None:
+            self._by_audience = self._read()
+        return self._by_audience.get(audience_id, [])
 
-    def _read_once(self, audience_ids: Collection[AudienceId]) -> None:
-        if self._by_audience is not None or not audience_ids:
-            return
-        self._by_audience = defaultdict(list)
+    def _read(self) -> dict[AudienceId, list[Forwarded]]:
+        found: dict[AudienceId, list[Forwarded]] = defaultdict(list)
         outputs = {each.output_id: each for each in self._outputs.list(self._account_id)}
         connections, routes = self._outputs.forwarding(self._account_id)
         self._versions = _versions(connections)
@@ -275,7 +277,8 @@ class _Connections:
             if is_own and connection.status is ConnectionStatus.ACTIVE and connection.output_id in outputs:
                 workspaces = own_workspaces(self._audiences, connection)
                 known = Forwarded.of(connection, outputs[connection.output_id], workspaces)
-                self._by_audience[connection.audience_id].append(known)
+                found[connection.audience_id].append(known)
+        return found
 
 
 def _told(profile: Profile | None) -> tuple[frozenset[Identity], dict[RegisterKey, Register]]:
