@@ -89,8 +89,8 @@ def imported(shop: Shop, file: Path, folder: Path) -> int:
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise SystemExit(done.stderr or done.stdout)
+    if done.returncode or not done.stdout.startswith("{"):
+        raise SystemExit(f"{done.returncode}: {done.stdout} {done.stderr}")
     summary = json.loads(done.stdout)
     print(", ".join(f"{name} {summary[name]:,}" for name in ("rows", "events", "batches", "requests")))
     return int(summary["events"])

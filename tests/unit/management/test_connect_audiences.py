@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from audience_core.domain.audience import AudienceStatus
+from audience_core.domain.audience import AudienceKind, AudienceStatus
 from audience_core.domain.ids import AudienceId
 from audience_core.domain.job import Job, JobState
 from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, SubscriptionState
@@ -91,6 +91,19 @@ def test_what_is_wrong_with_one_stops_no_other(world: World) -> None:
     codes = ["connected", "already_connected", "not_active", "not_found"]
     assert world.results(job) == list(zip((1, 2, 4, 99), codes, strict=True))
     assert len(world.connections()) == 2
+
+
+def test_lifetime_audiences_are_connected_and_wait_to_be_sent_unless_they_are_archived(world: World) -> None:
+    for number, status in ((4, AudienceStatus.DRAFT), (5, AudienceStatus.CALCULATING), (6, AudienceStatus.ARCHIVED)):
+        of = {"audience_id": AudienceId(number), "kind": AudienceKind.LIFETIME, "status": status}
+        world.audiences.save(an_audience(**of))
+    job = world.start(4, 5, 6)
+
+    assert world.work(job) is Progress.DONE
+
+    assert world.results(job) == [(4, "connected"), (5, "connected"), (6, "not_active")]
+    assert {each.status for each in world.connections()} == {ConnectionStatus.INACTIVE}
+    assert "archived" in world.report(job).results[2]["message"]
 
 
 def test_an_audience_that_is_split_is_connected_by_itself(world: World) -> None:

@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any
 
 from audience_core.domain import job_lease
-from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.control_stores import FoundAudiences, JobStore, OutputStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.job import Job, JobState, JobStep, Part
@@ -18,6 +17,7 @@ from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
 from audience_core.management import connections
 from audience_core.management.bulk_connect import BulkConnection
 from audience_core.management.connections import NewConnection
+from audience_core.management.lifetime import require_connectable
 from audience_core.outputs.registry import connection_settings, kind_named
 
 # A partner that has not answered by then is left to the connection's own attempts.
@@ -130,7 +130,7 @@ def _result(stores: ConnectStores, job: Job, wanted: _Wanted, audience_id: Audie
     connection_id = _connection_id(job, audience_id)
     connection = _found(stores.outputs, job.account_id, connection_id)
     if connection is None:
-        refusal = _refusal(stores, job.account_id, wanted, audience_id)
+        refusal = _refusal(stores, job.account_id, wanted, audience_id, now)
         if refusal is not None:
             return refusal
         asked = NewConnection(
@@ -162,15 +162,17 @@ def _connection_id(job: Job, audience_id: AudienceId) -> ConnectionId:
 
 
 def _refusal(
-    stores: ConnectStores, account_id: AccountId, wanted: _Wanted, audience_id: AudienceId
+    stores: ConnectStores, account_id: AccountId, wanted: _Wanted, audience_id: AudienceId, now: datetime
 ) -> dict[str, Any] | None:
     try:
         audience = stores.audiences.get(account_id, audience_id)
         output = stores.outputs.get(account_id, wanted.output_id)
     except NotFoundError as error:
         return _told(ConnectCode.NOT_FOUND, str(error))
-    if audience.status is not AudienceStatus.ACTIVE:
-        return _told(ConnectCode.NOT_ACTIVE, "the audience is a draft: activate it first")
+    try:
+        require_connectable(audience, now)
+    except ConflictError as error:
+        return _told(ConnectCode.NOT_ACTIVE, str(error))
     if audience.ab_test is not None:
         return _told(ConnectCode.AB_TEST_ACTIVE, "the audience is split for an A/B test: connect it by itself")
     of_account = stores.outputs.list_connections(account_id)
