@@ -3,7 +3,8 @@
 The SQL reads the file itself, not what was imported: an invoice is what a customer bought, or gave back, at once.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -12,9 +13,14 @@ import duckdb
 from audience_core.domain import definition as d
 from audience_core.domain import value_tests as v
 from audience_core.domain import windows as w
+from audience_core.domain.audience import Audience
+from audience_core.domain.ids import Mpid
 from audience_core.domain.lifetime import DateRange
+from audience_core.domain.profile import Profile
+from tests.support.oracle import Oracle
 
 ALL_DAYS = DateRange()
+_LOOK_BACK = 20_000
 EVER = w.WithinLast(duration=w.Duration(amount=20_000, unit=w.Unit.DAYS))
 _LINES = """
 CREATE TABLE line AS
@@ -51,6 +57,32 @@ def by_sql(file: str) -> dict[str, set[str]]:
     database.execute("CREATE VIEW file AS SELECT * FROM read_parquet('" + file.replace("'", "''") + "')")
     database.execute(_LINES)
     return {each.name: {row[0] for row in database.execute(each.sql).fetchall()} for each in QUESTIONS}
+
+
+def compare(
+    file: str, found: Mapping[str, Set[Mpid]], users: Mapping[Mpid, Profile], reader: Audience, at: int
+) -> None:
+    """Print for each question how many members were found, and whether they are those of SQL and of the oracle.
+
+    Args:
+        users: all there are, with all their events.
+        reader: an audience of the workspaces and inputs that every question reads.
+        at: the instant of the calculation, UTC ms.
+    """
+    customers = {mpid: identity.value for mpid, user in users.items() for identity in user.identities}
+    wanted = by_sql(file)
+    print(f"{'audience':26} members      SQL   oracle")
+    for question in QUESTIONS:
+        own = found[question.name]
+        rules = {mpid for mpid, user in users.items() if _holds(question, user, reader, at)}
+        by_file = "same" if {customers[mpid] for mpid in own} == wanted[question.name] else "DIFFERS"
+        print(f"{question.name:26} {len(own):7d} {by_file:>8} {'same' if own == rules else 'DIFFERS':>8}")
+
+
+def _holds(question: Question, user: Profile, reader: Audience, at: int) -> bool:
+    first, last = question.days.instants
+    timeline = {key: [each for each in track if first <= each.at <= last] for key, track in user.timeline.items()}
+    return Oracle(reader, {}, replace(user, timeline=timeline), at, _LOOK_BACK).holds(question.root)
 
 
 def _selected(name: str, **given: Any) -> d.EventSelector:
