@@ -14,6 +14,7 @@ from functions.jobs_api.handler import app as jobs
 from functions.lifetime_api.handler import app as lifetime
 from functions.oauth_callback.handler import app as log_ins
 from functions.outputs_api.handler import app as outputs
+from functions.profiles_api.handler import app as profiles
 from functions.sharing_api.handler import app as sharing
 from functions.sharing_logo.handler import app as logos
 from functions.workspaces_api.handler import app as workspaces
@@ -60,8 +61,8 @@ def build() -> dict[str, Any]:
     """The whole document, in a stable order."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
-    apps = (workspaces, audiences, ab_tests, outputs, log_ins, jobs, exports, downloads, lifetime, sharing, logos)
-    for app in apps:
+    control = (workspaces, audiences, ab_tests, outputs, log_ins, jobs, exports, downloads)
+    for app in (*control, lifetime, sharing, logos, profiles):
         part = _described(app)
         for path, operations in part["paths"].items():
             paths.setdefault(path, {}).update(operations)

@@ -26,6 +26,8 @@ TRANSLATOR = Path(__file__).with_name("sam_to_cloudformation.py")
 BACKFILL_CONCURRENCY = EXPORT_CONCURRENCY = 3
 # Streams are read at once here.
 EXPORT_SETTLE_SECONDS = 5
+# Functions of the local stack are done with a message within seconds.
+ERASURE_SETTLE_SECONDS = 20
 SENDER = "exports@audiences.example"
 BACKFILL_CONCURRENCY, COMPACTION_CONCURRENCY = 3, 2
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -55,6 +57,7 @@ def _of_this_machine(app: App, emulator: Emulator) -> dict[str, str]:
         "BackfillConcurrency": str(BACKFILL_CONCURRENCY),
         "ExportConcurrency": str(EXPORT_CONCURRENCY),
         "ExportSettleSeconds": str(EXPORT_SETTLE_SECONDS),
+        "ErasureSettleSeconds": str(ERASURE_SETTLE_SECONDS),
         "SenderEmail": SENDER,
         "CompactionConcurrency": str(COMPACTION_CONCURRENCY),
     }

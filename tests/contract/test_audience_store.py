@@ -346,3 +346,12 @@ def test_several_audiences_are_saved_together_or_not_at_all(store: AudienceStore
     assert [store.get(ACCOUNT, each.audience_id) for each in saved] == list(saved)
     assert (saved[0].result, saved[0].version, saved[1].version) == (result, 2, 2)
     assert store.program(ACCOUNT).version == 0
+
+
+def test_an_erasure_is_noted_beside_the_program_and_disturbs_nobody(store: AudienceStore) -> None:
+    store.note_erasure(ACCOUNT, 20)
+    store.note_erasure(ACCOUNT, 10)
+
+    store.publish(an_audience(status=AudienceStatus.ACTIVE), active_cap=1)
+
+    assert store.program(ACCOUNT) == ProgramMark(version=1, published=1, erased_at=20)

@@ -160,3 +160,16 @@ def _answer_at_most(keys: int, store: DynamoIdentityStore) -> list[int]:
     client = store._items._get_connection().connection.client
     client.meta.events.register("after-call.dynamodb.BatchGetItem", shorten)
     return asked
+
+
+def test_buried_identities_are_known_by_themselves_until_the_latest_instant(store: IdentityStore) -> None:
+    store.bury(ACCOUNT, PRODUCTION, [EMAIL, CUSTOMER], 10)
+    store.bury(ACCOUNT, PRODUCTION, [EMAIL], 20)
+
+    assert store.buried(ACCOUNT, PRODUCTION, [EMAIL, CUSTOMER, Identity("email", "bo@trail.example")]) == {
+        EMAIL: 20,
+        CUSTOMER: 10,
+    }
+    assert store.buried(OTHER_ACCOUNT, PRODUCTION, [EMAIL]) == {}
+    assert store.buried(ACCOUNT, DEVELOPMENT, [EMAIL]) == {}
+    assert store.rows(ACCOUNT, PRODUCTION, [EMAIL])[EMAIL].version == 0

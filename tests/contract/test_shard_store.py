@@ -7,8 +7,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from audience_core.domain.archive import ArchiveShard, Manifest, ShardStore
-from audience_core.domain.ids import Mpid
+from audience_core.domain.archive import ArchiveShard, Manifest, ShardStore, erased_key
 from audience_core.errors import DamagedShardError, NotFoundError, StaleVersionError, UnavailableError
 from audience_core.persistence.memory.shards import MemoryShardStore
 from audience_core.persistence.shards import S3ShardStore
@@ -72,7 +71,7 @@ def test_the_latest_manifest_and_earlier_ones_are_found_in_their_account_alone(
     store: ShardStore, tmp_path: Path
 ) -> None:
     first = Manifest(version=1, count=2, shards=(a_shard(store, tmp_path / "a"),), committed_at=NOW, read_until=7)
-    second = Manifest(version=2, erased={Mpid(-5): 8}, retired={"a/00000": 9})
+    second = Manifest(version=2, erased={erased_key(-5): 8}, retired={"a/00000": 9})
     store.commit(ACCOUNT, first)
     store.commit(ACCOUNT, second)
 

@@ -159,6 +159,12 @@ ROWS: Mapping[str, Row] = {
         USER, lambda ids: {"audience_ids": [ids["audience_id"]]}, ("audience_id",)
     ),
     f"POST {_OUTPUT}/test": Row(USER),
+    "GET /v1/erasures": Row(READER),
+    "GET /v1/erasures/{erasure_id}": Row(READER),
+    "GET /v1/profiles": Row(READER, query={"identity": "customer_id"}),
+    "DELETE /v1/profiles": Row(ADMIN, query={"identity": "customer_id"}),
+    "GET /v1/profiles/{mpid}": Row(READER),
+    "DELETE /v1/profiles/{mpid}": Row(ADMIN),
     "GET /v1/sharing/log": Row(READER),
     "GET /v1/sharing/offers": Row(READER),
     "POST /v1/sharing/offers": Row(
@@ -211,6 +217,7 @@ ABSENT: Ids = {
     "export_id": "export-ffffffffffff",
     "job_id": "outcomes-ffffffffffff",
     "calculation_id": "lifetime-99",
+    "erasure_id": "erasure-ffffffffffffffff",
     "offer_id": "a-ffffffffffffffff",
     "received_id": "a-ffffffffffffffff",
     "shared_id": "a-ffffffffffffffff",
@@ -282,6 +289,7 @@ def furnish(stores: Any, door: FrontDoor, admin: Mapping[str, str], account_id: 
     for place in range(1 if account_id == ACCOUNT else 2):
         body = {"audience_ids": [number + 1 + place]}
         found["calculation_id"] = ask("POST", "/v1/lifetime-calculations", body)["id"]
+    found["erasure_id"] = [ask("DELETE", f"/v1/profiles/{number + 64}", None)["id"] for _ in range(2)][1]
     return found | share(stores, account_id)
 
 

@@ -37,6 +37,7 @@ from audience_core.domain.stores import (
     SplitStore,
     WakeUpQueue,
 )
+from audience_core.management.erasures import ProfileStores
 from audience_core.management.exports import ExportStores
 from audience_core.management.received import OwnAndReceived
 from audience_core.management.sharing import SharingStores
@@ -44,7 +45,9 @@ from audience_core.outputs.http import HttpSend
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.dead_letters import SqsDeadLetters
 from audience_core.persistence.export_files import S3ExportFiles
+from audience_core.persistence.file_traces import S3Traces
 from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.jobs import DynamoJobStore
@@ -57,6 +60,7 @@ from audience_core.persistence.notices import EventBridgeBus, SesMail
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue, SqsSharedChangeQueue, SqsWakeUpQueue
+from audience_core.persistence.queues import decode as decode_message
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.persistence.results import S3ResultStore
 from audience_core.persistence.run_files import S3RunFiles
@@ -66,10 +70,12 @@ from audience_core.persistence.sharing import DynamoSharingStore
 from audience_core.persistence.signing_keys import SecretsManagerSigningKeys
 from audience_core.persistence.splits import DynamoSplitStore
 from audience_core.persistence.summaries import DynamoCountSummaries
+from audience_core.persistence.traces import DynamoTraces
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
 from audience_core.pipeline.backfill import Backfill
 from audience_core.pipeline.compaction import Compaction
+from audience_core.pipeline.erasure import SETTLE_MS, Eraser
 from audience_core.pipeline.export import Exporter
 from audience_core.pipeline.fan_out import FanOut
 from audience_core.pipeline.fan_out_shared import FanOutShared
@@ -80,6 +86,7 @@ from audience_core.pipeline.notify_sharing import SharingNotices
 from audience_core.pipeline.process import Pipeline
 from audience_core.pipeline.programs import Programs
 from audience_core.pipeline.send import Sender
+from audience_core.pipeline.wire.batch import read_batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +166,7 @@ def stores() -> Stores:
                 "connect_audiences": of["CONNECT_AUDIENCES_STATE_MACHINE_ARN"],
                 "measure_ab_test": of["MEASURE_AB_TEST_STATE_MACHINE_ARN"],
                 "export": of["EXPORT_STATE_MACHINE_ARN"],
+                "erase_profile": of["ERASE_PROFILE_STATE_MACHINE_ARN"],
             },
             region,
         ),
@@ -296,6 +304,39 @@ def sender() -> Sender:
     of = stores()
     members = (of.audiences, of.outputs, of.results, of.profiles, of.shards, of.archive)
     return Sender(*members, of.ledger, of.wake_ups, of.jobs, of.run_files)
+
+
+def profiles() -> ProfileStores:
+    """What `management.erasures` works with."""
+    of = stores()
+    return ProfileStores(of.profiles, of.identities, of.jobs, of.workflows)
+
+
+@cache
+def eraser() -> Eraser:
+    """What `pipeline.erase` works with."""
+    of, names, region = stores(), settings(), settings().region
+    dead = [names[name] for name in ("EVENTS_DEAD_LETTERS_URL", "REEVALUATIONS_DEAD_LETTERS_URL")]
+    return Eraser(
+        audiences=of.audiences,
+        outputs=of.outputs,
+        profiles=of.profiles,
+        identities=of.identities,
+        ledger=of.ledger,
+        wake_ups=of.wake_ups,
+        jobs=of.jobs,
+        marks=of.marks,
+        archive=of.archive,
+        shards=of.shards,
+        export_files=of.export_files,
+        traces=DynamoTraces(names, region),
+        files=S3Traces(names["ARCHIVE_BUCKET"], region),
+        dead_letters=SqsDeadLetters(dead, region),
+        workflows=of.workflows,
+        decode=decode_message,
+        identities_of=lambda batch: read_batch(batch).identities,
+        settle_ms=int(names["ERASURE_SETTLE_SECONDS"] or SETTLE_MS // 1000) * 1000,
+    )
 
 
 @cache

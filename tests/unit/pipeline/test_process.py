@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audience_core.domain.account import LoginStrategy
+from audience_core.domain.erasure import grave_of
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AccountId, Mpid
 from audience_core.domain.messages import AcceptedBatch, Reevaluation
@@ -301,3 +302,34 @@ def test_an_opt_out_event_is_kept_with_the_profile_and_taken_back_by_a_later_one
         found.append(population.customer("c-1").registers[RegisterKey(WORKSPACE, RegisterKind.OPT_OUT, "")].value)
 
     assert found == [True, False]
+
+
+def test_what_was_received_before_its_user_was_erased_is_dropped_and_what_came_later_is_somebody_new() -> None:
+    population, ann, bob = Population(), Identity("customer_id", "ann"), Identity("email", "family@example.com")
+    population.take([a_batch(1, "bob", user_identities={"email": bob.value})])
+    population.identities.bury(ACCOUNT, Environment.PRODUCTION, [ann, bob], NOW + 5)
+    population.audiences.note_erasure(ACCOUNT, NOW + 5)
+
+    population.take([a_batch(2, "ann", received_at=NOW + 5)])
+    population.take([a_batch(4, "bob", received_at=NOW + 4, user_identities={"email": bob.value})])
+
+    assert [each.value for profile in population.everybody() for each in sorted(profile.identities)] == [
+        "bob",
+        "family@example.com",
+    ]
+    assert [each.batch_id for each in population.archive.batches] == ["request-1", "request-4"]
+    population.take([a_batch(5, "ann", received_at=NOW + 6)])
+    assert population.customer("ann").seen
+
+
+def test_nothing_is_applied_to_an_erased_profile_that_its_rows_still_name() -> None:
+    population = Population()
+    population.take([a_batch(1, "ann")])
+    ann = population.customer("ann")
+    population.profiles.delete(ann)
+    population.identities.bury(ACCOUNT, Environment.PRODUCTION, [grave_of(ann.mpid)], NOW + 5)
+    population.audiences.note_erasure(ACCOUNT, NOW + 5)
+
+    population.take([a_batch(2, "ann", received_at=NOW + 1)])
+
+    assert population.everybody() == []

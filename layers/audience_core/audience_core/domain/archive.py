@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -81,7 +82,8 @@ class Manifest(Record):
         version: 0 when nothing was compacted yet.
         count: how many shards mpids are spread over, a power of two; those without users are not listed.
         read_until: entries put into the archive before this instant (UTC ms) are in the shards.
-        erased: users that are to be forgotten -> up to what was received when (UTC ms), so that late repeats are, too.
+        erased: `erased_key` of users that are to be forgotten -> up to what was received when (UTC ms), so that late
+            repeats are, too.
         retired: folders that a manifest no longer names -> since when (UTC ms).
     """
 
@@ -90,7 +92,7 @@ class Manifest(Record):
     read_until: int = 0
     committed_at: datetime | None = None
     shards: tuple[ArchiveShard, ...] = ()
-    erased: Mapping[Mpid, int] = Field(default_factory=dict)
+    erased: Mapping[str, int] = Field(default_factory=dict)
     retired: Mapping[str, int] = Field(default_factory=dict)
 
     @property
@@ -118,6 +120,15 @@ def shard_of(mpid: int, count: int) -> int:
     With twice as many shards, the users of shard n are those of n and n + count.
     """
     return mpid & (count - 1)
+
+
+def erased_key(mpid: int) -> str:
+    """By which an erased user is known among erased ones: what its shard is can be told, and nothing else."""
+    return f"{mpid & 0xFFFF:04x}{sha256(str(mpid).encode()).hexdigest()}"
+
+
+def shard_of_erased(key: str, count: int) -> int:
+    return shard_of(int(key[:4], 16), count)
 
 
 class Archive(Protocol):

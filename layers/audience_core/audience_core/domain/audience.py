@@ -145,10 +145,12 @@ class ProgramMark(Record):
         version: advances with every change of it; profiles remember the one they were evaluated with.
         published: the version of the latest change that asks for a backfill. When staged definitions take over, only
             `version` advances: every profile was evaluated with them before.
+        erased_at: when a user was erased last (UTC ms): of what was received before, some must not be applied any more.
     """
 
     version: int = 0
     published: int = 0
+    erased_at: int = 0
 
 
 class Audience(AudienceOutline):

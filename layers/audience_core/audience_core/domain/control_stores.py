@@ -191,6 +191,9 @@ class AudienceStore(AnswerStore, Protocol):
     def program(self, account_id: AccountId) -> ProgramMark:
         """Strongly consistent; zeros for an account that never activated an audience."""
 
+    def note_erasure(self, account_id: AccountId, at: int) -> None:
+        """That a user was erased at an instant (UTC ms); `program` has the latest."""
+
     def program_version(self, account_id: AccountId) -> int:
         """`program` without when a backfill was asked for last."""
 
@@ -300,6 +303,9 @@ class Workflows(Protocol):
             purpose: starting twice for the same one starts one.
             token: of the job's attempt; 0 for a new run, which goes on with whatever stopped before.
         """
+
+    def start_erasure(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        """Erase the users that a job names; the run's name. Starting twice starts one."""
 
     def start_lifetime_calculation(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         """Find the members of the audiences of a calculation; the run's name. Starting twice starts one."""

@@ -21,6 +21,7 @@ class JobKind(StrEnum):
     ARCHIVE_COMPACTION = "archive_compaction"
     LIFETIME_CALCULATION = "lifetime_calculation"
     SEND_AUDIENCE = "send_audience"
+    ERASURE = "erasure"
 
 
 class JobState(StrEnum):
@@ -45,6 +46,7 @@ class JobStep(StrEnum):
     SPREAD = "spread"
     MERGE = "merge"
     SCAN = "scan"
+    ERASE = "erase"
     WITHDRAW = "withdraw"
     DELIVER = "deliver"
 
@@ -58,6 +60,7 @@ STEPS = {
     JobKind.SEND_AUDIENCE: {JobStep.PUBLISH: 0.4, JobStep.WITHDRAW: 0.1, JobStep.DELIVER: 0.5},
     JobKind.CONNECT_AUDIENCES: {JobStep.CONNECT: 1.0},
     JobKind.AB_TEST_OUTCOMES: {JobStep.COUNT: 1.0},
+    JobKind.ERASURE: {JobStep.ERASE: 1.0},
     JobKind.EXPORT: {JobStep.WRITE: 0.8, JobStep.ARCHIVE: 0.2},
 }
 

@@ -97,6 +97,14 @@ class IdentityStore(Protocol):
     def forget(self, account_id: AccountId, environment: Environment, identity: Identity, mpid: Mpid, at: int) -> None:
         """Take a holder off a row unless it was told it after `at`; a repeat is harmless."""
 
+    def bury(self, account_id: AccountId, environment: Environment, identities: Collection[Identity], at: int) -> None:
+        """Remember, for as long as old messages may come, that what was received of them up to `at` was erased."""
+
+    def buried(
+        self, account_id: AccountId, environment: Environment, identities: Collection[Identity]
+    ) -> dict[Identity, int]:
+        """Those of the identities that were buried -> up to when (UTC ms)."""
+
 
 class ProfileStore(Protocol):
     def load(self, account_id: AccountId, environment: Environment, mpids: Collection[Mpid]) -> dict[Mpid, Profile]:

@@ -171,6 +171,8 @@ def _start(workflows: Workflows, job: Job) -> None:  # noqa: C901  (one arm per 
             workflows.start_lifetime_calculation(job.account_id, job.job_id, job.token)
         case JobKind.SEND_AUDIENCE:
             workflows.start_sending(job.account_id, job.job_id, job.token)
+        case JobKind.ERASURE:
+            workflows.start_erasure(job.account_id, job.job_id, job.token)
         case JobKind.ARCHIVE_COMPACTION:
             workflows.start_compaction(job.account_id, job.job_id, job.token)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist, TransactWriteError
+from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
@@ -73,6 +73,7 @@ class CounterItem(Model):
     value = NumberAttribute(default=0)
     active = NumberAttribute(default=0)
     published = NumberAttribute(null=True)
+    erased_at = NumberAttribute(null=True)
 
 
 class DynamoAudienceStore:
@@ -174,7 +175,25 @@ class DynamoAudienceStore:
 
     def program(self, account_id: AccountId) -> ProgramMark:
         program = self._program(account_id)
-        return ProgramMark(version=int(program.value), published=int(program.published or program.value))
+        return ProgramMark(
+            version=int(program.value),
+            published=int(program.published or program.value),
+            erased_at=int(program.erased_at or 0),
+        )
+
+    def note_erasure(self, account_id: AccountId, at: int) -> None:
+        program = self._counters(_partition(account_id), _PROGRAM)
+        changes: list[Action] = [
+            CounterItem.erased_at.set(at),
+            CounterItem.value.set(CounterItem.value | 0),
+            CounterItem.active.set(CounterItem.active | 0),
+        ]
+        is_latest = CounterItem.erased_at.does_not_exist() | (CounterItem.erased_at < at)
+        try:
+            program.update(changes, condition=is_latest)
+        except UpdateError as error:
+            if not is_condition_failure(error):
+                raise
 
     def program_version(self, account_id: AccountId) -> int:
         return self.program(account_id).version
@@ -237,7 +256,9 @@ class DynamoAudienceStore:
     def _marked(program: CounterItem, mark: ProgramMark, added: int) -> _Marking:
         """What moves the program on to a mark, unless it has moved since it was read."""
         before = int(program.value)
-        is_unmoved: Condition = CounterItem.value == before if before else CounterItem.pk.does_not_exist()
+        is_unmoved: Condition = CounterItem.value == before
+        if not before:
+            is_unmoved = CounterItem.pk.does_not_exist() | is_unmoved
         actions: list[Action] = [
             CounterItem.value.set(mark.version),
             CounterItem.published.set(mark.published),

@@ -49,11 +49,11 @@ class HistoryItem(Model):
 
 class DynamoHistoryStore:
     def __init__(self, table_name: str, region: str | None = None) -> None:
-        self._items = bind(HistoryItem, table_name, region, by_profile=_profile_index())
+        self.items = bind(HistoryItem, table_name, region, by_profile=_profile_index())
 
     def record(self, account_id: AccountId, entries: Sequence[HistoryEntry], retention_days: int) -> None:
         items = {(item.pk, item.sk): item for item in (self._item(account_id, e, retention_days) for e in entries)}
-        with self._items.batch_write() as batch:
+        with self.items.batch_write() as batch:
             for item in items.values():
                 batch.save(item)
 
@@ -76,7 +76,7 @@ class DynamoHistoryStore:
     ) -> Page[HistoryEntry]:
         pk = _partition(account_id, audience_id, bucket_of(mpid))
         whose = ProfileIndex.who.between(f"{mpid}#", cursor or f"{mpid}#{_END}")
-        rows = self._items.by_profile.query(pk, whose, consistent_read=True, scan_index_forward=False, limit=limit + 1)
+        rows = self.items.by_profile.query(pk, whose, consistent_read=True, scan_index_forward=False, limit=limit + 1)
         found = list(rows)
         return Page(tuple(map(_entry, found[:limit])), found[limit].who if len(found) > limit else None)
 
@@ -85,14 +85,14 @@ class DynamoHistoryStore:
     ) -> Iterator[HistoryEntry]:
         later = None if after is None else ProfileIndex.who > f"{after}#{_END}"
         pk = _partition(account_id, audience_id, bucket)
-        rows = self._items.by_profile.query(pk, later, consistent_read=True, page_size=_READ_AT_ONCE)
+        rows = self.items.by_profile.query(pk, later, consistent_read=True, page_size=_READ_AT_ONCE)
         return map(_entry, rows)
 
     def _newest_of(self, pk: str, up_to: Condition | None, page_size: int) -> Iterator[HistoryItem]:
-        return iter(self._items.query(pk, up_to, consistent_read=True, scan_index_forward=False, page_size=page_size))
+        return iter(self.items.query(pk, up_to, consistent_read=True, scan_index_forward=False, page_size=page_size))
 
     def _item(self, account_id: AccountId, entry: HistoryEntry, retention_days: int) -> HistoryItem:
-        return self._items(
+        return self.items(
             _partition(account_id, entry.audience_id, bucket_of(entry.mpid)),
             f"{entry.at:014d}#{entry.mpid}#{entry.version:010d}",
             who=f"{entry.mpid}#{entry.at:014d}#{entry.version:010d}",

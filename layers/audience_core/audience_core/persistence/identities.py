@@ -1,6 +1,7 @@
 """Identity rows in DynamoDB: an item per identity, written only over the version that its writer has read."""
 
 from collections.abc import Collection, Mapping, Sequence
+from hashlib import sha256
 
 from pynamodb.attributes import Attribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.constants import MAP, NUMBER
@@ -9,6 +10,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
+from audience_core.domain.erasure import REMEMBERED_DAYS
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AccountId, Mpid
 from audience_core.domain.stores import IdentityRow
@@ -18,6 +20,7 @@ from audience_core.persistence.versions import is_condition_failure
 
 _LETTERS = {Environment.PRODUCTION: "p", Environment.DEVELOPMENT: "d"}
 _SORT_KEY = "-"
+_DAY_S = 86_400
 # What a put without a transaction meets while somebody else's transaction holds the item.
 _IN_A_TRANSACTION = "TransactionConflictException"
 
@@ -47,9 +50,22 @@ class IdentityItem(Model):
     version = NumberAttribute()
 
 
+class GraveItem(Model):
+    """That an identity was erased: known by a hash alone, and only for as long as messages of before may come."""
+
+    class Meta:
+        table_name = ""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    at = NumberAttribute()
+    ttl = NumberAttribute()
+
+
 class DynamoIdentityStore:
     def __init__(self, table_name: str, region: str | None = None) -> None:
         self._items = bind(IdentityItem, table_name, region)
+        self._graves = bind(GraveItem, table_name, region)
         self._region = region
 
     def rows(
@@ -86,6 +102,20 @@ class DynamoIdentityStore:
             if not is_condition_failure(error):
                 raise
 
+    def bury(self, account_id: AccountId, environment: Environment, identities: Collection[Identity], at: int) -> None:
+        """A later erasure takes the place of an earlier one; two at once are of one user, at about one time."""
+        until = at // 1000 + REMEMBERED_DAYS * _DAY_S
+        with self._graves.batch_write() as batch:
+            for key in {_grave(account_id, environment, identity) for identity in identities}:
+                batch.save(self._graves(key, _SORT_KEY, at=at, ttl=until))
+
+    def buried(
+        self, account_id: AccountId, environment: Environment, identities: Collection[Identity]
+    ) -> dict[Identity, int]:
+        by_key = {_grave(account_id, environment, identity): identity for identity in identities}
+        found = self._graves.batch_get([(key, _SORT_KEY) for key in by_key], consistent_read=True)
+        return {by_key[item.pk]: int(item.at) for item in found}
+
     def _item(self, account_id: AccountId, environment: Environment, row: IdentityRow) -> IdentityItem:
         key = _partition(account_id, environment, row.identity)
         known = {str(mpid) for mpid in row.known} or None  # DynamoDB has no empty sets
@@ -94,6 +124,12 @@ class DynamoIdentityStore:
 
 def _unchanged(row: IdentityRow) -> Condition:
     return IdentityItem.version == row.version if row.version else IdentityItem.pk.does_not_exist()
+
+
+def _grave(account_id: AccountId, environment: Environment, identity: Identity) -> str:
+    """Nobody who does not know the identity finds it by this."""
+    told = f"{account_id}#{_LETTERS[environment]}#{identity.type}#{identity.value}"
+    return f"{account_id}#erased#{sha256(told.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def _partition(account_id: AccountId, environment: Environment, identity: Identity) -> str:

@@ -13,7 +13,7 @@ REMEMBERED_DAYS = 30
 _DAY_S = 86_400
 # Long enough for clocks that differ, short enough to leave nothing behind.
 _RATE_KEPT_S = 600
-_REQUEST = "REQUEST"
+REQUEST = "REQUEST"
 _RATE = "RATE"
 
 
@@ -41,15 +41,15 @@ class DynamoRequestStore:
         self._requests = bind(RequestItem, table_name, region)
 
     def is_known(self, input_id: InputId, request_ids: Collection[str]) -> frozenset[str]:
-        ids = {_request_key(input_id, request_id): request_id for request_id in request_ids}
-        found = self._requests.batch_get([(key, _REQUEST) for key in ids], consistent_read=True)
+        ids = {request_key(input_id, request_id): request_id for request_id in request_ids}
+        found = self._requests.batch_get([(key, REQUEST) for key in ids], consistent_read=True)
         return frozenset(ids[item.pk] for item in found)
 
     def remember(self, input_id: InputId, request_ids: Collection[str], now_ms: int) -> None:
         until = now_ms // 1000 + REMEMBERED_DAYS * _DAY_S
         with self._requests.batch_write() as batch:
-            for key in {_request_key(input_id, request_id) for request_id in request_ids}:
-                batch.save(self._requests(key, _REQUEST, ttl=until))
+            for key in {request_key(input_id, request_id) for request_id in request_ids}:
+                batch.save(self._requests(key, REQUEST, ttl=until))
 
 
 class DynamoRateStore:
@@ -62,7 +62,7 @@ class DynamoRateStore:
         return int(item.batches)
 
 
-def _request_key(input_id: InputId, request_id: str) -> str:
+def request_key(input_id: InputId, request_id: str) -> str:
     """Hashed, because clients choose ids of any length and alphabet."""
     digest = sha256(request_id.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{input_id}#request#{digest}"

@@ -69,6 +69,10 @@ class StepFunctionsWorkflows:
         name = f"compact-{account_id}-{purpose}" + (f"-again-{token}" if token else "")
         return self._start(self._arns["compact_archive"], name, {"account_id": account_id, "token": token})
 
+    def start_erasure(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        arguments = {"account_id": account_id, "job_id": job_id, "token": token}
+        return self._start(self._arns["erase_profile"], f"{account_id}-{job_id}-{token}", arguments)
+
     def start_lifetime_calculation(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         name = f"{account_id}-{job_id}" + (f"-again-{token}" if token > 1 else "")
         arguments = {"account_id": account_id, "job_id": job_id, "token": token}

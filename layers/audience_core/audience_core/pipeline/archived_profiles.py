@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from audience_core.domain.archive import Erasures, Manifest, ShardStore, shard_of
+from audience_core.domain.archive import Erasures, Manifest, ShardStore, erased_key, shard_of
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, Mpid
 from audience_core.domain.profile import Profile
@@ -54,7 +54,7 @@ class ArchivedProfiles:
         """Whether the next compaction will remove a user. What shards have of those removed before came afterwards."""
         if self._pending is None:
             told = self._erasures.erased(self._account_id).items()
-            self._pending = frozenset(mpid for mpid, at in told if self._manifest.erased.get(mpid, -1) < at)
+            self._pending = frozenset(mpid for mpid, at in told if self._manifest.erased.get(erased_key(mpid), -1) < at)
         return mpid in self._pending
 
     def _states(self, number: int) -> States | None:

@@ -15,7 +15,7 @@ from typing import Any
 from audience_core.domain.account import Record
 from audience_core.domain.archive import ArchiveShard, Manifest, RawArchive, RawFile, ShardStore, StagedEntries
 from audience_core.domain.control_stores import AccountStore, JobStore, RunFiles
-from audience_core.domain.ids import DAY_MS, AccountId, Mpid
+from audience_core.domain.ids import DAY_MS, AccountId
 from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState
 from audience_core.errors import NotFoundError
 from audience_core.pipeline import leases
@@ -75,7 +75,7 @@ class MergedShard(Record):
     """What came of one shard; None: nobody is left in it."""
 
     shard: ArchiveShard | None
-    erased: Mapping[Mpid, int]
+    erased: Mapping[str, int]
 
 
 def job_id_of(version: int) -> str:
@@ -145,7 +145,7 @@ def commit(stores: Compaction, account_id: AccountId, job_id: str, token: int, n
     rewritten = {line["number"] for line in stores.files.lines(f"{folder}/merge.jsonl")}
     shards = [shard for shard in manifest.shards if the_plan.count == manifest.count and shard.number not in rewritten]
     shards += [each.shard for each in results if each.shard is not None]
-    erased = dict(manifest.erased) | {mpid: at for each in results for mpid, at in each.erased.items()}
+    erased = dict(manifest.erased) | {key: at for each in results for key, at in each.erased.items()}
     there = stores.shards.folders(account_id)
     unnamed = there - {shard.folder for shard in shards}
     after = Manifest(

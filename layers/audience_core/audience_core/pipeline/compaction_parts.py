@@ -15,7 +15,9 @@ from audience_core.domain.archive import (
     Erasure,
     Manifest,
     OwnedBatch,
+    erased_key,
     shard_of,
+    shard_of_erased,
 )
 from audience_core.domain.event import Environment, EventBatch, Identity, by_time
 from audience_core.domain.ids import NEVER, AccountId, Mpid
@@ -112,7 +114,7 @@ class _Merger:
     plan: CompactionPlan
     part: Part
     clock: Clock
-    erased: dict[Mpid, int] = field(default_factory=dict)
+    erased: dict[str, int] = field(default_factory=dict)
 
     def merge(self) -> int:
         """Write the shard anew, and what came of it into a file of the run; how many entries were merged."""
@@ -156,8 +158,8 @@ class _Merger:
 
     def _with(self, kept: Kept, entries: Sequence[ArchiveEntry]) -> Kept:
         news = {each.mpid: each.at for each in entries if isinstance(each, Erasure)}
-        gone = {mpid: at for mpid, at in news.items() if at > self.erased.get(mpid, -1)}
-        self.erased |= gone
+        gone = {mpid: at for mpid, at in news.items() if at > self.erased.get(erased_key(mpid), -1)}
+        self.erased |= {erased_key(mpid): at for mpid, at in gone.items()}
         kept = merged(kept, [], gone) if gone else kept
         by_user: defaultdict[Mpid, list[ArchiveEntry]] = defaultdict(list)
         for entry in entries:
@@ -167,7 +169,7 @@ class _Merger:
         changed = []
         for mpid, own in by_user.items():
             profile = known.get(mpid) or Profile(self.order.account_id, Environment.PRODUCTION, mpid)
-            if fold(profile, own, strategy, self.erased.get(mpid)):
+            if fold(profile, own, strategy, self.erased.get(erased_key(mpid))):
                 changed.append(profile)
         return merged(kept, changed)
 
@@ -188,7 +190,7 @@ class _Merger:
                 last_at=last_at,
                 files=self.stores.shards.upload(account_id, name, folder),
             )
-        own = {mpid: at for mpid, at in self.erased.items() if shard_of(mpid, self.plan.count) == number}
+        own = {key: at for key, at in self.erased.items() if shard_of_erased(key, self.plan.count) == number}
         result = MergedShard(shard=shard, erased=own).model_dump(mode="json")
         self.stores.files.put_lines(f"{folder_of(account_id, self.order.job_id)}/merged/{number:05d}.jsonl", [result])
 

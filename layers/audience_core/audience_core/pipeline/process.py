@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audience_core.domain.archive import Archive, ArchiveEntry, OwnedBatch
+from audience_core.domain.erasure import grave_of
 from audience_core.domain.event import Environment, EventBatch, Identity
 from audience_core.domain.ids import DAY_MS, AccountId, Mpid
 from audience_core.domain.messages import AcceptedBatch, PipelineMessage, Reevaluation, Release
@@ -122,6 +123,7 @@ class _Group:
         self._account, self._now = definitions.account, now_ms
         self._horizon = now_ms - self._account.look_back_days * DAY_MS
         self.entries: list[ArchiveEntry] = []
+        self._graves: Mapping[Identity, int] = {}
 
     def finish(self, work: _Work) -> None:
         for _ in range(MAX_ROUNDS):
@@ -133,6 +135,7 @@ class _Group:
     def attempt(self, work: _Work) -> _Work:
         """Do what can be done against the state read now; what a concurrent writer spoilt is left for another round."""
         rows = self._rows(work)
+        self._graves = self._read_graves(work, rows)
         profiles = self._load(work, rows)
         turns = {mpid: _Turn(mpid in work.mpids) for mpid in profiles}
         left = _Work(
@@ -151,6 +154,20 @@ class _Group:
         wanted = {identity for parcel in (*work.batches, *work.history) for identity in parcel.batch.identities}
         return self._pipeline.identities.rows(self._account.account_id, self._environment, wanted) if wanted else {}
 
+    def _read_graves(self, work: _Work, rows: Mapping[Identity, IdentityRow]) -> dict[Identity, int]:
+        """Of what was received before a user was erased last, which is next to nothing."""
+        parcels = (*work.batches, *work.history)
+        old = [each.batch for each in parcels if each.message.received_at <= self._definitions.mark.erased_at]
+        wanted = {identity for batch in old for identity in batch.identities}
+        wanted |= {grave_of(mpid) for batch in old for mpid in candidates(batch, rows)}
+        store = self._pipeline.identities
+        return store.buried(self._account.account_id, self._environment, wanted) if wanted else {}
+
+    def _is_erased(self, parcel: _Parcel, resolution: Resolution) -> bool:
+        """Whether a batch was received before its user was erased; one that belongs to somebody else as well is not."""
+        known = [grave_of(resolution.mpid), *(parcel.batch.identities if resolution.is_new else ())]
+        return any(self._graves.get(each, -1) >= parcel.message.received_at for each in known)
+
     def _load(self, work: _Work, rows: Mapping[Identity, IdentityRow]) -> dict[Mpid, Profile]:
         parcels = (*work.batches, *work.history)
         mpids = {mpid for parcel in parcels for mpid in candidates(parcel.batch, rows)}
@@ -167,6 +184,8 @@ class _Group:
         """Find whose batch it is and merge it at once, so that the next one is resolved against what it said."""
         batch, strategy = parcel.batch, self._account.strategy
         resolution = resolve(batch, rows, profiles, strategy, _new_mpid)
+        if self._is_erased(parcel, resolution):
+            return
         self._claim(resolution, rows)
         if resolution.mpid not in profiles:
             profiles[resolution.mpid] = Profile(self._account.account_id, self._environment, resolution.mpid)
@@ -179,6 +198,8 @@ class _Group:
     ) -> None:
         """Find whose it is; no profile hears of it."""
         resolution = resolve_history(parcel.batch, rows, profiles, self._account.strategy, _new_mpid)
+        if self._is_erased(parcel, resolution):
+            return
         self._claim(resolution, rows)
         self.entries.append(OwnedBatch(parcel.message, resolution.mpid, resolution.granted))
 

@@ -188,7 +188,9 @@ class MemoryAudienceStore:
             require_room(len(before), active_cap)
         saved = self._audiences.save_all(changed)
         self._versions |= {(each.account_id, each.audience_id, each.number): each for each in versions}
-        self._programs[account_id] = ProgramMark(version=version, published=version)
+        self._programs[account_id] = self.program(account_id).model_copy(
+            update={"version": version, "published": version}
+        )
         return saved
 
     def save_all(self, audiences: Sequence[Audience]) -> tuple[Audience, ...]:
@@ -210,7 +212,8 @@ class MemoryAudienceStore:
         self._audiences.delete(audience)
         if audience.status is AudienceStatus.ACTIVE:
             version = self.program_version(audience.account_id) + 1
-            self._programs[audience.account_id] = ProgramMark(version=version, published=version)
+            after = {"version": version, "published": version}
+            self._programs[audience.account_id] = self.program(audience.account_id).model_copy(update=after)
         owner = audience.account_id, audience.audience_id
         self._versions = {key: each for key, each in self._versions.items() if key[:2] != owner}
 
@@ -226,6 +229,10 @@ class MemoryAudienceStore:
 
     def program(self, account_id: AccountId) -> ProgramMark:
         return self._programs.get(account_id, ProgramMark())
+
+    def note_erasure(self, account_id: AccountId, at: int) -> None:
+        mark = self.program(account_id)
+        self._programs[account_id] = mark.model_copy(update={"erased_at": max(at, mark.erased_at)})
 
     def program_version(self, account_id: AccountId) -> int:
         return self.program(account_id).version
@@ -355,6 +362,9 @@ class MemoryWorkflows:
 
     def start_compaction(self, account_id: AccountId, purpose: str, token: int = 0) -> str:
         return self._start(f"compact-{account_id}-{purpose}" + (f"-again-{token}" if token else ""))
+
+    def start_erasure(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        return self._start(f"{account_id}-{job_id}-{token}")
 
     def start_lifetime_calculation(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         return self._start(f"{account_id}-{job_id}" + (f"-again-{token}" if token > 1 else ""))

@@ -13,6 +13,7 @@ type _Key = tuple[AccountId, Environment, Identity]
 class MemoryIdentityStore:
     def __init__(self) -> None:
         self._stored: dict[_Key, IdentityRow] = {}
+        self._graves: dict[_Key, int] = {}
 
     def rows(
         self, account_id: AccountId, environment: Environment, identities: Collection[Identity]
@@ -32,6 +33,17 @@ class MemoryIdentityStore:
         if mpid in row.holders and row.holders[mpid] <= at:
             left = {m: told for m, told in row.holders.items() if m != mpid}
             self._put(key, left, row.version + 1, row.known - {mpid})
+
+    def bury(self, account_id: AccountId, environment: Environment, identities: Collection[Identity], at: int) -> None:
+        for each in identities:
+            key = (account_id, environment, each)
+            self._graves[key] = max(at, self._graves.get(key, at))
+
+    def buried(
+        self, account_id: AccountId, environment: Environment, identities: Collection[Identity]
+    ) -> dict[Identity, int]:
+        keys = {each: (account_id, environment, each) for each in identities}
+        return {each: self._graves[key] for each, key in keys.items() if key in self._graves}
 
     def _row(self, key: _Key) -> IdentityRow:
         return self._stored.get(key) or IdentityRow(key[2], {})

@@ -99,6 +99,14 @@ def read_identity(identity_type: str, value: Any, losses: Losses) -> Identity | 
     return identity(_BY_TYPE[identity_type], value, losses)
 
 
+def identity_of(identity_type: str, value: str) -> Identity | None:
+    """One identity by any spelling of its type; None for an unknown type or a value of no use."""
+    wanted = _folded(identity_type)
+    found = (each for each in SPELLINGS if wanted in map(_folded, (each.type, *each.aliases)))
+    spelling = next(found, None)
+    return None if spelling is None else identity(spelling, value, Losses())
+
+
 def identity(spelling: Spelling, value: Any, losses: Losses) -> Identity | None:
     """None for null, truth values and structures, and for what is left empty."""
     if value is None or isinstance(value, bool | dict | list):
