@@ -4,10 +4,11 @@ The shard lies in a folder in place of S3, and is checked and copied as from the
 """
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,8 @@ from audience_core.evaluation.columnar.shard import MPIDS
 from audience_core.persistence.memory.control import MemoryAudienceStore
 from audience_core.persistence.memory.jobs import MemoryJobStore, MemoryRunFiles
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
-from audience_core.persistence.memory.results import MemoryResultStore
 from audience_core.persistence.memory.shards import MemoryShardStore
+from audience_core.persistence.results import S3ResultStore
 from audience_core.pipeline.lifetime import Calculation, Snapshot, folder_of
 from benchmarks.peers.questions import NOW, Stopwatch, packed, read_audiences, report
 from functions.calculate_shard.handler import lambda_handler
@@ -55,7 +56,17 @@ class FolderShards(MemoryShardStore):
             (target / name).write_bytes(content)
 
 
-def calculation(folder: Path, count: int) -> Calculation:
+class Objects:
+    """What is put into S3, kept in memory."""
+
+    def __init__(self) -> None:
+        self.content: dict[str, bytes] = {}
+
+    def put_object(self, **given: Any) -> None:
+        self.content[given["Key"]] = given["Body"]
+
+
+def calculation(folder: Path, count: int, objects: Objects) -> Calculation:
     """A run of so many audiences that has begun, over the 180 days that other contenders are asked about."""
     jobs, files = MemoryJobStore(), MemoryRunFiles()
     days = DateRange(start=day_of(NOW) - timedelta(days=180))
@@ -76,21 +87,23 @@ def calculation(folder: Path, count: int) -> Calculation:
         created_at=audiences[0].created_at,
     )
     jobs.save(job)
-    stores = MemoryAudienceStore(), MemoryMembershipStore(), FolderShards(folder), MemoryResultStore()
-    return Calculation(*stores, jobs, files)
+    results = S3ResultStore("results")
+    vars(results)["_client"] = objects
+    return Calculation(MemoryAudienceStore(), MemoryMembershipStore(), FolderShards(folder), results, jobs, files)
 
 
 def _digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
 
-def _rows(mpids: Sequence[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.array(mpids, np.int64) // _MPID_STEP - 1
+def _rows(content: bytes) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.frombuffer(content, ">i8").astype(np.int64) // _MPID_STEP - 1
 
 
 def main() -> None:
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
-    stores = calculation(folder, count)
+    objects = Objects()
+    stores = calculation(folder, count, objects)
     wiring.calculation.cache_clear()
     wiring.calculation = lambda: stores  # type: ignore[assignment]
     stopwatch = Stopwatch()
@@ -98,8 +111,8 @@ def main() -> None:
     seconds = stopwatch.seconds()
     (users,) = [shard.users for shard in stores.shards.manifest(ACCOUNT).shards]
     ids = [each.audience_id for each in read_audiences(folder, count)]
-    members = {each: stores.results.of_shard(ACCOUNT, each, JOB, 0, 0) for each in ids}
-    report(seconds, {each: packed(_rows(found), users) for each, found in members.items()})
+    found = {each: objects.content[f"lifetime/{ACCOUNT}/{each}/{JOB}/00000.mpids"] for each in ids}
+    report(seconds, {each: packed(_rows(content), users) for each, content in found.items()})
 
 
 if __name__ == "__main__":

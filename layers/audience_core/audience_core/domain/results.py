@@ -11,7 +11,7 @@ class ResultStore(Protocol):
     """The members that calculations found, by audience and shard."""
 
     def put(
-        self, account_id: AccountId, audience_id: AudienceId, calculation_id: str, shard: int, mpids: Sequence[Mpid]
+        self, account_id: AccountId, audience_id: AudienceId, calculation_id: str, shard: int, mpids: Sequence[int]
     ) -> None:
         """Args:
         mpids: ascending.

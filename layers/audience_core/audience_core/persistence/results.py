@@ -1,6 +1,8 @@
 """Members found by calculations, in S3: for each audience and shard a file of mpids, eight bytes each, ascending."""
 
 import struct
+import sys
+from array import array
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -28,11 +30,14 @@ class S3ResultStore:
         return boto3.client("s3", region_name=self._region)
 
     def put(
-        self, account_id: AccountId, audience_id: AudienceId, calculation_id: str, shard: int, mpids: Sequence[Mpid]
+        self, account_id: AccountId, audience_id: AudienceId, calculation_id: str, shard: int, mpids: Sequence[int]
     ) -> None:
         key = f"{_folder(account_id, audience_id, calculation_id)}{shard:05d}.mpids"
+        content = array("q", mpids)
+        if sys.byteorder == "little":
+            content.byteswap()
         try:
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=struct.pack(f">{len(mpids)}q", *mpids))
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=content.tobytes())
         except (BotoCoreError, ClientError) as error:
             raise UnavailableError(_SILENT) from error
 

@@ -84,7 +84,7 @@ def _members_into(stores: Calculation, order: ShardOrder, shard: ArchiveShard, c
         known = _known(stores, order.account_id, read, order.number, count, parts)
         visible = {each.audience_id: EventRange(*(each.date_range or DateRange()).instants) for each in taken.audiences}
         found = evaluate(read, taken.audiences, now, visible, known=known)
-        members = {each.audience_id: sorted(found.mpids(each.audience_id)) for each in taken.audiences}
+        members = found.all_mpids()
 
     def put(audience_id: AudienceId) -> None:
         stores.results.put(order.account_id, audience_id, order.job_id, order.number, members[audience_id])

@@ -1,5 +1,6 @@
 """The members of many audiences among all users of a shard: each group of events is read once, for all of them."""
 
+from array import array
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,8 +39,12 @@ class Members:
         rows = self.rows(audience_id)
         if not len(rows):
             return []
-        mpids = self.shard.users.read(MPIDS, ("mpid",), (), ()).integers["mpid"]
-        return [Mpid(each) for each in mpids[rows].tolist()]
+        return [Mpid(each) for each in _mpids_of(self.shard)[rows].tolist()]
+
+    def all_mpids(self) -> dict[AudienceId, array[int]]:
+        """Of every audience, ascending: eight bytes each, where a list of numbers would take forty."""
+        mpids = _mpids_of(self.shard)
+        return {each: array("q", np.sort(mpids[self.rows(each)]).tobytes()) for each in self.bits}
 
 
 def evaluate(
@@ -66,8 +71,14 @@ def evaluate(
 
 def bits_of(shard: Shard, mpids: Collection[Mpid]) -> Bits:
     """Which users of the shard are among them."""
-    own = shard.users.read(MPIDS, ("mpid",), (), ()).integers["mpid"] if shard.size else np.zeros(0, np.int64)
-    return np.packbits(np.isin(own, np.array(list(mpids), np.int64)))
+    return np.packbits(np.isin(_mpids_of(shard), np.array(list(mpids), np.int64)))
+
+
+def _mpids_of(shard: Shard) -> Integers:
+    if not shard.size:
+        return np.zeros(0, np.int64)
+    mpids: Integers = shard.users.read(MPIDS, ("mpid",), (), ()).integers["mpid"]
+    return mpids
 
 
 def _truth(leaf: Leaf, answers: _Answers, size: int) -> Bits:

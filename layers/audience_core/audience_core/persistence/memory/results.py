@@ -14,9 +14,9 @@ class MemoryResultStore:
         self._found: dict[tuple[AccountId, AudienceId, str], dict[int, tuple[Mpid, ...]]] = {}
 
     def put(
-        self, account_id: AccountId, audience_id: AudienceId, calculation_id: str, shard: int, mpids: Sequence[Mpid]
+        self, account_id: AccountId, audience_id: AudienceId, calculation_id: str, shard: int, mpids: Sequence[int]
     ) -> None:
-        self._found.setdefault((account_id, audience_id, calculation_id), {})[shard] = tuple(mpids)
+        self._found.setdefault((account_id, audience_id, calculation_id), {})[shard] = tuple(map(Mpid, mpids))
 
     def page(
         self, account_id: AccountId, audience_id: AudienceId, calculation_id: str, cursor: str | None, limit: int
