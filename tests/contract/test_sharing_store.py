@@ -199,6 +199,14 @@ def test_arrangements_are_listed_by_side_and_state_the_latest_first(store: Shari
     assert store.arrangements(ACCOUNT, Side.RECEIVER, LIVE, None, 10).items == ()
 
 
+def test_what_is_noted_is_in_the_log(store: SharingStore) -> None:
+    entries = an_entry(), an_entry(account_id=OTHER_ACCOUNT, by_us=False)
+
+    store.note(entries)
+
+    assert (store.log(ACCOUNT, None, 9).items, store.log(OTHER_ACCOUNT, None, 9).items) == (entries[:1], entries[1:])
+
+
 def test_each_party_has_a_log_of_its_own_the_latest_first(store: SharingStore) -> None:
     theirs = an_entry(account_id=OTHER_ACCOUNT, by_us=False)
     entries = [an_entry(at=NOW + timedelta(seconds=second), detail=str(second)) for second in range(3)]

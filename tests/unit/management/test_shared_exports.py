@@ -7,7 +7,7 @@ import pytest
 from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.ids import AudienceId
 from audience_core.domain.job import JobState
-from audience_core.domain.sharing import Side
+from audience_core.domain.sharing import Side, Step
 from audience_core.errors import ConflictError, GoneError, InvalidInputError
 from audience_core.management import exports, receiving, sharing
 from audience_core.management.receiving import ReceivingEdit
@@ -75,6 +75,11 @@ def test_the_initiators_members_are_exported_under_the_receivers_id() -> None:
     assert {each["identity_value"] for each in rows} == {"ann@example.com", "bob@example.com"}
     assert exports.download(town.stores(), OTHER_ACCOUNT, export_id, town.clock())
     assert exports.list_all(town.stores(), ACCOUNT, None, 0, 10, town.clock()) == ((), None)
+    mine, theirs = (town.sharing.log(each, None, 9).items for each in (ACCOUNT, OTHER_ACCOUNT))
+    assert [(each.by_us, each.client_id, each.other_party) for each in mine if each.step is Step.EXPORTED] == [
+        (False, "", "Travel")
+    ]
+    assert [(each.by_us, each.client_id) for each in theirs if each.step is Step.EXPORTED] == [(True, "client-1")]
 
 
 def test_an_export_under_way_stops_when_the_sharing_is_over() -> None:

@@ -156,6 +156,7 @@ class Step(StrEnum):
     OFFERED = "offered"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    EXPORTED = "exported"
     ENDED = "ended"
 
 

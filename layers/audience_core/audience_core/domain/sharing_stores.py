@@ -81,6 +81,9 @@ class SharingStore(Protocol):
     def save_received(self, received: Received) -> Received:
         """Store and return the next version; raise `StaleVersionError` when it is stale, or the sharing is over."""
 
+    def note(self, log: Sequence[LogEntry]) -> None:
+        """Write down steps that change nothing."""
+
     def log(self, account_id: AccountId, cursor: str | None, limit: int) -> Page[LogEntry]:
         """The latest first."""
 

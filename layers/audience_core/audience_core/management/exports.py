@@ -28,6 +28,7 @@ from audience_core.exports import links
 from audience_core.management import jobs
 from audience_core.management.exported import ExportedAudience, chosen_files
 from audience_core.management.jobs import JobStores, Report, report
+from audience_core.management.sharing import Party, note_export
 
 MAX_AUDIENCES = 100
 # Long enough to begin a download; one under way is not cut off.
@@ -107,6 +108,9 @@ def create(stores: ExportStores, requester: Requester, new: NewExport, now: date
         created_at=now,
         export=export,
     )
+    party = Party(requester.account_id, requester.client_id)
+    for arrangement_id in sorted({file.source.arrangement_id for file in export.files if file.source}):
+        note_export(stores.sharing, party, arrangement_id, now)
     saved = stores.jobs.save(job)
     stores.workflows.start_export(requester.account_id, export.export_id)
     return report(stores.jobs, saved, now)

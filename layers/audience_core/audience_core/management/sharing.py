@@ -158,6 +158,12 @@ def remove(stores: SharingStores, party: Party, arrangement_id: str, now: dateti
     return _end(stores, Side.RECEIVER, party, arrangement_id, EndReason.REMOVED, now)
 
 
+def note_export(store: SharingStore, party: Party, arrangement_id: str, now: datetime) -> None:
+    """As a receiver that downloads members' identities: both parties can read that it did."""
+    found = store.arrangement(party.account_id, Side.RECEIVER, arrangement_id)
+    store.note(_log(found, Side.RECEIVER, party, Step.EXPORTED, now))
+
+
 def end_all_received(stores: SharingStores, party: Party, now: datetime) -> None:
     """As a receiver that receives no more; a repeat ends what is left."""
     for each in stores.sharing.live(party.account_id, Side.RECEIVER):

@@ -200,6 +200,9 @@ class DynamoSharingStore:
             self._received_item(saved).save(condition=unchanged(received.version))
         return saved
 
+    def note(self, log: Sequence[LogEntry]) -> None:
+        self._commit(lambda transaction: self._note(transaction, log))
+
     def log(self, account_id: AccountId, cursor: str | None, limit: int) -> Page[LogEntry]:
         found = self._log.query(
             log_partition(account_id),

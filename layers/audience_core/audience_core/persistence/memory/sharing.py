@@ -122,6 +122,9 @@ class MemorySharingStore:
         self._received[key] = received.model_copy(update={"version": received.version + 1})
         return self._received[key]
 
+    def note(self, log: Sequence[LogEntry]) -> None:
+        self._log += log
+
     def log(self, account_id: AccountId, cursor: str | None, limit: int) -> Page[LogEntry]:
         mine = [each for each in self._log if each.account_id == account_id]
         return _page(sorted(mine, key=lambda each: each.at, reverse=True), cursor, limit)
