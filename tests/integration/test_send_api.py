@@ -76,6 +76,7 @@ def test_a_ready_audience_is_sent_and_after_another_calculation_what_changed(
     assert (answer.status, answer.body["kind"], answer.body["state"]) == (202, "send_audience", "queued")
     assert answer.headers["Location"] == f"/v1/jobs/{answer.body['id']}"
     assert (during["status"], during["active_since"] is None) == ("active", False)
+    assert during["sent"] == {"job_id": answer.body["id"], "calculation_id": "lifetime-1"}
     assert (again.status, answer.body["id"] in again.body["detail"]) == (409, True)
     assert (after["state"], after["progress"], [each["code"] for each in after["results"]]) == (
         "succeeded",

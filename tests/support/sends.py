@@ -104,7 +104,7 @@ class PostOffice(World):
 
     def sender(self) -> Sender:
         members = (self.audiences, self.outputs, self.results, self.profiles, self.shards, self.archive)
-        return Sender(*members, self.ledger, self.wake_ups, self.jobs, self.files)
+        return Sender(*members, self.ledger, self.wake_ups, self.jobs, self.files, self.workflows)
 
     def run(self, job_id: str, run: str = "run", token: int = 1) -> Iterator[str]:
         """Play the state machine up to its first look at partners; yields before every invocation but the first."""

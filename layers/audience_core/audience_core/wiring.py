@@ -303,7 +303,7 @@ def sender() -> Sender:
     """What `pipeline.send` works with."""
     of = stores()
     members = (of.audiences, of.outputs, of.results, of.profiles, of.shards, of.archive)
-    return Sender(*members, of.ledger, of.wake_ups, of.jobs, of.run_files)
+    return Sender(*members, of.ledger, of.wake_ups, of.jobs, of.run_files, of.workflows)
 
 
 def profiles() -> ProfileStores:

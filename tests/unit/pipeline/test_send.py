@@ -247,6 +247,22 @@ def test_after_a_crash_another_run_goes_on(at: int) -> None:
     assert f"{ACCOUNT}-{job.job_id}-again-2" in office.workflows.started
 
 
+def test_a_restart_has_partners_told_of_the_audience_if_nobody_did() -> None:
+    office = an_office()
+    office.change(subscription=SubscriptionState.NONE)
+    job = office.start()
+    told = [each for each in office.workflows.started if each.startswith("fill-")]
+    office.now += send.LEASE_MS + 1
+    office.change()  # as when the workflow of the first attempt was never started: this version has none
+    jobs.restart(office.watchers(), ACCOUNT, job.job_id, office.clock())
+
+    list(office.run(job.job_id, "again", token=2))
+
+    again = [each for each in office.workflows.started if each.startswith("fill-")]
+    assert len(told) == 1
+    assert again == [*told, f"fill-{ACCOUNT}-{CONNECTION}-{office.connection.version}"]
+
+
 @pytest.mark.parametrize("is_in_a_page", [True, False])
 @pytest.mark.parametrize("meanwhile", [0, 3, 8, 12])
 @pytest.mark.parametrize("stop", [0, 1, 3, 6, 8, 12])

@@ -103,11 +103,19 @@ class AuthorizationView(View):
     authorization_url: str
 
 
+class SentView(View):
+    """What of a lifetime audience the partner should have: by which calculation, and which job brings it there."""
+
+    job_id: str
+    calculation_id: str
+
+
 class ConnectionView(Versioned):
     """Args:
     variant: null when all members of the audience are forwarded.
     attributes: user attributes that are forwarded beside identities; none unless chosen.
     required_consent: without all of it a member is not forwarded.
+    sent: of a lifetime audience, what was sent last; null when nothing was.
     notice: what to decide before the partner is told anything; null once it was, or if there is nothing to decide.
     """
 
@@ -123,6 +131,7 @@ class ConnectionView(Versioned):
     fault: FaultView | None
     created_at: datetime
     active_since: datetime | None
+    sent: SentView | None
 
 
 def connector_view(kind: ConnectorKind) -> ConnectorView:
@@ -179,7 +188,7 @@ _ATTRIBUTES_NOTICE = (
 
 
 def connection_view(connection: Connection, kind: ConnectorKind) -> ConnectionView:
-    is_unheard, variant = not connection.subscription.is_settled, connection.variant
+    is_unheard, variant, sent = not connection.subscription.is_settled, connection.variant, connection.sent
     # Of members of other accounts there are no attributes to choose.
     is_choosing = is_unheard and kind.accepts_attributes and connection.source is None
     return ConnectionView(
@@ -195,5 +204,6 @@ def connection_view(connection: Connection, kind: ConnectorKind) -> ConnectionVi
         fault=fault_view(connection.fault),
         created_at=connection.created_at,
         active_since=connection.active_since,
+        sent=SentView(job_id=sent.job_id, calculation_id=sent.calculation_id) if sent else None,
         version=connection.version,
     )

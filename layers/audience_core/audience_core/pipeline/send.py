@@ -12,7 +12,7 @@ from typing import Any
 
 from audience_core.domain.account import Record
 from audience_core.domain.archive import Erasures, ShardStore
-from audience_core.domain.control_stores import AudienceStore, JobStore, OutputStore, RunFiles
+from audience_core.domain.control_stores import AudienceStore, JobStore, OutputStore, RunFiles, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId
 from audience_core.domain.job import Job, JobState, JobStep, Part
 from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, SubscriptionState
@@ -44,6 +44,7 @@ class Sender:
     wake_ups: WakeUpQueue
     jobs: JobStore
     files: RunFiles
+    workflows: Workflows
 
 
 class SendRequest(Record):
@@ -77,6 +78,8 @@ def plan(stores: Sender, account_id: AccountId, job_id: str, token: int, run: st
     job = leases.take(stores.jobs, stores.jobs.get(account_id, job_id), token, run, now, LEASE_MS)
     if job is None:
         return {"go": Go.NOWHERE}
+    if job.token > 1:
+        _announce_again(stores, job)
     request, folder = request_of(job), f"jobs/{account_id}/{job_id}"
     shards = stores.results.shards(account_id, request.audience_id, request.calculation_id)
     if not shards:
@@ -112,6 +115,15 @@ def watch(stores: Sender, account_id: AccountId, job_id: str, token: int, now: d
 
 def request_of(job: Job) -> SendRequest:
     return SendRequest.model_validate(job.request)
+
+
+def _announce_again(stores: Sender, job: Job) -> None:
+    """Whoever began the first attempt may have died before partners were told of the audience."""
+    for each in request_of(job).connection_ids:
+        connection = find_connection(stores.outputs, job.account_id, each)
+        is_waiting = _outcome(job, connection)[0] is SendCode.SENDING
+        if connection and is_waiting and connection.subscription is not SubscriptionState.ACTIVE:
+            stores.workflows.start_connection_fill(job.account_id, each, connection.version)
 
 
 def _noted(stores: Sender, job: Job, connection_id: ConnectionId) -> SendCode:
