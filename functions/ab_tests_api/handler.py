@@ -2,15 +2,10 @@
 
 import time
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
-from aws_lambda_powertools.event_handler.openapi.params import Header
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -20,11 +15,10 @@ from audience_core.api import edge
 from audience_core.api.ab_test_views import AbTestView, OutcomesView, ab_test_view, outcomes_view
 from audience_core.api.etag import etag, optional_version
 from audience_core.api.idempotency import once
-from audience_core.api.principal import principal_of
-from audience_core.api.problem import CONTENT_TYPE
+from audience_core.api.routing import IdempotencyKey, IfMatch, account_of, answer, new_api
 from audience_core.api.views import Listing
 from audience_core.domain.audience import Audience
-from audience_core.domain.ids import AccountId, AudienceId
+from audience_core.domain.ids import AudienceId
 from audience_core.management import ab_tests, jobs, measurements, variant_sizes
 from audience_core.management.ab_tests import NewAbTest
 from audience_core.management.measurements import NewMeasurement
@@ -34,21 +28,14 @@ COUNTING_MS = 5_000
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
-app = APIGatewayHttpResolver(
-    enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
-)
-
-IfMatch = Annotated[str | None, Header(alias="If-Match", description="ETag of the audience's version, or *")]
-IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", max_length=255, description="Makes a repeat give the first answer")
-]
+app = new_api()
 
 
 @app.post("/v1/audiences/<audience_id>/ab-test", status_code=201, summary="Split an audience", tags=["A/B tests"])
 def create_ab_test(audience_id: int, body: NewAbTest, idempotency_key: IdempotencyKey = None) -> Response[AbTestView]:
     """The split is frozen: to change it, delete the test."""
     stores, now = wiring.stores(), edge.now()
-    audience = (_account_id(), AudienceId(audience_id))
+    audience = (account_of(app), AudienceId(audience_id))
 
     def make() -> AbTestView:
         return _view(ab_tests.create(wiring.own_and_received(), *audience, body, now))
@@ -61,14 +48,14 @@ def create_ab_test(audience_id: int, body: NewAbTest, idempotency_key: Idempoten
 @app.get("/v1/audiences/<audience_id>/ab-test", summary="Get the A/B test of an audience", tags=["A/B tests"])
 def get_ab_test(audience_id: int) -> Response[AbTestView]:
     """With the variants and their sizes, which are counted for this answer."""
-    view = _view(wiring.own_and_received().get(_account_id(), AudienceId(audience_id)))
+    view = _view(wiring.own_and_received().get(account_of(app), AudienceId(audience_id)))
     return Response(HTTPStatus.OK, "application/json", view, {"ETag": etag(view.version)})
 
 
 @app.delete("/v1/audiences/<audience_id>/ab-test", status_code=204, summary="Delete an A/B test", tags=["A/B tests"])
 def delete_ab_test(audience_id: int, if_match: IfMatch = None) -> Response[None]:
     """Connections of its variants go, too, once their partners were told to forget the members; all others stay."""
-    of, audience = wiring.stores(), (_account_id(), AudienceId(audience_id))
+    of, audience = wiring.stores(), (account_of(app), AudienceId(audience_id))
     stores = wiring.own_and_received(), of.outputs, of.workflows
     ab_tests.delete(*stores, *audience, optional_version(if_match), edge.now())
     return Response(HTTPStatus.NO_CONTENT)
@@ -84,7 +71,7 @@ def create_outcomes(
     audience_id: int, body: NewMeasurement, idempotency_key: IdempotencyKey = None
 ) -> Response[OutcomesView]:
     """A job counts them: ask for the outcomes again until its state is `succeeded`."""
-    of, now, audience = wiring.stores(), edge.now(), (_account_id(), AudienceId(audience_id))
+    of, now, audience = wiring.stores(), edge.now(), (account_of(app), AudienceId(audience_id))
     stores = of.accounts, of.audiences, of.workspaces, of.jobs, of.workflows
 
     def make() -> OutcomesView:
@@ -99,28 +86,19 @@ def create_outcomes(
 @app.get("/v1/audiences/<audience_id>/ab-test/outcomes", summary="List outcomes, the latest first", tags=["A/B tests"])
 def list_outcomes(audience_id: int) -> Listing[OutcomesView]:
     """Those of tests that were deleted, too."""
-    found = measurements.list_all(_jobs(), _account_id(), AudienceId(audience_id), edge.now())
+    found = measurements.list_all(_jobs(), account_of(app), AudienceId(audience_id), edge.now())
     return Listing(items=tuple(map(outcomes_view, found)))
 
 
 @app.get("/v1/audiences/<audience_id>/ab-test/outcomes/<outcomes_id>", summary="Get outcomes", tags=["A/B tests"])
 def get_outcomes(audience_id: int, outcomes_id: str) -> OutcomesView:
     """Users, conversions, rate and lift of each variant, with 95 % intervals, when all is counted."""
-    return outcomes_view(measurements.get(_jobs(), _account_id(), AudienceId(audience_id), outcomes_id, edge.now()))
-
-
-def explain(error: Exception) -> Response[str]:
-    field_errors = error.errors() if isinstance(error, RequestValidationError | RequestUnsupportedContentType) else ()
-    problem = edge.explanation(error, field_errors, app.current_event.raw_event)
-    return Response(problem.status, CONTENT_TYPE, problem.body, problem.headers)
-
-
-app.exception_handler(Exception)(explain)
+    return outcomes_view(measurements.get(_jobs(), account_of(app), AudienceId(audience_id), outcomes_id, edge.now()))
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return edge.refusal(event) or app.resolve(event, context)
+    return answer(app, event, context)
 
 
 def _view(audience: Audience) -> AbTestView:
@@ -133,10 +111,6 @@ def _view(audience: Audience) -> AbTestView:
 def _jobs() -> jobs.JobStores:
     of = wiring.stores()
     return jobs.JobStores(of.jobs, of.audiences, of.workflows)
-
-
-def _account_id() -> AccountId:
-    return principal_of(app.current_event.raw_event).account_id
 
 
 def _now_ms() -> int:

@@ -6,12 +6,8 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
-from aws_lambda_powertools.event_handler.openapi.params import Header, Query
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -23,7 +19,7 @@ from audience_core.api.etag import etag, optional_version, required_version
 from audience_core.api.idempotency import once
 from audience_core.api.job_views import VersionView, version_view
 from audience_core.api.principal import principal_of
-from audience_core.api.problem import CONTENT_TYPE
+from audience_core.api.routing import IdempotencyKey, IfMatch, Next, account_of, answer, new_api
 from audience_core.api.views import (
     AudienceList,
     AudienceTags,
@@ -39,7 +35,7 @@ from audience_core.api.views import (
     member_view,
 )
 from audience_core.domain.audience import Audience, AudienceKind, AudienceStatus
-from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
+from audience_core.domain.ids import AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.evaluation.explanation import Explanation
 from audience_core.management import audiences, edits, jobs, lifetime, listings, members, sharing
 from audience_core.management import dry_run as dry_running
@@ -57,17 +53,10 @@ from audience_core.management.suggestions import Suggestions
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
-app = APIGatewayHttpResolver(
-    enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
-)
+app = new_api()
 
-IfMatch = Annotated[str | None, Header(alias="If-Match", description="ETag of the version you change, or *")]
-IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", max_length=255, description="Makes a repeat give the first answer")
-]
 SORT = f"^-?({'|'.join(SortKey)})$"
 MPID = r"^-?[0-9]{1,19}$"
-Next = Annotated[str | None, Query(alias="next", description="`next` of the page before")]
 
 
 @app.post("/v1/audiences", status_code=201, summary="Create an audience", tags=["audiences"])
@@ -124,13 +113,13 @@ def list_audiences(
     stores, now = wiring.stores(), edge.now()
     tags = sorted(edge.repeated(app.current_event.raw_event, "tag"))
     listing = f"audiences {[kind, scope, status, tab, workspace, tags, ab_test, q, sort]}"
-    cursors = Cursors(stores.signing_keys, _account_id(), listing)
+    cursors = Cursors(stores.signing_keys, account_of(app), listing)
     found = listings.page(
         stores.accounts,
         stores.audiences,
         stores.outputs,
         stores.summaries,
-        _account_id(),
+        account_of(app),
         listings.Filter(
             kind=kind,
             is_multi=None if scope is None else scope is Scope.MULTI,
@@ -147,7 +136,7 @@ def list_audiences(
         limit,
         edge.milliseconds(now),
     )
-    calculating = jobs.calculating(_jobs(), _account_id(), [each.audience for each in found.page.items], now)
+    calculating = jobs.calculating(_jobs(), account_of(app), [each.audience for each in found.page.items], now)
     return AudienceList(
         items=tuple(audience_row(each, calculating.get(each.audience.audience_id), now) for each in found.page.items),
         next=cursors.encode(found.page.next),
@@ -159,7 +148,7 @@ def list_audiences(
 @app.get("/v1/tags", summary="List the tags in use", tags=["audiences"])
 def list_tags() -> Listing[TagView]:
     """In the order of the alphabet, all at once."""
-    uses = tagging.uses(wiring.stores().audiences, _account_id())
+    uses = tagging.uses(wiring.stores().audiences, account_of(app))
     return Listing(items=tuple(TagView(tag=tag, audiences=count) for tag, count in uses.items()))
 
 
@@ -179,7 +168,7 @@ def edit_audience(
 
     Until then the audience keeps its definition and its members.
     """
-    of, audience = wiring.stores(), (_account_id(), AudienceId(audience_id))
+    of, audience = wiring.stores(), (account_of(app), AudienceId(audience_id))
     if dry_run:
         stores = of.accounts, of.audiences, of.workspaces, of.profiles
         return _plain(dry_running.dry_run(*stores, *audience, optional_version(if_match), body, edge.now()))
@@ -191,7 +180,7 @@ def edit_audience(
 @app.get("/v1/audiences/<audience_id>/versions", summary="List the versions of a definition", tags=["audiences"])
 def list_versions(audience_id: int) -> Listing[VersionView]:
     """Every definition that was live or staged while the audience was active, by number."""
-    store, account_id = wiring.stores().audiences, _account_id()
+    store, account_id = wiring.stores().audiences, account_of(app)
     audience = store.get(account_id, AudienceId(audience_id))
     versions = {each.number: each for each in store.list_versions(account_id, audience.audience_id)}
     versions[audience.definition_version] = edits.live_version(audience)
@@ -201,7 +190,7 @@ def list_versions(audience_id: int) -> Listing[VersionView]:
 @app.post("/v1/audiences/<audience_id>/restore", summary="Go back to a former definition", tags=["audiences"])
 def restore_audience(audience_id: int, body: Restoration, if_match: IfMatch = None) -> Response[AudienceView]:
     """As an edit to what that version says, which becomes a new version."""
-    of, audience, version = wiring.stores(), (_account_id(), AudienceId(audience_id)), optional_version(if_match)
+    of, audience, version = wiring.stores(), (account_of(app), AudienceId(audience_id)), optional_version(if_match)
     stores = of.audiences, of.workspaces, of.workflows
     audiences.restore(*stores, *audience, version, body.version, edge.now())
     return _ok(AudienceId(audience_id))
@@ -224,7 +213,7 @@ def delete_audience(audience_id: int, if_match: IfMatch = None) -> Response[None
 @app.post("/v1/audiences/<audience_id>/activate", summary="Start populating an audience", tags=["audiences"])
 def activate_audience(audience_id: int, if_match: IfMatch = None) -> Response[AudienceView]:
     stores, version = wiring.stores(), optional_version(if_match)
-    audience = (_account_id(), AudienceId(audience_id))
+    audience = (account_of(app), AudienceId(audience_id))
     audiences.activate(
         stores.accounts, stores.audiences, stores.workspaces, stores.workflows, *audience, version, edge.now()
     )
@@ -235,7 +224,7 @@ def activate_audience(audience_id: int, if_match: IfMatch = None) -> Response[Au
 def deactivate_audience(audience_id: int, if_match: IfMatch = None) -> Response[AudienceView]:
     """It loses all its members."""
     stores, version = wiring.stores(), optional_version(if_match)
-    audience = (_account_id(), AudienceId(audience_id))
+    audience = (account_of(app), AudienceId(audience_id))
     audiences.deactivate(stores.audiences, stores.workflows, *audience, version, edge.now())
     return _ok(AudienceId(audience_id))
 
@@ -243,21 +232,21 @@ def deactivate_audience(audience_id: int, if_match: IfMatch = None) -> Response[
 @app.post("/v1/audiences/<audience_id>/archive", summary="Put a lifetime audience away", tags=["audiences"])
 def archive_audience(audience_id: int, if_match: IfMatch = None) -> Response[AudienceView]:
     """One that is ready; after 30 days that happens by itself. It can be cloned, and the clone calculated."""
-    audience, version = (_account_id(), AudienceId(audience_id)), optional_version(if_match)
+    audience, version = (account_of(app), AudienceId(audience_id)), optional_version(if_match)
     lifetime.archive(wiring.stores().audiences, *audience, version, edge.now())
     return _ok(AudienceId(audience_id))
 
 
 @app.get("/v1/audiences/<audience_id>/tags", summary="Get the tags of an audience", tags=["audiences"])
 def get_tags(audience_id: int) -> Response[AudienceTags]:
-    return _tags(wiring.own_and_received().get(_account_id(), AudienceId(audience_id)))
+    return _tags(wiring.own_and_received().get(account_of(app), AudienceId(audience_id)))
 
 
 @app.put("/v1/audiences/<audience_id>/tags", summary="Replace the tags of an audience", tags=["audiences"])
 def put_tags(audience_id: int, body: AudienceTags, if_match: IfMatch = None) -> Response[AudienceTags]:
     """A tag that differs from one of the account's in case alone becomes that one."""
     store, version = wiring.own_and_received(), required_version(if_match)
-    return _tags(tagging.put(store, _account_id(), AudienceId(audience_id), version, body.tags, edge.now()))
+    return _tags(tagging.put(store, account_of(app), AudienceId(audience_id), version, body.tags, edge.now()))
 
 
 @app.get("/v1/audiences/<audience_id>/members", summary="List the members of an audience", tags=["audiences"])
@@ -270,8 +259,8 @@ def list_members(
     after: Next = None,
 ) -> Listing[MemberView]:
     """Of a past instant a page may be short, even empty, though `next` names another."""
-    of, audience = wiring.stores(), (_account_id(), AudienceId(audience_id))
-    cursors = Cursors(of.signing_keys, _account_id(), f"members {audience_id} {at}")
+    of, audience = wiring.stores(), (account_of(app), AudienceId(audience_id))
+    cursors = Cursors(of.signing_keys, account_of(app), f"members {audience_id} {at}")
     past = (of.accounts, of.audiences, of.memberships, of.history, of.results)
     page = members.page(*past, *audience, at, edge.now(), cursors.decode(after), limit)
     return Listing(items=tuple(map(member_view, page.items)), next=cursors.encode(page.next))
@@ -284,8 +273,8 @@ def list_history(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     after: Next = None,
 ) -> Listing[HistoryView]:
-    of, audience = wiring.stores(), (_account_id(), AudienceId(audience_id))
-    cursors = Cursors(of.signing_keys, _account_id(), f"history {audience_id} {mpid}")
+    of, audience = wiring.stores(), (account_of(app), AudienceId(audience_id))
+    cursors = Cursors(of.signing_keys, account_of(app), f"history {audience_id} {mpid}")
     user = None if mpid is None else Mpid(int(mpid))
     page = members.history(of.audiences, of.history, *audience, user, cursors.decode(after), limit)
     return Listing(items=tuple(map(history_view, page.items)), next=cursors.encode(page.next))
@@ -294,7 +283,7 @@ def list_history(
 @app.post("/v1/audiences/preview", summary="Measure a definition that is not stored", tags=["audiences"])
 def preview_audience(body: Draft) -> Preview:
     """Its size with a 95 % interval, some members, whom outputs could be told of, and warnings."""
-    of, account_id = wiring.stores(), _account_id()
+    of, account_id = wiring.stores(), account_of(app)
     return previewing.preview(
         of.accounts, of.audiences, of.workspaces, of.outputs, of.profiles, account_id, body, edge.now()
     )
@@ -313,13 +302,13 @@ def list_suggestions(
     of, event = wiring.stores(), app.current_event.raw_event
     chosen = map(WorkspaceId, edge.repeated(event, "workspace"))
     inputs = map(InputId, edge.repeated(event, "input"))
-    return suggesting.suggest(of.workspaces, of.profiles, _account_id(), chosen, inputs)
+    return suggesting.suggest(of.workspaces, of.profiles, account_of(app), chosen, inputs)
 
 
 @app.get("/v1/audiences/<audience_id>/estimate", summary="Measure an audience by its definition", tags=["audiences"])
 def estimate_audience(audience_id: int) -> Preview:
     """As a preview does; a draft has no members, but this tells how many it would have."""
-    of, audience = wiring.stores(), (_account_id(), AudienceId(audience_id))
+    of, audience = wiring.stores(), (account_of(app), AudienceId(audience_id))
     return previewing.estimate(of.accounts, of.audiences, of.outputs, of.profiles, *audience, edge.now())
 
 
@@ -333,32 +322,19 @@ def explain_membership(
     ] = None,
 ) -> Explanation:
     """By what is known of the user now, whatever was known then."""
-    of, account_id, now = wiring.stores(), _account_id(), edge.now()
+    of, account_id, now = wiring.stores(), account_of(app), edge.now()
     user = explaining.user_of(of.accounts, of.identities, of.profiles, account_id, mpid, customer_id)
     audience = (account_id, AudienceId(audience_id))
     return explaining.explain(of.accounts, of.audiences, of.profiles, *audience, user, at or now, now)
 
 
-def explain(error: Exception) -> Response[str]:
-    field_errors = error.errors() if isinstance(error, RequestValidationError | RequestUnsupportedContentType) else ()
-    problem = edge.explanation(error, field_errors, app.current_event.raw_event)
-    return Response(problem.status, CONTENT_TYPE, problem.body, problem.headers)
-
-
-app.exception_handler(Exception)(explain)
-
-
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return edge.refusal(event) or app.resolve(event, context)
-
-
-def _account_id() -> AccountId:
-    return principal_of(app.current_event.raw_event).account_id
+    return answer(app, event, context)
 
 
 def _view(audience_id: AudienceId) -> AudienceView:
-    of, account_id, now = wiring.stores(), _account_id(), edge.now()
+    of, account_id, now = wiring.stores(), account_of(app), edge.now()
     found = listings.one(of.audiences, of.outputs, of.memberships, account_id, audience_id, edge.milliseconds(now))
     return audience_view(found, jobs.calculating(_jobs(), account_id, [found.audience], now).get(audience_id), now)
 
@@ -379,7 +355,7 @@ def _plain(body: DryRun) -> Response[AudienceView | DryRun]:
 
 def _created(make: Callable[[], AudienceView], now: datetime) -> Response[AudienceView]:
     stores = wiring.stores()
-    request = edge.create_of(app.current_event.raw_event, _account_id())
+    request = edge.create_of(app.current_event.raw_event, account_of(app))
     view = once(stores.audiences, request, now, AudienceView, make)
     headers = {"ETag": etag(view.version), "Location": f"/v1/audiences/{view.id}"}
     return Response(HTTPStatus.CREATED, "application/json", view, headers)

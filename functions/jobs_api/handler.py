@@ -1,14 +1,8 @@
 """HTTP API of jobs: long work, watched, stopped and started again."""
 
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
@@ -18,20 +12,14 @@ from audience_core import wiring
 from audience_core.api import edge
 from audience_core.api.cursor import Cursors
 from audience_core.api.job_views import JobView, job_view
-from audience_core.api.principal import principal_of
-from audience_core.api.problem import CONTENT_TYPE
+from audience_core.api.routing import Next, account_of, answer, new_api
 from audience_core.api.views import Listing
-from audience_core.domain.ids import AccountId
 from audience_core.domain.job import JobState
 from audience_core.management import jobs
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
-app = APIGatewayHttpResolver(
-    enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
-)
-
-Next = Annotated[str | None, Query(alias="next", description="`next` of the page before")]
+app = new_api()
 
 
 @app.get("/v1/jobs", summary="List jobs, the latest first", tags=["jobs"])
@@ -40,9 +28,9 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Next = None,
 ) -> Listing[JobView]:
-    reports = jobs.list_all(_stores(), _account_id(), edge.now())
+    reports = jobs.list_all(_stores(), account_of(app), edge.now())
     wanted = [report for report in reports if state in (None, report.state)]
-    cursors = Cursors(wiring.stores().signing_keys, _account_id(), f"jobs {state}")
+    cursors = Cursors(wiring.stores().signing_keys, account_of(app), f"jobs {state}")
     start = int(cursors.decode(after) or 0)
     more = str(start + limit) if len(wanted) > start + limit else None
     return Listing(items=tuple(map(job_view, wanted[start : start + limit])), next=cursors.encode(more))
@@ -50,39 +38,26 @@ def list_jobs(
 
 @app.get("/v1/jobs/<job_id>", summary="Get a job", tags=["jobs"])
 def get_job(job_id: str) -> JobView:
-    return job_view(jobs.get(_stores(), _account_id(), job_id, edge.now()))
+    return job_view(jobs.get(_stores(), account_of(app), job_id, edge.now()))
 
 
 @app.post("/v1/jobs/<job_id>/cancel", summary="Stop a job", tags=["jobs"])
 def cancel_job(job_id: str) -> JobView:
     """What it has done stays done; it can be restarted."""
-    return job_view(jobs.cancel(_stores(), _account_id(), job_id, edge.now()))
+    return job_view(jobs.cancel(_stores(), account_of(app), job_id, edge.now()))
 
 
 @app.post("/v1/jobs/<job_id>/restart", summary="Go on with a job that stopped", tags=["jobs"])
 def restart_job(job_id: str) -> JobView:
     """One that failed, was cancelled, or is dead."""
-    return job_view(jobs.restart(_stores(), _account_id(), job_id, edge.now()))
-
-
-def explain(error: Exception) -> Response[str]:
-    field_errors = error.errors() if isinstance(error, RequestValidationError | RequestUnsupportedContentType) else ()
-    problem = edge.explanation(error, field_errors, app.current_event.raw_event)
-    return Response(problem.status, CONTENT_TYPE, problem.body, problem.headers)
-
-
-app.exception_handler(Exception)(explain)
+    return job_view(jobs.restart(_stores(), account_of(app), job_id, edge.now()))
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return edge.refusal(event) or app.resolve(event, context)
+    return answer(app, event, context)
 
 
 def _stores() -> jobs.JobStores:
     of = wiring.stores()
     return jobs.JobStores(of.jobs, of.audiences, of.workflows)
-
-
-def _account_id() -> AccountId:
-    return principal_of(app.current_event.raw_event).account_id

@@ -4,12 +4,8 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
-from aws_lambda_powertools.event_handler.openapi.params import Header, Query
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -28,22 +24,14 @@ from audience_core.api.lifetime_views import (
     quota_view,
 )
 from audience_core.api.principal import principal_of
-from audience_core.api.problem import CONTENT_TYPE
+from audience_core.api.routing import IdempotencyKey, Next, account_of, answer, new_api
 from audience_core.api.views import Listing
-from audience_core.domain.ids import AccountId
 from audience_core.management import calculations, jobs
 from audience_core.management.calculations import CalculationStores, NewCalculation
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
-app = APIGatewayHttpResolver(
-    enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
-)
-
-IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", max_length=255, description="Makes a repeat give the first answer")
-]
-Next = Annotated[str | None, Query(alias="next", description="`next` of the page before")]
+app = new_api()
 
 
 @app.post(
@@ -68,8 +56,8 @@ def start_calculation(body: NewCalculation, idempotency_key: IdempotencyKey = No
 
 @app.get("/v1/lifetime-calculations", summary="List calculations, the latest first", tags=["lifetime audiences"])
 def list_calculations(limit: Annotated[int, Query(ge=1, le=100)] = 50, after: Next = None) -> Listing[CalculationView]:
-    found = jobs.calculations(_jobs(), _account_id(), edge.now())
-    cursors = Cursors(wiring.stores().signing_keys, _account_id(), "calculations")
+    found = jobs.calculations(_jobs(), account_of(app), edge.now())
+    cursors = Cursors(wiring.stores().signing_keys, account_of(app), "calculations")
     start = int(cursors.decode(after) or 0)
     more = str(start + limit) if len(found) > start + limit else None
     items = tuple(map(calculation_view, found[start : start + limit]))
@@ -79,17 +67,17 @@ def list_calculations(limit: Annotated[int, Query(ge=1, le=100)] = 50, after: Ne
 @app.get("/v1/lifetime-calculations/quota", summary="Get the credits", tags=["lifetime audiences"])
 def get_quota() -> QuotaView:
     of = wiring.stores()
-    return quota_view(calculations.quota(of.accounts, of.jobs, _account_id(), edge.now()))
+    return quota_view(calculations.quota(of.accounts, of.jobs, account_of(app), edge.now()))
 
 
 @app.get("/v1/lifetime-calculations/<calculation_id>", summary="Get a calculation", tags=["lifetime audiences"])
 def get_calculation(calculation_id: str) -> CalculationView:
-    return calculation_view(jobs.calculation(_jobs(), _account_id(), calculation_id, edge.now()))
+    return calculation_view(jobs.calculation(_jobs(), account_of(app), calculation_id, edge.now()))
 
 
 @app.get("/v1/archive", summary="Get how far the event archive reaches", tags=["lifetime audiences"])
 def get_archive() -> EventArchiveView:
-    return archive_view(wiring.stores().shards.manifest(_account_id()))
+    return archive_view(wiring.stores().shards.manifest(account_of(app)))
 
 
 @app.post(
@@ -98,28 +86,15 @@ def get_archive() -> EventArchiveView:
 def start_compaction() -> Response[CompactionStartView]:
     """Otherwise it is done every night. One that is under way is not disturbed."""
     purpose = edge.now().strftime("%Y%m%dT%H%M")
-    run = wiring.stores().workflows.start_compaction(_account_id(), purpose)
+    run = wiring.stores().workflows.start_compaction(account_of(app), purpose)
     return Response(HTTPStatus.ACCEPTED, "application/json", CompactionStartView(run=run))
-
-
-def explain(error: Exception) -> Response[str]:
-    field_errors = error.errors() if isinstance(error, RequestValidationError | RequestUnsupportedContentType) else ()
-    problem = edge.explanation(error, field_errors, app.current_event.raw_event)
-    return Response(problem.status, CONTENT_TYPE, problem.body, problem.headers)
-
-
-app.exception_handler(Exception)(explain)
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return edge.refusal(event) or app.resolve(event, context)
+    return answer(app, event, context)
 
 
 def _jobs() -> jobs.JobStores:
     of = wiring.stores()
     return jobs.JobStores(of.jobs, of.audiences, of.workflows)
-
-
-def _account_id() -> AccountId:
-    return principal_of(app.current_event.raw_event).account_id

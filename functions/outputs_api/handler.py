@@ -5,12 +5,8 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
-from aws_lambda_powertools.event_handler.openapi.params import Header, Query
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -35,11 +31,10 @@ from audience_core.api.output_views import (
     output_test_view,
     output_view,
 )
-from audience_core.api.principal import principal_of
-from audience_core.api.problem import CONTENT_TYPE
 from audience_core.api.reconciliation_view import ReconciliationView, reconciliation_view
-from audience_core.api.views import Listing, Versioned
-from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
+from audience_core.api.routing import IdempotencyKey, IfMatch, account_of, answer, created, new_api, ok
+from audience_core.api.views import Listing
+from audience_core.domain.ids import AudienceId, ConnectionId, OutputId
 from audience_core.domain.job import Job
 from audience_core.domain.output import Connection
 from audience_core.management import bulk_connect, connections, jobs, log_ins, outputs, sends
@@ -56,14 +51,7 @@ COMPARE_MS = 15_000
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
-app = APIGatewayHttpResolver(
-    enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
-)
-
-IfMatch = Annotated[str | None, Header(alias="If-Match", description="ETag of the version you change, or *")]
-IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", max_length=255, description="Makes a repeat give the first answer")
-]
+app = new_api()
 
 
 @app.get("/v1/directory", summary="List the connectors", tags=["directory"])
@@ -78,7 +66,7 @@ def list_connectors(
 @app.post("/v1/outputs", status_code=201, summary="Create an output", tags=["outputs"])
 def create_output(body: NewOutput, idempotency_key: IdempotencyKey = None) -> Response[OutputSecretView]:
     """The answer holds secrets that were made up: they are shown this once."""
-    stores, account_id, now = wiring.stores(), _account_id(), edge.now()
+    stores, account_id, now = wiring.stores(), account_of(app), edge.now()
     view = once(
         stores.audiences,
         edge.create_of(app.current_event.raw_event, account_id),
@@ -87,43 +75,43 @@ def create_output(body: NewOutput, idempotency_key: IdempotencyKey = None) -> Re
         lambda: output_secret_view(*outputs.create(stores.outputs, stores.secrets, account_id, body, now), ()),
         frozenset({"generated"}),
     )
-    return _created(view, f"/v1/outputs/{view.id}")
+    return created(view, f"/v1/outputs/{view.id}")
 
 
 @app.get("/v1/outputs", summary="List the outputs, by creation", tags=["outputs"])
 def list_outputs() -> Listing[OutputView]:
-    store, account_id = wiring.stores().outputs, _account_id()
+    store, account_id = wiring.stores().outputs, account_of(app)
     found, connected = store.list(account_id), store.list_connections(account_id)
     return Listing(items=tuple(output_view(each, connected) for each in found))
 
 
 @app.get("/v1/outputs/<output_id>", summary="Get an output", tags=["outputs"])
 def get_output(output_id: str) -> Response[OutputView]:
-    store, account_id = wiring.stores().outputs, _account_id()
-    return _ok(output_view(store.get(account_id, OutputId(output_id)), store.list_connections(account_id)))
+    store, account_id = wiring.stores().outputs, account_of(app)
+    return ok(output_view(store.get(account_id, OutputId(output_id)), store.list_connections(account_id)))
 
 
 @app.patch("/v1/outputs/<output_id>", summary="Change an output", tags=["outputs"])
 def edit_output(output_id: str, body: OutputEdit, if_match: IfMatch = None) -> Response[OutputSecretView]:
     """Changed settings reach all connections of the output."""
     stores, version = wiring.stores(), required_version(if_match)
-    account_id = _account_id()
+    account_id = account_of(app)
     edited, made_up = outputs.edit(
         stores.outputs, stores.secrets, stores.workflows, account_id, OutputId(output_id), version, body
     )
-    return _ok(output_secret_view(edited, made_up, stores.outputs.list_connections(account_id)))
+    return ok(output_secret_view(edited, made_up, stores.outputs.list_connections(account_id)))
 
 
 @app.delete("/v1/outputs/<output_id>", status_code=204, summary="Delete an unconnected output", tags=["outputs"])
 def delete_output(output_id: str, if_match: IfMatch = None) -> Response[None]:
     stores, version = wiring.stores(), optional_version(if_match)
-    outputs.delete(stores.outputs, stores.secrets, _account_id(), OutputId(output_id), version)
+    outputs.delete(stores.outputs, stores.secrets, account_of(app), OutputId(output_id), version)
     return Response(HTTPStatus.NO_CONTENT)
 
 
 @app.post("/v1/outputs/<output_id>/test", summary="Try the settings of an output at the partner", tags=["outputs"])
 def test_output(output_id: str) -> OutputTestView:
-    fault = outputs.check(wiring.stores(), wiring.send(), _account_id(), OutputId(output_id), edge.now())
+    fault = outputs.check(wiring.stores(), wiring.send(), account_of(app), OutputId(output_id), edge.now())
     return output_test_view(fault)
 
 
@@ -133,7 +121,7 @@ def authorize_output(output_id: str) -> AuthorizationView:
 
     Faults stay until somebody resumes.
     """
-    output = (_account_id(), OutputId(output_id))
+    output = (account_of(app), OutputId(output_id))
     return AuthorizationView(
         authorization_url=log_ins.begin(wiring.stores(), *output, _public_url() + "/v1/oauth/callback", edge.now())
     )
@@ -149,7 +137,7 @@ def connect_audiences(
     output_id: str, body: BulkConnection, idempotency_key: IdempotencyKey = None
 ) -> Response[JobView]:
     """A job that gives each audience a result of its own; what is made is never taken back."""
-    stores, account_id, now = wiring.stores(), _account_id(), edge.now()
+    stores, account_id, now = wiring.stores(), account_of(app), edge.now()
     of = stores.jobs, stores.outputs, stores.workflows
     view = once(
         stores.audiences,
@@ -168,7 +156,7 @@ def create_connection(
     audience_id: int, body: NewConnection, idempotency_key: IdempotencyKey = None
 ) -> Response[ConnectionView]:
     """All its present members are forwarded, and every later change."""
-    stores, account_id, now = wiring.stores(), _account_id(), edge.now()
+    stores, account_id, now = wiring.stores(), account_of(app), edge.now()
     audience, audiences = (account_id, AudienceId(audience_id)), wiring.own_and_received()
     view = once(
         stores.audiences,
@@ -177,12 +165,12 @@ def create_connection(
         ConnectionView,
         lambda: _connection_view(connections.create(stores.outputs, audiences, stores.workflows, *audience, body, now)),
     )
-    return _created(view, f"/v1/connections/{view.id}")
+    return created(view, f"/v1/connections/{view.id}")
 
 
 @app.get("/v1/audiences/<audience_id>/connections", summary="List the connections of an audience", tags=["connections"])
 def list_connections(audience_id: int) -> Listing[ConnectionView]:
-    stores, account_id = wiring.stores(), _account_id()
+    stores, account_id = wiring.stores(), account_of(app)
     audience = wiring.own_and_received().get(account_id, AudienceId(audience_id))
     found = stores.outputs.list_connections(account_id, audience.audience_id)
     return Listing(items=tuple(map(_connection_view, found)))
@@ -191,15 +179,15 @@ def list_connections(audience_id: int) -> Listing[ConnectionView]:
 @app.get("/v1/connections/<connection_id>", summary="Get a connection", tags=["connections"])
 def get_connection(connection_id: str) -> Response[ConnectionView]:
     store = wiring.stores().outputs
-    return _ok(_connection_view(store.get_connection(_account_id(), ConnectionId(connection_id))))
+    return ok(_connection_view(store.get_connection(account_of(app), ConnectionId(connection_id))))
 
 
 @app.patch("/v1/connections/<connection_id>", summary="Change a connection", tags=["connections"])
 def edit_connection(connection_id: str, body: ConnectionEdit, if_match: IfMatch = None) -> Response[ConnectionView]:
     stores, version = wiring.stores(), required_version(if_match)
     audiences = wiring.own_and_received()
-    connection = (_account_id(), ConnectionId(connection_id))
-    return _ok(
+    connection = (account_of(app), ConnectionId(connection_id))
+    return ok(
         _connection_view(
             connections.edit(stores.outputs, audiences, stores.workflows, *connection, version, body, edge.now())
         )
@@ -210,7 +198,7 @@ def edit_connection(connection_id: str, body: ConnectionEdit, if_match: IfMatch 
 def delete_connection(connection_id: str, if_match: IfMatch = None) -> Response[ConnectionView]:
     """It is gone once the partner was told to forget its members. Delete it again to give a faulted partner up."""
     stores, version = wiring.stores(), optional_version(if_match)
-    connection = (_account_id(), ConnectionId(connection_id))
+    connection = (account_of(app), ConnectionId(connection_id))
     view = _connection_view(connections.delete(stores.outputs, stores.workflows, *connection, version))
     return Response(HTTPStatus.ACCEPTED, "application/json", view, {"ETag": etag(view.version)})
 
@@ -219,8 +207,8 @@ def delete_connection(connection_id: str, if_match: IfMatch = None) -> Response[
 def resume_connection(connection_id: str) -> Response[ConnectionView]:
     """What the partner has missed is sent."""
     stores, now_ms = wiring.stores(), edge.milliseconds(edge.now())
-    connection = (_account_id(), ConnectionId(connection_id))
-    return _ok(
+    connection = (account_of(app), ConnectionId(connection_id))
+    return ok(
         _connection_view(connections.resume(stores.outputs, stores.wake_ups, stores.workflows, *connection, now_ms))
     )
 
@@ -233,7 +221,7 @@ def send_audience(audience_id: int, body: NewSend, idempotency_key: IdempotencyK
 
     A job that gives each connection a result of its own. The connections become active.
     """
-    account_id = _account_id()
+    account_id = account_of(app)
     return _sending(lambda of: sends.start(of, account_id, AudienceId(audience_id), body, edge.now()))
 
 
@@ -244,7 +232,7 @@ def send_audience(audience_id: int, body: NewSend, idempotency_key: IdempotencyK
     tags=["lifetime audiences"],
 )
 def send_connection(connection_id: str, idempotency_key: IdempotencyKey = None) -> Response[JobView]:
-    account_id = _account_id()
+    account_id = account_of(app)
     return _sending(lambda of: sends.start_one(of, account_id, ConnectionId(connection_id), edge.now()))
 
 
@@ -262,7 +250,7 @@ def reconcile_connection(
 
     A page ends at `limit` members or after some seconds; the figures are those of all pages up to it.
     """
-    stores, account_id, now_ms = wiring.stores(), _account_id(), edge.milliseconds(edge.now())
+    stores, account_id, now_ms = wiring.stores(), account_of(app), edge.milliseconds(edge.now())
     cursors = Cursors(stores.signing_keys, account_id, f"reconciliation {connection_id}")
     position = cursors.decode(after)
     connection = stores.outputs.get_connection(account_id, ConnectionId(connection_id))
@@ -277,30 +265,21 @@ def make_lookalike(connection_id: str, body: LookalikeSpec) -> Response[Lookalik
     """The partner finds people like the members it was told of. Asking for the same again gives the same one."""
     stores = wiring.stores()
     made = connections.make_lookalike(
-        stores.outputs, stores.secrets, wiring.send(), _account_id(), ConnectionId(connection_id), body
+        stores.outputs, stores.secrets, wiring.send(), account_of(app), ConnectionId(connection_id), body
     )
     view = LookalikeView(remote_id=made.remote_id, name=made.name)
     return Response(HTTPStatus.CREATED, "application/json", view)
 
 
-def explain(error: Exception) -> Response[str]:
-    field_errors = error.errors() if isinstance(error, RequestValidationError | RequestUnsupportedContentType) else ()
-    problem = edge.explanation(error, field_errors, app.current_event.raw_event)
-    return Response(problem.status, CONTENT_TYPE, problem.body, problem.headers)
-
-
-app.exception_handler(Exception)(explain)
-
-
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return edge.refusal(event) or app.resolve(event, context)
+    return answer(app, event, context)
 
 
 def _sending(start: Callable[[SendStores], Job]) -> Response[JobView]:
     of = wiring.stores()
     stores = SendStores(of.audiences, of.outputs, of.jobs, of.workflows)
-    create = edge.create_of(app.current_event.raw_event, _account_id())
+    create = edge.create_of(app.current_event.raw_event, account_of(app))
     view = once(of.audiences, create, edge.now(), JobView, lambda: job_view(jobs.queued(start(stores))))
     return Response(HTTPStatus.ACCEPTED, "application/json", view, {"Location": f"/v1/jobs/{view.id}"})
 
@@ -319,16 +298,3 @@ def _connection_view(connection: Connection) -> ConnectionView:
 
 def _now_ms() -> int:
     return edge.milliseconds(edge.now())
-
-
-def _account_id() -> AccountId:
-    return principal_of(app.current_event.raw_event).account_id
-
-
-def _ok[V: Versioned](view: V) -> Response[V]:
-    return Response(HTTPStatus.OK, "application/json", view, {"ETag": etag(view.version)})
-
-
-def _created[V: Versioned](view: V, location: str) -> Response[V]:
-    headers = {"ETag": etag(view.version), "Location": location}
-    return Response(HTTPStatus.CREATED, "application/json", view, headers)

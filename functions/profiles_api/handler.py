@@ -4,11 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
@@ -17,12 +13,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from audience_core import wiring
 from audience_core.api import edge
 from audience_core.api.cursor import Cursors
-from audience_core.api.principal import principal_of
-from audience_core.api.problem import CONTENT_TYPE
 from audience_core.api.profile_views import ErasureView, ProfileView, erasure_view, profile_view
+from audience_core.api.routing import Next, account_of, answer, new_api
 from audience_core.api.views import Listing
 from audience_core.domain.event import Identity
-from audience_core.domain.ids import AccountId, Mpid
+from audience_core.domain.ids import Mpid
 from audience_core.errors import InvalidInputError, NotFoundError
 from audience_core.management import erasures
 from audience_core.management.jobs import Report
@@ -30,20 +25,17 @@ from audience_core.pipeline.wire.identities import identity_of
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
-app = APIGatewayHttpResolver(
-    enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
-)
+app = new_api()
 
 MPID = Annotated[str, Path(pattern=r"^-?[0-9]{1,19}$")]
 IdentityType = Annotated[str, Query(description="For example email, or customer_id", max_length=256)]
 IdentityValue = Annotated[str, Query(description="As a client would send it", min_length=1, max_length=4096)]
 Archived = Annotated[bool, Query(description="Also when only the event archive may know it")]
-Next = Annotated[str | None, Query(alias="next", description="`next` of the page before")]
 
 
 @app.get("/v1/profiles", summary="Find profiles by an identity", tags=["profiles"])
 def find_profiles(identity: IdentityValue, identity_type: IdentityType = "customer_id") -> Listing[ProfileView]:
-    stores, account_id = wiring.profiles(), _account_id()
+    stores, account_id = wiring.profiles(), account_of(app)
     found = erasures.find(stores, account_id, _identity(identity_type, identity))
     outlines = wiring.stores().audiences.outlines(account_id)
     return Listing(items=tuple(profile_view(each, outlines) for each in found), next=None)
@@ -51,7 +43,7 @@ def find_profiles(identity: IdentityValue, identity_type: IdentityType = "custom
 
 @app.get("/v1/profiles/<mpid>", summary="Get a profile", tags=["profiles"])
 def get_profile(mpid: MPID) -> ProfileView:
-    account_id = _account_id()
+    account_id = account_of(app)
     found = erasures.get(wiring.profiles(), account_id, _mpid(mpid))
     return profile_view(found, wiring.stores().audiences.outlines(account_id))
 
@@ -59,20 +51,20 @@ def get_profile(mpid: MPID) -> ProfileView:
 @app.delete("/v1/profiles/<mpid>", status_code=202, summary="Erase a profile", tags=["profiles"])
 def erase_profile(mpid: MPID, archived: Archived = False) -> Response[ErasureView]:
     """Everywhere: in all stores, files and queues, and at every partner. The receipt says how far it has come."""
-    return _begun(erasures.erase(wiring.profiles(), _account_id(), _mpid(mpid), edge.now(), is_archived=archived))
+    return _begun(erasures.erase(wiring.profiles(), account_of(app), _mpid(mpid), edge.now(), is_archived=archived))
 
 
 @app.delete("/v1/profiles", status_code=202, summary="Erase everybody known by an identity", tags=["profiles"])
 def erase_profiles(identity: IdentityValue, identity_type: IdentityType = "customer_id") -> Response[ErasureView]:
     """All profiles that hold it, as `DELETE /v1/profiles/{mpid}` does."""
     wanted = _identity(identity_type, identity)
-    return _begun(erasures.erase_holders(wiring.profiles(), _account_id(), wanted, edge.now()))
+    return _begun(erasures.erase_holders(wiring.profiles(), account_of(app), wanted, edge.now()))
 
 
 @app.get("/v1/erasures", summary="List receipts of erasures, the latest first", tags=["profiles"])
 def list_erasures(limit: Annotated[int, Query(ge=1, le=100)] = 50, after: Next = None) -> Listing[ErasureView]:
-    found = erasures.receipts(wiring.profiles(), _account_id(), edge.now())
-    cursors = Cursors(wiring.stores().signing_keys, _account_id(), "erasures")
+    found = erasures.receipts(wiring.profiles(), account_of(app), edge.now())
+    cursors = Cursors(wiring.stores().signing_keys, account_of(app), "erasures")
     start = int(cursors.decode(after) or 0)
     more = str(start + limit) if len(found) > start + limit else None
     return Listing(items=tuple(map(erasure_view, found[start : start + limit])), next=cursors.encode(more))
@@ -80,21 +72,12 @@ def list_erasures(limit: Annotated[int, Query(ge=1, le=100)] = 50, after: Next =
 
 @app.get("/v1/erasures/<erasure_id>", summary="Get the receipt of an erasure", tags=["profiles"])
 def get_erasure(erasure_id: str) -> ErasureView:
-    return erasure_view(erasures.receipt(wiring.profiles(), _account_id(), erasure_id, edge.now()))
-
-
-def explain(error: Exception) -> Response[str]:
-    field_errors = error.errors() if isinstance(error, RequestValidationError | RequestUnsupportedContentType) else ()
-    problem = edge.explanation(error, field_errors, app.current_event.raw_event)
-    return Response(problem.status, CONTENT_TYPE, problem.body, problem.headers)
-
-
-app.exception_handler(Exception)(explain)
+    return erasure_view(erasures.receipt(wiring.profiles(), account_of(app), erasure_id, edge.now()))
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return edge.refusal(event) or app.resolve(event, context)
+    return answer(app, event, context)
 
 
 def _begun(report: Report) -> Response[ErasureView]:
@@ -117,7 +100,3 @@ def _identity(identity_type: str, value: str) -> Identity:
             "nobody can be known by that", (("/query/identity_type", "is no identity type, or the value is empty"),)
         )
     return found
-
-
-def _account_id() -> AccountId:
-    return principal_of(app.current_event.raw_event).account_id

@@ -4,12 +4,8 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
-from aws_lambda_powertools.event_handler.openapi.params import Header, Query
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -20,7 +16,7 @@ from audience_core.api.cursor import Cursors
 from audience_core.api.etag import etag, required_version
 from audience_core.api.idempotency import once
 from audience_core.api.principal import principal_of
-from audience_core.api.problem import CONTENT_TYPE
+from audience_core.api.routing import IdempotencyKey, IfMatch, Next, answer, new_api
 from audience_core.api.sharing_views import (
     OfferView,
     ReceivedList,
@@ -48,15 +44,8 @@ from audience_core.management.sharing_terms import TERMS
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
-app = APIGatewayHttpResolver(
-    enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
-)
+app = new_api()
 
-IfMatch = Annotated[str | None, Header(alias="If-Match", description="ETag of the version you change, or *")]
-IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", max_length=255, description="Makes a repeat give the first answer")
-]
-Next = Annotated[str | None, Query(alias="next", description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 
@@ -200,18 +189,9 @@ def list_log(limit: Limit = 50, after: Next = None) -> Listing[SharingLogView]:
     return Listing(items=tuple(map(sharing_log_view, page.items)), next=cursors.encode(page.next))
 
 
-def explain(error: Exception) -> Response[str]:
-    field_errors = error.errors() if isinstance(error, RequestValidationError | RequestUnsupportedContentType) else ()
-    problem = edge.explanation(error, field_errors, app.current_event.raw_event)
-    return Response(problem.status, CONTENT_TYPE, problem.body, problem.headers)
-
-
-app.exception_handler(Exception)(explain)
-
-
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return edge.refusal(event) or app.resolve(event, context)
+    return answer(app, event, context)
 
 
 def _party() -> Party:

@@ -1,15 +1,10 @@
 """HTTP API of workspaces and their inputs."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
-from aws_lambda_powertools.event_handler.openapi.params import Header
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -17,35 +12,26 @@ from pydantic import BaseModel, ConfigDict
 
 from audience_core import wiring
 from audience_core.api import edge
-from audience_core.api.etag import etag, optional_version, required_version
+from audience_core.api.etag import optional_version, required_version
 from audience_core.api.idempotency import once
-from audience_core.api.principal import principal_of
-from audience_core.api.problem import CONTENT_TYPE
+from audience_core.api.routing import IdempotencyKey, IfMatch, account_of, answer, created, new_api, ok
 from audience_core.api.views import (
     InputCredentialView,
     InputView,
     Listing,
-    Versioned,
     WorkspaceView,
     input_credential_view,
     input_view,
     workspace_view,
 )
 from audience_core.domain.account import InputKind, ResourceName
-from audience_core.domain.ids import AccountId, InputId, WorkspaceId
+from audience_core.domain.ids import InputId, WorkspaceId
 from audience_core.management import workspaces
 from audience_core.management.workspaces import Rotation
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
-app = APIGatewayHttpResolver(
-    enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
-)
-
-IfMatch = Annotated[str | None, Header(alias="If-Match", description="ETag of the version you change, or *")]
-IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", max_length=255, description="Makes a repeat give the first answer")
-]
+app = new_api()
 
 
 class Named(BaseModel):
@@ -60,7 +46,7 @@ class NewInput(Named):
 
 @app.post("/v1/workspaces", status_code=201, summary="Create a workspace", tags=["workspaces"])
 def create_workspace(body: Named, idempotency_key: IdempotencyKey = None) -> Response[WorkspaceView]:
-    stores, account_id, now = wiring.stores(), _account_id(), edge.now()
+    stores, account_id, now = wiring.stores(), account_of(app), edge.now()
     view = once(
         stores.audiences,
         edge.create_of(app.current_event.raw_event, account_id),
@@ -68,29 +54,29 @@ def create_workspace(body: Named, idempotency_key: IdempotencyKey = None) -> Res
         WorkspaceView,
         lambda: workspace_view(workspaces.create(stores.workspaces, account_id, body.name, now)),
     )
-    return _created(view, f"/v1/workspaces/{view.id}")
+    return created(view, f"/v1/workspaces/{view.id}")
 
 
 @app.get("/v1/workspaces", summary="List the workspaces, by creation", tags=["workspaces"])
 def list_workspaces() -> Listing[WorkspaceView]:
-    return Listing(items=tuple(map(workspace_view, wiring.stores().workspaces.list(_account_id()))))
+    return Listing(items=tuple(map(workspace_view, wiring.stores().workspaces.list(account_of(app)))))
 
 
 @app.get("/v1/workspaces/<workspace_id>", summary="Get a workspace", tags=["workspaces"])
 def get_workspace(workspace_id: str) -> Response[WorkspaceView]:
-    return _ok(workspace_view(wiring.stores().workspaces.get(_account_id(), WorkspaceId(workspace_id))))
+    return ok(workspace_view(wiring.stores().workspaces.get(account_of(app), WorkspaceId(workspace_id))))
 
 
 @app.patch("/v1/workspaces/<workspace_id>", summary="Rename a workspace", tags=["workspaces"])
 def rename_workspace(workspace_id: str, body: Named, if_match: IfMatch = None) -> Response[WorkspaceView]:
     store, version = wiring.stores().workspaces, required_version(if_match)
-    return _ok(workspace_view(workspaces.rename(store, _account_id(), WorkspaceId(workspace_id), version, body.name)))
+    return ok(workspace_view(workspaces.rename(store, account_of(app), WorkspaceId(workspace_id), version, body.name)))
 
 
 @app.delete("/v1/workspaces/<workspace_id>", status_code=204, summary="Delete an unused workspace", tags=["workspaces"])
 def delete_workspace(workspace_id: str, if_match: IfMatch = None) -> Response[None]:
     stores, version = wiring.stores(), optional_version(if_match)
-    workspaces.delete(stores.workspaces, stores.audiences, _account_id(), WorkspaceId(workspace_id), version)
+    workspaces.delete(stores.workspaces, stores.audiences, account_of(app), WorkspaceId(workspace_id), version)
     return Response(HTTPStatus.NO_CONTENT)
 
 
@@ -99,7 +85,7 @@ def create_input(
     workspace_id: str, body: NewInput, idempotency_key: IdempotencyKey = None
 ) -> Response[InputCredentialView]:
     """The answer holds the secret: it is shown this once."""
-    stores, account_id, now = wiring.stores(), _account_id(), edge.now()
+    stores, account_id, now = wiring.stores(), account_of(app), edge.now()
     home = WorkspaceId(workspace_id)
     view = once(
         stores.audiences,
@@ -111,12 +97,12 @@ def create_input(
         ),
         frozenset({"secret"}),
     )
-    return _created(view, f"/v1/workspaces/{workspace_id}/inputs/{view.id}")
+    return created(view, f"/v1/workspaces/{workspace_id}/inputs/{view.id}")
 
 
 @app.get("/v1/workspaces/<workspace_id>/inputs", summary="List the inputs of a workspace", tags=["inputs"])
 def list_inputs(workspace_id: str) -> Listing[InputView]:
-    store, account_id = wiring.stores().workspaces, _account_id()
+    store, account_id = wiring.stores().workspaces, account_of(app)
     workspace = store.get(account_id, WorkspaceId(workspace_id))
     return Listing(items=tuple(map(input_view, store.list_inputs(account_id, workspace.workspace_id))))
 
@@ -124,14 +110,14 @@ def list_inputs(workspace_id: str) -> Listing[InputView]:
 @app.get("/v1/workspaces/<workspace_id>/inputs/<input_id>", summary="Get an input", tags=["inputs"])
 def get_input(workspace_id: str, input_id: str) -> Response[InputView]:
     store = wiring.stores().workspaces
-    return _ok(input_view(store.get_input(_account_id(), WorkspaceId(workspace_id), InputId(input_id))))
+    return ok(input_view(store.get_input(account_of(app), WorkspaceId(workspace_id), InputId(input_id))))
 
 
 @app.patch("/v1/workspaces/<workspace_id>/inputs/<input_id>", summary="Rename an input", tags=["inputs"])
 def rename_input(workspace_id: str, input_id: str, body: Named, if_match: IfMatch = None) -> Response[InputView]:
     store, version = wiring.stores().workspaces, required_version(if_match)
-    place = (_account_id(), WorkspaceId(workspace_id), InputId(input_id))
-    return _ok(input_view(workspaces.rename_input(store, *place, version, body.name)))
+    place = (account_of(app), WorkspaceId(workspace_id), InputId(input_id))
+    return ok(input_view(workspaces.rename_input(store, *place, version, body.name)))
 
 
 @app.post(
@@ -142,8 +128,8 @@ def rename_input(workspace_id: str, input_id: str, body: Named, if_match: IfMatc
 def rotate_input(workspace_id: str, input_id: str, body: Rotation | None = None) -> Response[InputCredentialView]:
     """The answer holds the new secret: it is shown this once. The one before works beside it for `grace_hours`."""
     store = wiring.stores().workspaces
-    place = (_account_id(), WorkspaceId(workspace_id), InputId(input_id))
-    return _ok(input_credential_view(*workspaces.rotate_input(store, *place, body or Rotation(), edge.now())))
+    place = (account_of(app), WorkspaceId(workspace_id), InputId(input_id))
+    return ok(input_credential_view(*workspaces.rotate_input(store, *place, body or Rotation(), edge.now())))
 
 
 @app.post(
@@ -154,8 +140,8 @@ def rotate_input(workspace_id: str, input_id: str, body: Rotation | None = None)
 def revoke_previous_key(workspace_id: str, input_id: str) -> Response[InputView]:
     """It takes half a minute until every request with it is refused."""
     store = wiring.stores().workspaces
-    return _ok(
-        input_view(workspaces.revoke_previous(store, _account_id(), WorkspaceId(workspace_id), InputId(input_id)))
+    return ok(
+        input_view(workspaces.revoke_previous(store, account_of(app), WorkspaceId(workspace_id), InputId(input_id)))
     )
 
 
@@ -167,33 +153,11 @@ def revoke_previous_key(workspace_id: str, input_id: str) -> Response[InputView]
 )
 def delete_input(workspace_id: str, input_id: str, if_match: IfMatch = None) -> Response[None]:
     stores, version = wiring.stores(), optional_version(if_match)
-    place = (_account_id(), WorkspaceId(workspace_id), InputId(input_id))
+    place = (account_of(app), WorkspaceId(workspace_id), InputId(input_id))
     workspaces.delete_input(stores.workspaces, stores.audiences, *place, version)
     return Response(HTTPStatus.NO_CONTENT)
 
 
-def explain(error: Exception) -> Response[str]:
-    field_errors = error.errors() if isinstance(error, RequestValidationError | RequestUnsupportedContentType) else ()
-    problem = edge.explanation(error, field_errors, app.current_event.raw_event)
-    return Response(problem.status, CONTENT_TYPE, problem.body, problem.headers)
-
-
-app.exception_handler(Exception)(explain)
-
-
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return edge.refusal(event) or app.resolve(event, context)
-
-
-def _account_id() -> AccountId:
-    return principal_of(app.current_event.raw_event).account_id
-
-
-def _ok[V: Versioned](view: V) -> Response[V]:
-    return Response(HTTPStatus.OK, "application/json", view, {"ETag": etag(view.version)})
-
-
-def _created[V: Versioned](view: V, location: str) -> Response[V]:
-    headers = {"ETag": etag(view.version), "Location": location}
-    return Response(HTTPStatus.CREATED, "application/json", view, headers)
+    return answer(app, event, context)
