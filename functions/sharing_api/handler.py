@@ -13,10 +13,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from audience_core import wiring
 from audience_core.api import edge
 from audience_core.api.cursor import Cursors
-from audience_core.api.etag import etag, required_version
+from audience_core.api.etag import required_version
 from audience_core.api.idempotency import once
 from audience_core.api.principal import principal_of
-from audience_core.api.routing import IdempotencyKey, IfMatch, Next, answer, new_api
+from audience_core.api.routing import IdempotencyKey, IfMatch, Next, answer, new_api, ok
 from audience_core.api.sharing_views import (
     OfferView,
     ReceivedList,
@@ -209,5 +209,4 @@ def _listings() -> ListingStores:
 
 
 def _receiving(found: Receiving) -> Response[ReceivingView]:
-    view = receiving_view(found, wiring.stores().logos)
-    return Response(HTTPStatus.OK, "application/json", view, {"ETag": etag(view.version)})
+    return ok(receiving_view(found, wiring.stores().logos))

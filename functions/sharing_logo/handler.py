@@ -4,20 +4,15 @@ from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
 from audience_core.api import edge
-from audience_core.api.etag import etag
 from audience_core.api.principal import principal_of
-from audience_core.api.problem import CONTENT_TYPE
+from audience_core.api.routing import answer, new_api, ok
 from audience_core.api.sharing_views import LogoUploadView, ReceivingView, logo_upload_view, receiving_view
 from audience_core.images.logo import cleaned
 from audience_core.management import receiving
@@ -26,9 +21,7 @@ from audience_core.management.sharing import Party
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
-app = APIGatewayHttpResolver(
-    enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
-)
+app = new_api()
 
 
 @app.post("/v1/sharing/receiving/logo", status_code=201, summary="Begin to upload a logo", tags=["sharing"])
@@ -43,22 +36,12 @@ def use_logo(upload_id: str) -> Response[ReceivingView]:
     """It is checked by its content and written anew from its pixels; 422 says why it cannot be taken."""
     logos = wiring.stores().logos
     found = receiving.use_logo(wiring.sharing(), logos, cleaned, _party(), upload_id, edge.now())
-    view = receiving_view(found, logos)
-    return Response(HTTPStatus.OK, "application/json", view, {"ETag": etag(view.version)})
-
-
-def explain(error: Exception) -> Response[str]:
-    field_errors = error.errors() if isinstance(error, RequestValidationError | RequestUnsupportedContentType) else ()
-    problem = edge.explanation(error, field_errors, app.current_event.raw_event)
-    return Response(problem.status, CONTENT_TYPE, problem.body, problem.headers)
-
-
-app.exception_handler(Exception)(explain)
+    return ok(receiving_view(found, logos))
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return edge.refusal(event) or app.resolve(event, context)
+    return answer(app, event, context)
 
 
 def _party() -> Party:

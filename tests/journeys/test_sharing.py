@@ -106,7 +106,8 @@ def test_an_audience_is_shared_and_taken_back(shop: Shop, friend: Shop) -> None:
     heard = adds_heard(friend.partner)
     with Visitors(shop):
         friend.wait_until(lambda: len(heard) > 3, PATIENCE_S)
-        assert shop.api.delete(f"/v1/sharing/shared/{offer}").status_code == 204
+        answer = shop.api.delete(f"/v1/sharing/shared/{offer}")
+        assert answer.status_code == 204, answer.text
         at = time.monotonic()
         friend.wait_until(lambda: friend.api.get(f"/v1/connections/{connection}").status_code == 404, PATIENCE_S)
 
