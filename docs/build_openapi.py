@@ -10,6 +10,7 @@ from functions.ab_tests_api.handler import app as ab_tests
 from functions.audiences_api.handler import app as audiences
 from functions.export_download.handler import app as downloads
 from functions.exports_api.handler import app as exports
+from functions.insights_api.handler import app as insights
 from functions.jobs_api.handler import app as jobs
 from functions.lifetime_api.handler import app as lifetime
 from functions.oauth_callback.handler import app as log_ins
@@ -62,7 +63,7 @@ def build() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
     control = (workspaces, audiences, ab_tests, outputs, log_ins, jobs, exports, downloads)
-    for app in (*control, lifetime, sharing, logos, profiles):
+    for app in (*control, insights, lifetime, sharing, logos, profiles):
         part = _described(app)
         for path, operations in part["paths"].items():
             paths.setdefault(path, {}).update(operations)

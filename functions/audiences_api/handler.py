@@ -35,13 +35,12 @@ from audience_core.api.views import (
     member_view,
 )
 from audience_core.domain.audience import Audience, AudienceKind, AudienceStatus
-from audience_core.domain.ids import AudienceId, InputId, Mpid, WorkspaceId
+from audience_core.domain.ids import AudienceId, Mpid, WorkspaceId
 from audience_core.evaluation.explanation import Explanation
 from audience_core.management import audiences, edits, jobs, lifetime, listings, members, sharing
 from audience_core.management import dry_run as dry_running
 from audience_core.management import explain as explaining
 from audience_core.management import preview as previewing
-from audience_core.management import suggestions as suggesting
 from audience_core.management import tags as tagging
 from audience_core.management.audiences import AudienceEdit, Cloning, NewAudience, Restoration
 from audience_core.management.dry_run import DryRun
@@ -49,7 +48,6 @@ from audience_core.management.listings import Tab
 from audience_core.management.ordering import Sort, SortKey
 from audience_core.management.preview import Draft, Preview
 from audience_core.management.sharing import Party
-from audience_core.management.suggestions import Suggestions
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -287,22 +285,6 @@ def preview_audience(body: Draft) -> Preview:
     return previewing.preview(
         of.accounts, of.audiences, of.workspaces, of.outputs, of.profiles, account_id, body, edge.now()
     )
-
-
-@app.get("/v1/suggestions", summary="Say what definitions can speak of", tags=["audiences"])
-def list_suggestions(
-    workspace: Annotated[
-        list[str] | None, Query(description="Whose users; repeat it for several, all by default")
-    ] = None,
-    an_input: Annotated[
-        list[str] | None, Query(alias="input", description="Whose events; repeat it for several, all by default")
-    ] = None,
-) -> Suggestions:
-    """Names of events, attributes and identities, and values that several users share, from a sample of users."""
-    of, event = wiring.stores(), app.current_event.raw_event
-    chosen = map(WorkspaceId, edge.repeated(event, "workspace"))
-    inputs = map(InputId, edge.repeated(event, "input"))
-    return suggesting.suggest(of.workspaces, of.profiles, account_of(app), chosen, inputs)
 
 
 @app.get("/v1/audiences/<audience_id>/estimate", summary="Measure an audience by its definition", tags=["audiences"])

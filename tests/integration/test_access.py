@@ -139,7 +139,7 @@ def test_every_name_in_a_body_is_in_its_row() -> None:
 
 
 # Parameters that choose, but name nothing of an account.
-_CHOICES = {"tag", "q", "sort", "identity_type", "limit", "next", "at", "code"}
+_CHOICES = {"days", "tag", "q", "sort", "identity_type", "limit", "next", "at", "code"}
 
 
 def _may_name(parameter: dict[str, Any]) -> bool:

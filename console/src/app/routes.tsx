@@ -6,6 +6,14 @@ import { NotFound } from "./NotFound";
 import { Shell } from "./Shell";
 
 const AudienceScreen = lazy(() => import("../screens/audiences/AudienceScreen"));
+const LifetimeScreen = lazy(() => import("../screens/lifetime/LifetimeScreen"));
+const OutputsScreen = lazy(() => import("../screens/outputs/OutputsScreen"));
+const DirectoryScreen = lazy(() => import("../screens/outputs/DirectoryScreen"));
+const ProfilesScreen = lazy(() => import("../screens/profiles/ProfilesScreen"));
+const ProfileScreen = lazy(() => import("../screens/profiles/ProfileScreen"));
+const ExportsScreen = lazy(() => import("../screens/exports/ExportsScreen"));
+const JobsScreen = lazy(() => import("../screens/jobs/JobsScreen"));
+const SettingsScreen = lazy(() => import("../screens/settings/SettingsScreen"));
 
 /** Every screen has an address; all but the first are loaded when they are first opened. */
 export function Screens({ session }: { session: Session }) {
@@ -18,6 +26,19 @@ export function Screens({ session }: { session: Session }) {
           <Route path="audiences/single" element={<AudienceListScreen key="single" scope="single" />} />
           <Route path="audiences/multi" element={<AudienceListScreen key="multi" scope="multi" />} />
           <Route path="audiences/:audienceId/:tab?" element={<AudienceScreen />} />
+          <Route
+            path="lifetime/in-progress"
+            element={<LifetimeScreen key="in_progress" tab="in_progress" />}
+          />
+          <Route path="lifetime/ready" element={<LifetimeScreen key="ready" tab="ready" />} />
+          <Route path="lifetime/archived" element={<LifetimeScreen key="archived" tab="archived" />} />
+          <Route path="outputs" element={<OutputsScreen />} />
+          <Route path="outputs/directory" element={<DirectoryScreen />} />
+          <Route path="profiles" element={<ProfilesScreen />} />
+          <Route path="profiles/:mpid" element={<ProfileScreen />} />
+          <Route path="exports" element={<ExportsScreen />} />
+          <Route path="jobs/:jobId?" element={<JobsScreen />} />
+          <Route path="settings" element={<SettingsScreen />} />
           <Route path="*" element={<NotFound />} />
         </Route>
       </Routes>

@@ -1,0 +1,172 @@
+import { ActionIcon, Alert, Button, Group, Menu, Table, Text } from "@mantine/core";
+import { IconDots, IconPlugConnected, IconPlus } from "@tabler/icons-react";
+import { useState } from "react";
+import { Link } from "react-router";
+import { useConnectionsById, useDirectory, useOutputAct, useOutputs } from "../../api/outputs";
+import type { Connector, Output } from "../../api/types";
+import { Confirm } from "../../components/Confirm";
+import { done } from "../../components/done";
+import { Empty } from "../../components/Empty";
+import { Failure } from "../../components/Failure";
+import { utc } from "../../components/format";
+import { Loading } from "../../components/Loading";
+import { PageHead } from "../../components/PageHead";
+import { StatusBadge } from "../../components/StatusBadge";
+import { FaultNote } from "../audiences/FaultIcon";
+import { BulkConnect } from "./BulkConnect";
+import { OutputDialog } from "./OutputDialog";
+
+/** The account's configurations at partners, their faults, and connecting many audiences at once. */
+export default function OutputsScreen() {
+  const outputs = useOutputs();
+  const directory = useDirectory();
+  const connectorOf = (output: Output) => directory.data?.find((each) => each.kind === output.connector);
+  return (
+    <div className="page">
+      <PageHead title="Audience configurations" says={<Text c="dimmed">Your accounts at partners.</Text>}>
+        <Button component={Link} to="/outputs/directory" leftSection={<IconPlus size={17} />}>
+          Add from the directory
+        </Button>
+      </PageHead>
+      <Failure error={outputs.error ?? directory.error} />
+      {outputs.isPending || directory.isPending ? (
+        <Loading />
+      ) : outputs.data?.length === 0 ? (
+        <div className="card">
+          <Empty
+            title="No partner is set up yet"
+            says="Choose a partner in the directory and enter what it needs. Then any audience can be connected to it."
+          >
+            <Button component={Link} to="/outputs/directory">
+              Open the directory
+            </Button>
+          </Empty>
+        </div>
+      ) : (
+        <div className="card scroll-x">
+          <Table verticalSpacing="sm" aria-label="Audience configurations">
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>Configuration</Table.Th>
+                <Table.Th>Partner</Table.Th>
+                <Table.Th>Created (UTC)</Table.Th>
+                <Table.Th>State</Table.Th>
+                <Table.Th>
+                  <span className="visually-hidden">Actions</span>
+                </Table.Th>
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {outputs.data?.map((each) => (
+                <Row key={each.id} output={each} connector={connectorOf(each)} />
+              ))}
+            </Table.Tbody>
+          </Table>
+        </div>
+      )}
+    </div>
+  );
+}
+
+type Opened = "edit" | "bulk" | "delete" | null;
+
+function Row({ output, connector }: { output: Output; connector?: Connector }) {
+  const [opened, setOpened] = useState<Opened>(null);
+  const act = useOutputAct();
+  const test = () =>
+    act.mutate(
+      { id: output.id, version: output.version, act: "test" },
+      { onSuccess: (found) => found?.ok && done("The partner can be used with these settings") },
+    );
+  const failed = act.data && !act.data.ok ? act.data.fault : null;
+  return (
+    <>
+      <Table.Tr>
+        <Table.Td maw={300}>
+          <Text fw={600} dir="auto">
+            {output.name}
+          </Text>
+          {failed && (
+            <Alert color="red" mt={4} p="xs" role="alert">
+              {failed.message}
+            </Alert>
+          )}
+          {opened === null && <Failure error={act.error} />}
+        </Table.Td>
+        <Table.Td>{connector?.name ?? output.connector}</Table.Td>
+        <Table.Td className="figure">{utc(output.created_at)}</Table.Td>
+        <Table.Td>
+          <StatusBadge status={output.faults.length > 0 ? "faulted" : "ready"} />
+        </Table.Td>
+        <Table.Td>
+          <Group gap="xs" justify="flex-end" wrap="nowrap">
+            <Button
+              size="compact-sm"
+              leftSection={<IconPlugConnected size={15} />}
+              onClick={() => setOpened("bulk")}
+              aria-label={`Connect audiences to ${output.name}`}
+            >
+              Connect audiences
+            </Button>
+            <Menu position="bottom-end">
+              <Menu.Target>
+                <ActionIcon variant="subtle" color="gray" aria-label={`Actions for ${output.name}`}>
+                  <IconDots size={18} />
+                </ActionIcon>
+              </Menu.Target>
+              <Menu.Dropdown>
+                <Menu.Item onClick={() => setOpened("edit")}>Settings</Menu.Item>
+                <Menu.Item onClick={test}>Test</Menu.Item>
+                <Menu.Divider />
+                <Menu.Item color="red" onClick={() => setOpened("delete")}>
+                  Delete
+                </Menu.Item>
+              </Menu.Dropdown>
+            </Menu>
+          </Group>
+        </Table.Td>
+      </Table.Tr>
+      <FaultRows output={output} />
+      {opened === "edit" && connector && (
+        <OutputDialog connector={connector} output={output} onClose={() => setOpened(null)} />
+      )}
+      {opened === "bulk" && connector && (
+        <BulkConnect output={output} connector={connector} onClose={() => setOpened(null)} />
+      )}
+      <Confirm
+        opened={opened === "delete"}
+        title="Delete this configuration?"
+        says="It must not be connected to any audience."
+        button="Delete"
+        isBusy={act.isPending}
+        error={<Failure error={act.error} />}
+        onClose={() => setOpened(null)}
+        onConfirm={() =>
+          act.mutate(
+            { id: output.id, version: output.version, act: "delete" },
+            { onSuccess: () => setOpened(null) },
+          )
+        }
+      />
+    </>
+  );
+}
+
+function FaultRows({ output }: { output: Output }) {
+  const found = useConnectionsById(output.faults, output.faults.length > 0);
+  return found.map(
+    ({ data }) =>
+      data?.fault && (
+        <Table.Tr key={data.id}>
+          <Table.Td colSpan={5}>
+            <Alert color="red">
+              <Text size="sm">
+                Audience <Link to={`/audiences/${data.audience_id}/connect`}>{data.audience_id}</Link>
+              </Text>
+              <FaultNote connection={data} output={output.name} />
+            </Alert>
+          </Table.Td>
+        </Table.Tr>
+      ),
+  );
+}
