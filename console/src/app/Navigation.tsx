@@ -1,7 +1,10 @@
 import {
+  IconArchive,
   IconArrowsShuffle,
+  IconCircleCheck,
   IconDownload,
   IconHistory,
+  IconInbox,
   IconPlugConnected,
   IconSettings,
   IconShare,
@@ -14,7 +17,7 @@ import { NavLink } from "react-router";
 interface Entry {
   to: string;
   label: string;
-  icon?: React.ReactNode;
+  icon: React.ReactNode;
 }
 
 const SIZE = 18;
@@ -24,11 +27,21 @@ const GROUPS: readonly { title: string; entries: readonly Entry[] }[] = [
     entries: [
       { to: "/audiences/single", label: "Single workspace", icon: <IconUsersGroup size={SIZE} /> },
       { to: "/audiences/multi", label: "Multi workspace", icon: <IconArrowsShuffle size={SIZE} /> },
-      { to: "/lifetime/in-progress", label: "Lifetime: in progress", icon: <IconHistory size={SIZE} /> },
-      { to: "/lifetime/ready", label: "Ready" },
-      { to: "/lifetime/archived", label: "Archived" },
+    ],
+  },
+  {
+    title: "Lifetime",
+    entries: [
+      { to: "/lifetime/in-progress", label: "In progress", icon: <IconHistory size={SIZE} /> },
+      { to: "/lifetime/ready", label: "Ready", icon: <IconCircleCheck size={SIZE} /> },
+      { to: "/lifetime/archived", label: "Archived", icon: <IconArchive size={SIZE} /> },
+    ],
+  },
+  {
+    title: "Sharing",
+    entries: [
       { to: "/sharing/shared", label: "Shared", icon: <IconShare size={SIZE} /> },
-      { to: "/sharing/received", label: "Received" },
+      { to: "/sharing/received", label: "Received", icon: <IconInbox size={SIZE} /> },
     ],
   },
   {
@@ -50,7 +63,7 @@ export function Navigation() {
         <div key={group.title}>
           <p className="nav-group">{group.title}</p>
           {group.entries.map((each) => (
-            <NavLink key={each.to} to={each.to} className={`nav-link${each.icon ? "" : " is-sub"}`}>
+            <NavLink key={each.to} to={each.to} className="nav-link">
               {each.icon}
               {each.label}
             </NavLink>
