@@ -272,6 +272,8 @@ def test_there_is_something_to_be_seen(world: World) -> None:
     # What was never published has no earlier versions, and an unfinished export no file.
     # And what is the same for all: the terms of sharing.
     figures |= {"GET /v1/sharing/terms", "GET /v1/sharing/receivers"}
+    # How many there were at which time; and users who were never seen are in no audience.
+    figures |= {"GET /v1/audiences/{audience_id}/sizes", "GET /v1/profiles/{mpid}/memberships"}
     assert silent <= figures | {"GET /v1/audiences/{audience_id}/versions", "GET /v1/exports/{export_id}/download"}
 
 

@@ -1,4 +1,4 @@
-import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { LIVE_MS } from "./audiences";
 import { api, body } from "./client";
 
@@ -65,7 +65,7 @@ export function useProfiles(asked: { type: string; value: string } | null) {
     queryFn: () =>
       body(
         api.GET("/v1/profiles", {
-          params: { query: { identity_type: asked?.type, identity_value: asked?.value ?? "" } },
+          params: { query: { identity_type: asked?.type, identity: asked?.value ?? "" } },
         }),
       ).then((each) => each.items),
     enabled: asked !== null,
@@ -77,5 +77,24 @@ export function useProfile(mpid: string) {
     queryKey: ["profile", mpid],
     queryFn: () => body(api.GET("/v1/profiles/{mpid}", { params: { path: { mpid } } })),
     refetchInterval: LIVE_MS,
+  });
+}
+
+/** The audiences that a user is in, with since when and until when. */
+export function useMemberships(mpid: string) {
+  return useQuery({
+    queryKey: ["profile", mpid, "memberships"],
+    queryFn: () =>
+      body(api.GET("/v1/profiles/{mpid}/memberships", { params: { path: { mpid } } })).then(
+        (each) => each.items,
+      ),
+    refetchInterval: LIVE_MS,
+  });
+}
+
+/** Erases a user everywhere; the answer is the receipt. */
+export function useErase() {
+  return useMutation({
+    mutationFn: (mpid: string) => body(api.DELETE("/v1/profiles/{mpid}", { params: { path: { mpid } } })),
   });
 }

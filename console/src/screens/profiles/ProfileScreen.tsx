@@ -1,14 +1,18 @@
 import { Anchor, Button, Stack, Table, Text } from "@mantine/core";
 import { useState } from "react";
-import { Link, useParams } from "react-router";
-import { useProfile } from "../../api/insights";
+import { Link, useNavigate, useParams } from "react-router";
+import { useErase, useMemberships, useProfile } from "../../api/insights";
 import type { Schema } from "../../api/types";
 import { useWorkspaces } from "../../api/workspaces";
-import { ScreenFailure } from "../../components/Failure";
-import { count, utc, words } from "../../components/format";
+import { Confirm } from "../../components/Confirm";
+import { done } from "../../components/done";
+import { Failure, ScreenFailure } from "../../components/Failure";
+import { utc, words } from "../../components/format";
 import { Loading } from "../../components/Loading";
 import { PageHead } from "../../components/PageHead";
 import { Why } from "../audiences/DetailsTab";
+
+type Profile = Schema<"ProfileView">;
 
 /** One user: what is known, and where they belong. */
 export default function ProfileScreen() {
@@ -21,12 +25,11 @@ export default function ProfileScreen() {
   const nameOf = (id: string) => workspaces.data?.find((each) => each.id === id)?.name ?? id;
   return (
     <div className="page">
-      <PageHead
-        title={`Profile ${mpid}`}
-        says={<Text c="dimmed">{count(profile.events)} events kept</Text>}
-      />
+      <PageHead title={`Profile ${mpid}`}>
+        <Erase mpid={mpid} />
+      </PageHead>
       <div className="halves">
-        <Memberships profile={profile} />
+        <Memberships mpid={mpid} />
         <Stack>
           <section className="card is-padded" aria-label="Identities">
             <Text fw={600} mb="xs">
@@ -38,55 +41,58 @@ export default function ProfileScreen() {
               ))}
             </dl>
           </section>
-          <section className="card is-padded" aria-label="User attributes">
-            <Text fw={600} mb="xs">
-              User attributes
-            </Text>
-            <dl className="facts">
-              {profile.attributes.map((each) => (
-                <Fact
-                  key={each.workspace_id + each.name}
-                  name={each.name}
-                  value={typeof each.value === "object" ? JSON.stringify(each.value) : String(each.value)}
-                />
-              ))}
-            </dl>
-          </section>
-          <section className="card is-padded" aria-label="Seen">
-            <Text fw={600} mb="xs">
-              Seen
-            </Text>
-            <dl className="facts">
-              {profile.seen.map((each) => (
-                <Fact
-                  key={each.workspace_id}
-                  name={nameOf(each.workspace_id)}
-                  value={`${utc(each.first)} to ${utc(each.last)}`}
-                />
-              ))}
-            </dl>
-          </section>
+          {profile.workspaces.map((each) => (
+            <InWorkspace key={each.id} name={nameOf(each.id)} known={each} />
+          ))}
         </Stack>
       </div>
     </div>
   );
 }
 
-function Memberships({ profile }: { profile: Schema<"ProfileDetails"> }) {
+function InWorkspace({ name, known }: { name: string; known: Profile["workspaces"][number] }) {
+  return (
+    <section className="card is-padded" aria-label={`In ${name}`}>
+      <Text fw={600} mb="xs" dir="auto">
+        {name}
+      </Text>
+      <dl className="facts">
+        <Fact name="Seen" value={`${utc(known.first_seen_at)} to ${utc(known.last_seen_at)}`} />
+        {Object.entries(known.attributes).map(([attribute, value]) => (
+          <Fact
+            key={attribute}
+            name={attribute}
+            value={typeof value === "object" ? JSON.stringify(value) : String(value)}
+          />
+        ))}
+        {Object.entries(known.consents).map(([purpose, isGiven]) => (
+          <Fact key={purpose} name={`Consent ${purpose}`} value={isGiven ? "given" : "not given"} />
+        ))}
+        {known.is_opted_out && <Fact name="Opted out" value="nothing is forwarded" />}
+      </dl>
+    </section>
+  );
+}
+
+function Memberships({ mpid }: { mpid: string }) {
+  const found = useMemberships(mpid);
   const [open, setOpen] = useState<number | null>(null);
+  const items = found.data ?? [];
   return (
     <section className="card is-padded" aria-label="Audiences">
       <Text fw={600} mb="xs">
         Audiences
       </Text>
-      {profile.memberships.length === 0 && (
+      <Failure error={found.error} />
+      {found.isPending && <Loading />}
+      {found.data && items.length === 0 && (
         <Text size="sm" c="dimmed">
           In no active audience at the moment.
         </Text>
       )}
       <Table>
         <Table.Tbody>
-          {profile.memberships.map((each) => (
+          {items.map((each) => (
             <Table.Tr key={each.audience_id}>
               <Table.Td>
                 <Anchor component={Link} to={`/audiences/${each.audience_id}`} size="sm" fw={600} dir="auto">
@@ -96,7 +102,7 @@ function Memberships({ profile }: { profile: Schema<"ProfileDetails"> }) {
                   {each.since ? `since ${utc(each.since)}` : "for longer than the history is kept"},{" "}
                   {each.until ? `until ${utc(each.until)} if nothing happens` : "with no end by time alone"}
                 </Text>
-                {open === each.audience_id && <Why audienceId={each.audience_id} mpid={profile.mpid} />}
+                {open === each.audience_id && <Why audienceId={each.audience_id} mpid={mpid} />}
               </Table.Td>
               <Table.Td style={{ verticalAlign: "top", textAlign: "right" }}>
                 <Button
@@ -114,6 +120,37 @@ function Memberships({ profile }: { profile: Schema<"ProfileDetails"> }) {
         </Table.Tbody>
       </Table>
     </section>
+  );
+}
+
+/** A request of the user for privacy. */
+function Erase({ mpid }: { mpid: string }) {
+  const [asks, setAsks] = useState(false);
+  const erase = useErase();
+  const navigate = useNavigate();
+  return (
+    <>
+      <Button variant="subtle" color="red" size="sm" onClick={() => setAsks(true)}>
+        Erase
+      </Button>
+      <Confirm
+        opened={asks}
+        title="Erase this user?"
+        says="Everything known of them goes from all stores and files, and every partner is told to forget them. It cannot be undone."
+        button="Erase"
+        isBusy={erase.isPending}
+        error={<Failure error={erase.error} />}
+        onClose={() => setAsks(false)}
+        onConfirm={() =>
+          erase.mutate(mpid, {
+            onSuccess: (receipt) => {
+              done(`The erasure has begun; its receipt is ${receipt.id}`);
+              navigate("/profiles");
+            },
+          })
+        }
+      />
+    </>
   );
 }
 
