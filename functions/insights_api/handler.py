@@ -3,11 +3,6 @@
 from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
@@ -15,9 +10,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
 from audience_core.api import edge
-from audience_core.api.principal import principal_of
-from audience_core.api.problem import CONTENT_TYPE
-from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, WorkspaceId
+from audience_core.api.routing import account_of, answer, new_api
+from audience_core.domain.ids import AudienceId, InputId, Mpid, WorkspaceId
 from audience_core.errors import NotFoundError
 from audience_core.management import profile_memberships, sizes, suggestions
 from audience_core.management.profile_memberships import ProfileMemberships
@@ -26,10 +20,10 @@ from audience_core.management.suggestions import Suggestions
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
-app = APIGatewayHttpResolver(enable_validation=True, response_validation_error_http_code=500)
+app = new_api()
 
-_LARGEST_MPID = 2**63
 MPID = Annotated[str, Path(pattern=r"^-?[0-9]{1,19}$")]
+_LARGEST_MPID = 2**63
 
 
 @app.get("/v1/suggestions", summary="Say what definitions can speak of", tags=["audiences"])
@@ -45,7 +39,7 @@ def list_suggestions(
     of, event = wiring.stores(), app.current_event.raw_event
     chosen = map(WorkspaceId, edge.repeated(event, "workspace"))
     inputs = map(InputId, edge.repeated(event, "input"))
-    return suggestions.suggest(of.workspaces, of.profiles, _account_id(), chosen, inputs)
+    return suggestions.suggest(of.workspaces, of.profiles, account_of(app), chosen, inputs)
 
 
 @app.get("/v1/audiences/<audience_id>/sizes", summary="Say how large an audience was", tags=["audiences"])
@@ -54,33 +48,20 @@ def list_sizes(
     days: Annotated[int, Query(ge=1, le=365, description="How far back; no further than the history is kept")] = 30,
 ) -> SizeSeries:
     """Points from the past up to now, with the joins and leaves of each step."""
-    of, audience = wiring.stores(), (_account_id(), AudienceId(audience_id))
+    of, audience = wiring.stores(), (account_of(app), AudienceId(audience_id))
     return sizes.series(of.audiences, of.memberships, of.history, *audience, days, edge.now())
 
 
 @app.get("/v1/profiles/<mpid>/memberships", summary="List the audiences a user is in", tags=["profiles"])
 def list_memberships(mpid: MPID) -> ProfileMemberships:
     """Active ones, at this instant: since when, and until when if nothing happens."""
-    of, profile = wiring.stores(), (_account_id(), _mpid(mpid))
+    of, profile = wiring.stores(), (account_of(app), _mpid(mpid))
     return profile_memberships.memberships(of.accounts, of.audiences, of.profiles, of.history, *profile, edge.now())
-
-
-def explain(error: Exception) -> Response[str]:
-    field_errors = error.errors() if isinstance(error, RequestValidationError | RequestUnsupportedContentType) else ()
-    problem = edge.explanation(error, field_errors, app.current_event.raw_event)
-    return Response(problem.status, CONTENT_TYPE, problem.body, problem.headers)
-
-
-app.exception_handler(Exception)(explain)
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return edge.refusal(event) or app.resolve(event, context)
-
-
-def _account_id() -> AccountId:
-    return principal_of(app.current_event.raw_event).account_id
+    return answer(app, event, context)
 
 
 def _mpid(text: str) -> Mpid:
