@@ -55,6 +55,8 @@ def durations(part: Any) -> Iterator[int]:
 
 def columnar(shard: Shard, portfolio: Portfolio, now: int, visible: EventRange) -> dict[AudienceId, set[Mpid]]:
     found = evaluate(shard, list(portfolio.values()), now, visible)
+    listed = found.all_mpids()
+    assert all(listed[each].tolist() == sorted(found.mpids(each)) for each in portfolio)
     return {audience_id: set(found.mpids(audience_id)) for audience_id in portfolio}
 
 

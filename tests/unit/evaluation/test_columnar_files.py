@@ -167,6 +167,17 @@ def test_a_shard_without_users_has_no_members(tmp_path: Path) -> None:
     found = evaluate(stored_shard_of([], tmp_path, 64), [an_audience(viewed_in("red"))], NOW, look_back(NOW, 30))
 
     assert found.mpids(AudienceId(1)) == []
+    assert found.all_mpids()[AudienceId(1)].tolist() == []
+
+
+@pytest.mark.parametrize("mpids", [(-3, 5, 9), (9, -3, 5)])
+def test_all_members_come_ascending_however_the_shard_has_its_users(mpids: tuple[int, ...]) -> None:
+    viewed = an_audience(d.EventCriterion(event=VIEW))
+    population = [a_profile(mpid, an_event(1, NOW)) for mpid in mpids]
+
+    found = evaluate(shard_of(population), [viewed], NOW, look_back(NOW, 30))
+
+    assert found.all_mpids()[AudienceId(1)].tolist() == [-3, 5, 9]
 
 
 def test_tables_list_no_group_twice() -> None:
