@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,16 +15,19 @@ from moto.ses.models import ses_backends
 
 from audience_core import wiring
 from audience_core.domain.account import Role
-from audience_core.domain.ids import AudienceId
+from audience_core.domain.audience import AudienceKind, AudienceStatus
+from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.exports import links
 from functions.export_download import handler as download_handler
 from functions.export_page import handler as page_handler
 from functions.export_run import handler as run_handler
 from functions.export_zip import handler as zip_handler
 from functions.exports_api import handler
+from tests.support.ab_tests import an_ab_test
 from tests.support.control import ACCOUNT, AUDIENCE, OTHER_ACCOUNT, an_audience
 from tests.support.control_stack import control_stack, runs
 from tests.support.export_stack import export_stack, join
+from tests.support.exports import a_result
 from tests.support.http_api import Answer, Caller, a_context, a_sample, an_event
 
 NEW = {"audiences": [{"id": AUDIENCE}], "identity_types": ["email", "ios_advertising_id_sha256"]}
@@ -140,6 +143,33 @@ def test_the_owner_downloads_without_mail(call: Caller, stack: SimpleNamespace) 
 
     assert (early.status, answer.status, answer.body["seconds"]) == (409, 200, 300)
     assert zipfile.is_zipfile(io.BytesIO(requests.get(answer.body["url"], timeout=5).content))
+
+
+def test_lifetime_audiences_and_variants_are_files_of_one_archive(call: Caller, stack: SimpleNamespace) -> None:
+    loyal, test = AudienceId(5), an_ab_test(50)
+    for shard, mpids in enumerate(([-64], [5, 2**63 - 1], [])):
+        stack.results.put(ACCOUNT, loyal, "lifetime-1", shard, mpids)
+    result = a_result(expires_at=datetime.now(UTC) + timedelta(days=1))
+    of = {"audience_id": loyal, "name": "Loyal", "kind": AudienceKind.LIFETIME, "status": AudienceStatus.READY}
+    stack.audiences.save(an_audience(**of, result=result))
+    audience = stack.audiences.get(ACCOUNT, AUDIENCE)
+    stack.audiences.save(audience.model_copy(update={"ab_test": test}))
+    wanted = [{"id": loyal}, {"id": AUDIENCE, "variants": ["Control", "Variation A"]}]
+
+    asked = call("POST", "/v1/exports", {"audiences": wanted, "identity_types": ["email"]}).body
+    play(stack, asked["id"])
+
+    found = call("GET", f"/v1/exports/{asked['id']}").body
+    assert [(each["audience_id"], each["variant"]) for each in found["files"]] == [
+        (loyal, None),
+        (AUDIENCE, "Control"),
+        (AUDIENCE, "Variation A"),
+    ]
+    url = call("GET", f"/v1/exports/{asked['id']}/download").body["url"]
+    archive = zipfile.ZipFile(io.BytesIO(requests.get(url, timeout=5).content))
+    users = [each["total_users"] for each in json.loads(archive.read("manifest.json"))["files"]]
+    assert users == [3, *(sum(variant.has(Mpid(each)) for each in MPIDS) for variant in reversed(test.variants))]
+    assert sum(users[1:]) == len(MPIDS) == found["archive"]["users"] - 3
 
 
 @pytest.mark.parametrize(
