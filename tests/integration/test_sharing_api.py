@@ -23,7 +23,7 @@ from functions.sharing_api import handler
 from functions.sharing_logo import handler as sharing_logo
 from tests.support.control import ACCOUNT, AUDIENCE, INPUT, OTHER_ACCOUNT, WORKSPACE, an_account, an_audience, an_output
 from tests.support.control_stack import control_stack, emptied, runs
-from tests.support.http_api import Caller, a_context, a_sample
+from tests.support.http_api import Caller, a_context, a_sample, an_event
 from tests.support.sharing import THIRD_ACCOUNT
 
 OWN_ID = AudienceId(4711)
@@ -388,3 +388,14 @@ def test_received_audiences_are_connected_in_bulk(stack: SimpleNamespace) -> Non
     assert [part.result["code"] for part in parts] == ["connecting", "not_found"]
     (connection,) = stack.outputs.list_connections(OTHER_ACCOUNT)
     assert connection.members_of == (ACCOUNT, AUDIENCE)
+
+
+def test_no_content_is_an_empty_text(stack: SimpleNamespace) -> None:
+    """As null the local AWS answers 500, though the step was taken."""
+    made = offered(stack)
+    claims = {"account_id": str(ACCOUNT), "role": "admin", "client_id": "client-7"}
+    event = an_event("DELETE", f"/v1/sharing/shared/{made['id']}", None, {}, {}, claims)
+
+    answer = handler.lambda_handler(event, a_context())
+
+    assert (answer["statusCode"], answer["body"]) == (204, "")

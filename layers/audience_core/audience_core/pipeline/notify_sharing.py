@@ -25,7 +25,7 @@ _ENDED = {
     EndReason.DELETED: "deleted the audience",
     EndReason.UNSHARED: "took it back",
     EndReason.REMOVED: "gave it up",
-    EndReason.OPTED_OUT: "receives no more audiences",
+    EndReason.OPTED_OUT: "receive no more audiences",
 }
 
 logger = logging.getLogger(__name__)
