@@ -1,9 +1,12 @@
 """Erasing a user: the archive is told, and partners of lifetime audiences forget it at once."""
 
+from pathlib import Path
+
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import ConnectionId, Mpid
 from audience_core.domain.output import delivery_bucket_of
 from audience_core.pipeline.erase import erase
+from local.templates import read_template
 from tests.support.control import ACCOUNT, OTHER_ACCOUNT, a_connection
 from tests.support.delivery import ANN, email
 from tests.support.sends import PostOffice, live_addresses
@@ -75,3 +78,15 @@ def test_other_environments_and_accounts_are_not_touched() -> None:
 
     assert office.desired() == live_addresses(MEMBERS)
     assert office.archive.erased(ACCOUNT) == {}
+
+
+def test_raw_files_and_what_is_staged_of_them_expire_within_a_month() -> None:
+    template = read_template(Path("template.yaml"))
+    rules = template["Resources"]["ArchiveBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    days = {each["Prefix"]: each["ExpirationInDays"] for each in rules if each["Status"] == "Enabled"}
+
+    assert days["raw/"] == {"Ref": "RawArchiveDays"}
+    assert template["Parameters"]["RawArchiveDays"]["Default"] == 30
+    assert days["staged/"] <= 30
+    # Those whose erasure is pending are known until no raw file speaks of them, and no archived one.
+    assert days["erasures/"] > 30 + 7
