@@ -43,12 +43,13 @@ logs: setup ## follow the logs of the functions
 test: setup ## run every test
 	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: setup ## lint, types, import rules, template, console
+check: setup ## lint, types, import rules, template, policies, console
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 	.tools/sam/bin/sam validate --lint --region us-east-1
+	$(PYTHON) -m local.permissions
 	$(PYTHON) -m local.console_build check
 
 publish: setup ## put the console where the stack on AWS serves it from (STACK=name)

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from itertools import groupby
 from types import FrameType
 
 from local import console, console_build, emulator, logs, tour
@@ -72,8 +73,9 @@ def build_and_deploy(chosen: Emulator) -> Outputs:
     report("console built" if console_build.build() else "console is current", began)
     began = time.monotonic()
     outputs, omissions = deploy(PRODUCT, chosen)
-    for each in omissions:
-        print(f"  left out locally: {each.logical_id} ({each.reason})")
+    for reason, alike in groupby(omissions, lambda each: each.reason):
+        names = [each.logical_id for each in alike]
+        print(f"  left out locally: {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''} ({reason})")
     report("deployed", began)
     return outputs
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from local.app import ROOT, SAM_PYTHON, STATE, App, LocalError
 from local.aws import REGION, client
 from local.emulator import Emulator
-from local.expand import Omission, without_unhosted
+from local.expand import Omission, without_unhosted, without_versions
 from local.http_apis import with_explicit_routes
 from local.package import Folders, Upload, upload_files
 from local.templates import Template, read_template
@@ -37,7 +37,7 @@ Outputs = dict[str, str]
 def deploy(app: App, emulator: Emulator, parameters: dict[str, str] | None = None) -> tuple[Outputs, list[Omission]]:
     """Create or update the stack; its outputs are also written to `outputs.json` in the emulator's folder."""
     given = _of_this_machine(app, emulator) | (parameters or {})
-    template, omissions = without_unhosted(translate(app, emulator.directory, given))
+    template, omissions = without_unhosted(without_versions(translate(app, emulator.directory, given)))
     template = with_explicit_routes(template)
     upload = uploader(emulator)
     upload_files(template, Folders(app.build, STATE / "layers"), upload)

@@ -13,6 +13,8 @@ from local.templates import Template
 UNHOSTED = {
     "AWS::ApplicationAutoScaling::ScalableTarget": "tables are on demand here, so there is no capacity to scale",
     "AWS::ApplicationAutoScaling::ScalingPolicy": "tables are on demand here, so there is no capacity to scale",
+    "AWS::CodeDeploy::Application": "a new version takes over at once here",
+    "AWS::CodeDeploy::DeploymentGroup": "a new version takes over at once here",
     "AWS::Budgets::Budget": "nothing is billed here",
     "AWS::CloudWatch::AnomalyDetector": "it learns from weeks of metrics",
     "AWS::CloudWatch::CompositeAlarm": "single alarms are hosted, their combinations are not",
@@ -31,6 +33,37 @@ class Omission:
 
     logical_id: str
     reason: str
+
+
+def without_versions(template: Template) -> Template:
+    """The template without versions of functions and their aliases: whatever calls one calls the function itself."""
+    functions = {
+        logical_id: resource["Properties"]["FunctionName"]["Ref"]
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Lambda::Alias"
+    }
+    kept = {
+        logical_id: resource
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] not in ("AWS::Lambda::Alias", "AWS::Lambda::Version")
+    }
+    unversioned: Template = _called_directly({**template, "Resources": kept}, functions)
+    return unversioned
+
+
+def _called_directly(value: Any, functions: dict[str, str]) -> Any:
+    match value:
+        case {"Ref": str(name)} if name in functions:
+            return {"Fn::GetAtt": [functions[name], "Arn"]}
+        case {"Fn::Sub": str(text)}:
+            for alias, function in functions.items():
+                text = text.replace(f"${{{alias}}}", f"${{{function}.Arn}}")
+            return {"Fn::Sub": text}
+        case dict():
+            return {name: _called_directly(each, functions) for name, each in value.items()}
+        case list():
+            return [_called_directly(each, functions) for each in value]
+    return value
 
 
 def without_unhosted(template: Template) -> tuple[Template, list[Omission]]:

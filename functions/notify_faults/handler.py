@@ -30,6 +30,7 @@ def _succeeds(change: dict[str, Any]) -> bool:
     try:
         new, old = (connection_from_image(change.get(name)) for name in ("NewImage", "OldImage"))
         if new is not None and (old is None or old.fault != new.fault):
+            metrics.add_metric("ConnectionsFaulted", MetricUnit.Count, 1)
             notify_fault(wiring.notices(), new)
     except Exception:
         logger.exception("an owner was not told of a fault", extra={"sequence": change["SequenceNumber"]})

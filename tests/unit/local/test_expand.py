@@ -1,6 +1,6 @@
 """What the local deployment leaves out of a template."""
 
-from local.expand import references, without_unhosted
+from local.expand import references, without_unhosted, without_versions
 
 ALARM = {"Type": "AWS::CloudWatch::CompositeAlarm", "Properties": {"AlarmRule": "ALARM(a)"}}
 TOPIC = {"Type": "AWS::SNS::Topic", "Properties": {}}
@@ -46,3 +46,26 @@ def test_references_are_found_in_every_form():
     found = set(references(value))
 
     assert found == {"One", "Two", "Three", "Four", "x", "Five"}
+
+
+def test_aliases_of_functions_are_the_functions_themselves():
+    alias = {
+        "FunctionName": {"Ref": "Greet"},
+        "Name": "live",
+        "FunctionVersion": {"Fn::GetAtt": ["GreetV1", "Version"]},
+    }
+    template = {
+        "Resources": {
+            "Greet": {"Type": "AWS::Lambda::Function", "Properties": {}},
+            "GreetV1": {"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "Greet"}}},
+            "GreetAliaslive": {"Type": "AWS::Lambda::Alias", "Properties": alias},
+            "Source": {"Type": "X", "Properties": {"FunctionName": {"Ref": "GreetAliaslive"}}},
+            "Api": {"Type": "Y", "Properties": {"Uri": [{"Fn::Sub": "functions/${GreetAliaslive}/invocations"}]}},
+        }
+    }
+
+    direct = without_versions(template)["Resources"]
+
+    assert set(direct) == {"Greet", "Source", "Api"}
+    assert direct["Source"]["Properties"] == {"FunctionName": {"Fn::GetAtt": ["Greet", "Arn"]}}
+    assert direct["Api"]["Properties"] == {"Uri": [{"Fn::Sub": "functions/${Greet.Arn}/invocations"}]}
