@@ -16,7 +16,7 @@ ENVIRONMENTS := .venv/.installed .tools/aws/.installed .tools/runtime/.installed
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(ARGS)
 
-.PHONY: help setup build run stop reset logs test check format lock bench soak stories clean publish
+.PHONY: help setup build run stop reset logs test check audit format lock bench soak stories clean publish
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -43,7 +43,7 @@ logs: setup ## follow the logs of the functions
 test: setup ## run every test
 	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: setup ## lint, types, import rules, template, policies, console
+check: setup audit ## lint, types, import rules, template, policies, console
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
@@ -54,6 +54,9 @@ check: setup ## lint, types, import rules, template, policies, console
 
 publish: setup ## put the console where the stack on AWS serves it from (STACK=name)
 	@$(PYTHON) -m local.publish $(or $(STACK),audience-manager)
+
+audit: .tools/audit/.installed ## look for insecure settings in the template
+	@.tools/audit/bin/checkov --config-file .checkov.yaml
 
 format: setup ## put imports and layout in order
 	$(PYTHON) -m ruff check --fix-only --quiet .
