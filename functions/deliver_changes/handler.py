@@ -43,6 +43,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 def _deliver(record: SQSRecord, until_ms: int) -> None:
     wake_up = decode_wake_up(record.body)
+    logger.set_correlation_id(wake_up.correlation_id or record.message_id)
     attempt = int(record.attributes.approximate_receive_count)
     attempts = int(os.environ.get("DELIVERY_ATTEMPTS", MAX_ATTEMPTS))
     try:

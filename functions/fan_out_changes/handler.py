@@ -33,7 +33,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def _apply(records: list[dict[str, Any]]) -> None:
-    fan_out(wiring.fan_out(), [_change(record["dynamodb"]) for record in records], time.time_ns() // 1_000_000)
+    changes = [_change(record["dynamodb"]) for record in records]
+    causes = {change.new.cause for change in changes if change.new is not None and change.new.cause}
+    logger.info("changes taken", extra={"changes": len(changes), "correlation_ids": sorted(causes)})
+    fan_out(wiring.fan_out(), changes, time.time_ns() // 1_000_000)
 
 
 def _succeeds(record: dict[str, Any]) -> bool:

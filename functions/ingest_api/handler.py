@@ -8,6 +8,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -47,7 +48,7 @@ def refuse_path(error: Exception) -> Response[str]:
     return _refused(404, "NOT_FOUND", "There is no such endpoint.")
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)
@@ -68,7 +69,8 @@ def _accept(kind: RequestKind) -> Response[str]:
 def _acceptance(kind: RequestKind) -> Acceptance:
     stores, source, now_ms = wiring.stores(), _source(), time.time_ns() // 1_000_000
     account = account_of(source.account_id, now_ms // _MINUTE_MS)
-    return accept_batches(stores.requests, stores.rates, stores.events, account, source, kind, _body(), now_ms)
+    request = stores.requests, stores.rates, stores.events, account, source, kind, _body(), now_ms
+    return accept_batches(*request, str(app.current_event["requestContext"].get("requestId", "")))
 
 
 def _refusal(error: Exception) -> Response[str]:

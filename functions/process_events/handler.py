@@ -9,7 +9,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring
-from audience_core.domain.messages import PipelineMessage
+from audience_core.domain.messages import AcceptedBatch, PipelineMessage
 from audience_core.persistence.queues import unpack
 from audience_core.pipeline.process import process
 
@@ -25,6 +25,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     messages = {record["messageId"]: unpack(record["body"]) for record in event["Records"]}
     group = [message for packed in messages.values() for message in packed]
     metrics.add_metric("MessagesProcessed", MetricUnit.Count, len(group))
+    causes = {each.correlation_id for each in group if isinstance(each, AcceptedBatch) and each.correlation_id}
+    logger.info("messages taken", extra={"messages": len(group), "correlation_ids": sorted(causes)})
     try:
         process(wiring.pipeline(), group, _now_ms())
         failed: list[str] = []

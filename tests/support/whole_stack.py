@@ -1,5 +1,6 @@
 """Everything that the template keeps data in, made in an AWS in memory, and told to functions as it tells them."""
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ class WholeStack:
 
     def __init__(self) -> None:
         self.template: Template = read_template(TEMPLATE)
-        self.names = {name: made for name, each in self.template["Resources"].items() if (made := _make(name, each))}
+        tag = uuid.uuid4().hex[:8]
+        made = {name: _make(f"{name}-{tag}", each) for name, each in self.template["Resources"].items()}
+        self.names = {name: each for name, each in made.items() if each}
 
     def tell(self, patch: pytest.MonkeyPatch, **settings: str) -> None:
         """Set the environment of all functions together, and forget what was wired before."""

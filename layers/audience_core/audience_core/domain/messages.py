@@ -1,6 +1,6 @@
 """What travels through the queues, as typed values; `persistence.queues` gives them their JSON."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from audience_core.domain.event import Environment, Identity, Source
@@ -16,6 +16,7 @@ class AcceptedBatch:
         batch_id: `source_request_id`, or a UUID given at acceptance.
         received_at: UTC ms.
         is_historical: goes to the archive only; no real-time audience changes.
+        correlation_id: of the request that brought it: by it logs tell what became of it, as far as the partner.
     """
 
     source: Source
@@ -23,6 +24,7 @@ class AcceptedBatch:
     received_at: int
     body: dict[str, Any]
     is_historical: bool = False
+    correlation_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class WakeUp:
     Args:
         slot: wake-ups of one slot of an account are worked on one after another; None: each lane by itself.
         is_urgent: what waits to be sent together with more is sent now.
+        correlation_id: of a request that made one of the rows dirty; "" for time, edits and the rest.
     """
 
     account_id: AccountId
@@ -70,6 +73,7 @@ class WakeUp:
     bucket: int
     slot: str | None = None
     is_urgent: bool = False
+    correlation_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ class Profile:
             complete up to `agenda_until` (exclusive).
         program_version: version of the account's set of active definitions that `memberships` and `agenda` reflect.
         changes: the membership changes of the write that made this version.
+        cause: correlation id of the request behind that write; "" if there was none. Known of stream records alone.
     """
 
     account_id: AccountId
@@ -127,6 +128,7 @@ class Profile:
     agenda_until: int = NEVER
     program_version: int = 0
     changes: tuple[MembershipChange, ...] = ()
+    cause: str = field(default="", compare=False)
 
     @property
     def due_at(self) -> int:

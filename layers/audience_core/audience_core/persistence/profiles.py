@@ -58,6 +58,7 @@ class ProfileItem(Model):
     timeline = BinaryAttribute(legacy_encoding=False)
     due_shard = UnicodeAttribute(null=True)
     due_at = NumberAttribute(null=True)
+    cause = UnicodeAttribute(null=True)
     due = DueIndex()
 
 
@@ -143,6 +144,7 @@ class DynamoProfileStore:
             timeline=pack_timeline(_open_tracks(profile).items()),
             due_shard=f"{due_shard_of(profile.mpid):02d}" if due_at < NEVER else None,
             due_at=due_at if due_at < NEVER else None,
+            cause=profile.cause or None,
         )
 
     def _unchanged(self, profile: Profile) -> Condition:
@@ -255,7 +257,9 @@ def profile_from_image(image: Mapping[str, Any]) -> Profile:
     values = {name: image[name] for name in ("pk", "sk", "version", "program")}
     item = ProfileItem()
     item.deserialize({**values, "state": {"B": base64.b64decode(image["state"]["B"])}})
-    return _profile(item)
+    profile = _profile(item)
+    profile.cause = image.get("cause", {}).get("S", "")
+    return profile
 
 
 def partition(account_id: AccountId, environment: Environment, bucket: int) -> str:

@@ -229,13 +229,14 @@ def message_of(fields: Any) -> PipelineMessage:
 def encode_wake_up(wake_up: WakeUp) -> str:
     lane = {"account_id": wake_up.account_id, "connection_id": wake_up.connection_id, "bucket": wake_up.bucket}
     slot = {} if wake_up.slot is None else {"slot": wake_up.slot}
-    return dump({**lane, **slot, **({"is_urgent": True} if wake_up.is_urgent else {})})
+    cause = {"correlation_id": wake_up.correlation_id} if wake_up.correlation_id else {}
+    return dump({**lane, **slot, **cause, **({"is_urgent": True} if wake_up.is_urgent else {})})
 
 
 def decode_wake_up(text: str) -> WakeUp:
     fields = json.loads(text)
     lane = AccountId(fields["account_id"]), ConnectionId(fields["connection_id"]), fields["bucket"]
-    return WakeUp(*lane, fields.get("slot"), fields.get("is_urgent", False))
+    return WakeUp(*lane, fields.get("slot"), fields.get("is_urgent", False), fields.get("correlation_id", ""))
 
 
 def encode_shared(changes: Sequence[SharedChange]) -> str:
@@ -265,14 +266,14 @@ def _of_batch(batch: AcceptedBatch) -> dict[str, Any]:
         "received_at": batch.received_at,
         "is_historical": batch.is_historical,
         "body": batch.body,
+        **({"correlation_id": batch.correlation_id} if batch.correlation_id else {}),
     }
 
 
 def _to_batch(fields: dict[str, Any]) -> AcceptedBatch:
     source = Source(AccountId(fields["account_id"]), WorkspaceId(fields["workspace_id"]), InputId(fields["input_id"]))
-    return AcceptedBatch(
-        source, fields["batch_id"], fields["received_at"], fields["body"], is_historical=fields["is_historical"]
-    )
+    content = fields["batch_id"], fields["received_at"], fields["body"], fields["is_historical"]
+    return AcceptedBatch(source, *content, fields.get("correlation_id", ""))
 
 
 def dump(value: dict[str, Any]) -> str:

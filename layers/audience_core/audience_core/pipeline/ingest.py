@@ -57,6 +57,7 @@ def accept_batches(
     kind: RequestKind,
     body: bytes,
     now_ms: int,
+    correlation_id: str = "",
 ) -> Acceptance:
     """Queue the batches of a request; on return they are kept, whatever happens to this process.
 
@@ -74,7 +75,7 @@ def accept_batches(
     dropped: Counter[str] = Counter()
     sound = [each for each in bodies if _is_sound(each, kind, now_ms, dropped)]
     fresh = _without_repeats(requests, source, sound)
-    queue.send([_accepted(source, each, kind, now_ms) for each in fresh])
+    queue.send([_accepted(source, each, kind, now_ms, correlation_id) for each in fresh])
     # After queueing: docs/decisions/0001-request-dedup-after-queueing.md.
     requests.remember(source.input_id, _request_ids(fresh), now_ms)
     for reason, count in dropped.items():
@@ -153,9 +154,12 @@ def _without_repeats(requests: RequestStore, source: Source, bodies: Sequence[di
     return fresh
 
 
-def _accepted(source: Source, body: dict[str, Any], kind: RequestKind, now_ms: int) -> AcceptedBatch:
+def _accepted(
+    source: Source, body: dict[str, Any], kind: RequestKind, now_ms: int, correlation_id: str
+) -> AcceptedBatch:
     batch_id = _request_id(body) or str(uuid4())
-    return AcceptedBatch(source, batch_id, now_ms, body, is_historical=kind is RequestKind.HISTORICAL)
+    is_historical = kind is RequestKind.HISTORICAL
+    return AcceptedBatch(source, batch_id, now_ms, body, is_historical, correlation_id)
 
 
 def _request_ids(bodies: Iterable[dict[str, Any]]) -> list[str]:

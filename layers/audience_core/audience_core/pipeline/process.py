@@ -80,6 +80,12 @@ class _Turn:
         self.deltas.append(Delta(identity_types=types))
 
     @property
+    def cause(self) -> str:
+        """The request that came last, of those that are known."""
+        causes = (parcel.message.correlation_id for parcel, _ in reversed(self.resolved))
+        return next(filter(None, causes), "")
+
+    @property
     def is_wanted(self) -> bool:
         return self.is_asked_for or bool(self.deltas)
 
@@ -211,6 +217,7 @@ class _Group:
 
     def _finish(self, profile: Profile, turn: _Turn, left: _Work) -> None:
         try:
+            profile.cause = turn.cause
             if self._evaluate(profile, combine(turn.deltas)):
                 self._pipeline.profiles.save(profile, self._now)
         except StaleVersionError:

@@ -43,6 +43,7 @@ class Forwarded:
 class Wish:
     """Args:
     version: of the profile that `target` was worked out from; beyond its last one when it was removed.
+    cause: correlation id of the request behind it.
     """
 
     forwarded: Forwarded
@@ -50,12 +51,13 @@ class Wish:
     version: int
     target: Target | None
     is_urgent: bool
+    cause: str = ""
 
     @classmethod
     def of(cls, forwarded: Forwarded, mpid: Mpid, version: int, profile: Profile | None) -> "Wish":
         # Who must not be forwarded any more does not wait until a partner's next batch is full.
         is_urgent = bool(forwarded.kind.flush_after_s) and not forwarded.permits(profile)
-        return cls(forwarded, mpid, version, forwarded.target(profile), is_urgent)
+        return cls(forwarded, mpid, version, forwarded.target(profile), is_urgent, profile.cause if profile else "")
 
 
 def desire(ledger: LedgerStore, wishes: Iterable[Wish], now_ms: int) -> dict[WakeUp, ConnectorKind]:
@@ -66,7 +68,7 @@ def desire(ledger: LedgerStore, wishes: Iterable[Wish], now_ms: int) -> dict[Wak
         row = connection.account_id, connection.connection_id, wish.mpid
         if ledger.desire(*row, wish.target, wish.version, now_ms):
             lane = wake_up_of(connection, kind, delivery_bucket_of(wish.mpid))
-            dirty[replace(lane, is_urgent=wish.is_urgent)] = kind
+            dirty[replace(lane, is_urgent=wish.is_urgent, correlation_id=wish.cause)] = kind
     return dirty
 
 
