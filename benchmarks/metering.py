@@ -156,8 +156,8 @@ class Meter:
         match operation:
             case "GetItem":
                 self._read(given["TableName"], [answer["Item"]] if "Item" in answer else [], given)
-            case "Query":
-                self._read(given["TableName"], answer["Items"], given)
+            case "Query" | "Scan":
+                self._read(given["TableName"], answer.get("Items", []), given)
             case "BatchGetItem":
                 for table, asked in given["RequestItems"].items():
                     self._read_each(table, answer["Responses"].get(table, []), len(asked["Keys"]), asked)
@@ -172,8 +172,12 @@ class Meter:
                 for table, requests in given["RequestItems"].items():
                     self._wrote_each(table, requests)
             case "TransactWriteItems":
-                for put in (each["Put"] for each in given["TransactItems"]):
-                    self._wrote(put["TableName"], put["Item"], put["Item"], times=2)
+                for kind, action in (pair for each in given["TransactItems"] for pair in each.items()):
+                    table = action["TableName"]
+                    if kind == "Put":
+                        self._wrote(table, action["Item"], action["Item"], times=2)
+                    else:
+                        self._changed(original, client, table, action["Key"], times=2)
 
     def _wrote_each(self, table: str, requests: list[dict[str, Any]]) -> None:
         for request in requests:
@@ -196,9 +200,9 @@ class Meter:
         self._add(named(table), "reads", asked)
         self._add(named(table), "half_read_units", units * (2 if given.get("ConsistentRead") else 1))
 
-    def _changed(self, original: Any, client: Any, table: str, key: Item) -> None:
+    def _changed(self, original: Any, client: Any, table: str, key: Item, times: int = 1) -> None:
         after = original(client, "GetItem", {"TableName": table, "Key": key, "ConsistentRead": True})
-        self._wrote(table, key, after.get("Item"))
+        self._wrote(table, key, after.get("Item"), times)
 
     def _wrote(self, table_name: str, key: Item, new: Item | None, times: int = 1) -> None:
         table = named(table_name)

@@ -5,7 +5,7 @@ import json
 import pytest
 from moto import mock_aws
 
-from benchmarks import cost
+from benchmarks import cost, operating_cost
 from benchmarks.metering import Index, index_units, item_bytes, read_units, write_units
 
 DUE = Index(("due_shard", "due_at"), is_whole=False)
@@ -56,3 +56,19 @@ def test_the_figures_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch) -> N
     flat = {(name, what): many for name, told in stored["counts"].items() for what, many in told.items()}
     for (name, what), many in flat.items():
         assert found["counts"][name][what] == pytest.approx(many, rel=0.05, abs=3), (name, what)
+
+
+def test_what_a_member_told_to_a_partner_takes_is_that_of_the_code() -> None:
+    kept, found = json.loads(operating_cost.KEPT.read_text())["delivery"], operating_cost.measure_delivery(80)
+
+    for table, what in (("LedgerTable", "write_units"), ("LedgerTable index", "write_units")):
+        each = found["counts"][table][what] / found["members"]
+        # A lane has a row of its own, of which fewer members make more.
+        assert each == pytest.approx(kept["counts"][table][what] / kept["members"], rel=0.1), (table, what)
+
+
+def test_what_costs_by_the_month_is_that_of_the_template() -> None:
+    kept = json.loads(operating_cost.KEPT.read_text())
+
+    assert {name: kept[name] for name in ("alarms", "queues")} == operating_cost.standing()
+    assert set(kept["idle"]) == operating_cost.scheduled()

@@ -1,9 +1,11 @@
 """`audiences cost`: what events cost on AWS, by service."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
+from audience_cli.cost import operating
 from audience_cli.cost.model import Line, Workload, bill, measured
 from audience_cli.cost.prices import with_changes
 from audience_cli.output import AsJson, messages, print_json, print_table
@@ -24,9 +26,11 @@ def cost(
 ) -> None:
     """Estimate what events cost on AWS, from counted requests and units; it speaks to no server."""
     workload = Workload(events, audiences, group_size, changes_per_event, latency_ms)
-    lines = bill(measured(), workload, with_changes(price or ()))
+    prices = with_changes(price or ())
+    lines = bill(measured(), workload, prices)
+    beside = _beside(prices, latency_ms)
     if as_json:
-        print_json(_document(lines, workload))
+        print_json({**_document(lines, workload), "beside": {name: _sum(of) for name, of in beside.items()}})
         return
     rows = [
         (each.service, each.what, round(each.many), _price(each.unit_price), _money(each.dollars)) for each in lines
@@ -34,7 +38,17 @@ def cost(
     totals = [(service, "", "", "", _money(dollars)) for service, dollars in _by_service(lines).items()]
     rule = ("", "", "", "", "")
     print_table(_COLUMNS, [*rows, rule, *totals, ("All", "", "", "", _money(_sum(lines)))], _COLUMNS[2:])
+    print_table(("Beside events", "USD"), [(what, _money(_sum(of))) for what, of in beside.items()], ("USD",))
     messages().print(f"{events:,} events, {audiences:,} audiences; what is counted and what is not: docs/cli.md")
+
+
+def _beside(prices: Mapping[str, float], latency_ms: float) -> dict[str, list[Line]]:
+    of = operating.counted()
+    return {
+        "a million members told to a partner": operating.forwarding(of["delivery"], prices, latency_ms),
+        "a lifetime calculation over a billion events": operating.calculation(of["lifetime"], prices),
+        "a month without events": operating.idle(of["idle"], prices, latency_ms, of["alarms"], of["queues"]),
+    }
 
 
 def _document(lines: list[Line], workload: Workload) -> dict[str, Any]:

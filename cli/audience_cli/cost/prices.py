@@ -13,6 +13,10 @@ PRICES: Mapping[str, float] = {
     "sqs_request": 0.40e-6,
     "sqs_fifo_request": 0.50e-6,
     "s3_put": 5.0e-6,
+    "s3_get": 0.4e-6,
+    "alarm_month": 0.10,
+    "metric_month": 0.30,
+    "secret_month": 0.40,
     "state_transition": 25.0e-6,
 }
 

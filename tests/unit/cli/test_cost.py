@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from audience_cli.cost.model import Workload, bill
+from audience_cli.cost.operating import calculation, counted, forwarding
 from audience_cli.cost.prices import PRICES
 from tests.unit.cli.conftest import Run
 
@@ -101,4 +102,40 @@ def test_a_table_shows_services_and_the_sum(run: Run) -> None:
     shown = run("cost", "--events", "1000000").stdout
 
     assert "profile: writes" in shown
-    assert shown.split("All")[1].strip().replace(",", "").replace(".", "").isdigit()
+    (total,) = (line for line in shown.splitlines() if line.startswith("All"))
+    assert total.removeprefix("All").strip().replace(",", "").replace(".", "").isdigit()
+
+
+def test_what_costs_beside_events_is_told_with_them(run: Run) -> None:
+    told = json.loads(run("cost", "--json").stdout)["beside"]
+
+    assert list(told) == [
+        "a million members told to a partner",
+        "a lifetime calculation over a billion events",
+        "a month without events",
+    ]
+    dearer = json.loads(run("cost", "--json", "--price", "alarm_month=1").stdout)["beside"]
+    assert dearer["a month without events"] - told["a month without events"] == pytest.approx(counted()["alarms"] * 0.9)
+
+
+def test_forwarding_is_priced_by_its_counts() -> None:
+    of = {
+        "members": 100,
+        "lanes": 2,
+        "messages": 4,
+        "cpu_ms": 0,
+        "counts": {"calls": {}, "ledger": {"write_units": 300}},
+    }
+
+    lines = {line.what: line.many for line in forwarding(of, PRICES, 5.0)}
+
+    assert (lines["writes"], lines["invocations"]) == (3_000_000, 20_000)
+    assert lines["GB-seconds"] == pytest.approx(40_000 * 0.25 * 0.5)
+
+
+def test_a_shard_is_what_a_calculation_is_priced_by() -> None:
+    of = {"shards": 2, "counts": {"s3": {"GetObject": 12, "PutObject": 3, "ListObjectsV2": 1}}}
+
+    lines = {line.what: line.many for line in calculation(of, PRICES)}
+
+    assert (lines["gets"], lines["puts and lists"], lines["invocations"]) == (3000, 1000, 500)

@@ -1,7 +1,6 @@
 """Audiences of an account in DynamoDB, the version of its set of active ones, and answers to repeated requests."""
 
 import json
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
@@ -21,9 +20,9 @@ from audience_core.domain.audience import (
     require_room,
 )
 from audience_core.domain.control_stores import Answer, Change
-from audience_core.domain.definition import Definition
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
+from audience_core.persistence import definition_forms
 from audience_core.persistence.answers import Answers
 from audience_core.persistence.tables import bind, connection
 from audience_core.persistence.tags import Spellings
@@ -284,7 +283,7 @@ class DynamoAudienceStore:
             _partition(version.account_id),
             _version_key(version.audience_id, version.number),
             outline=version.model_dump_json(exclude={"definition"}),
-            definition=_packed(version.definition),
+            definition=definition_forms.FORMS.pack(version.definition),
         )
 
     def _version_items(self, account_id: AccountId, audience_id: AudienceId) -> Iterable[DefinitionVersionItem]:
@@ -298,7 +297,7 @@ class DynamoAudienceStore:
             _sort_key(audience.audience_id),
             version=audience.version,
             outline=audience.model_dump_json(exclude={"definition"}),
-            definition=_packed(audience.definition),
+            definition=definition_forms.FORMS.pack(audience.definition),
         )
 
     def _transaction(self) -> TransactWrite:
@@ -323,16 +322,10 @@ def _is_active(audience: Audience) -> bool:
 
 def _audience(item: AudienceItem) -> Audience:
     outline = AudienceOutline.model_validate_json(item.outline)
-    return Audience(**dict(outline), definition=_unpacked(item.definition))
+    return Audience(**dict(outline), definition=definition_forms.FORMS.unpack(item.definition))
 
 
 def _version(item: DefinitionVersionItem) -> DefinitionVersion:
-    return DefinitionVersion.model_validate({**json.loads(item.outline), "definition": _unpacked(item.definition)})
-
-
-def _packed(definition: Definition) -> bytes:
-    return zlib.compress(definition.model_dump_json().encode())
-
-
-def _unpacked(data: bytes) -> Definition:
-    return Definition.model_validate_json(zlib.decompress(data))
+    return DefinitionVersion.model_validate(
+        {**json.loads(item.outline), "definition": definition_forms.FORMS.unpack(item.definition)}
+    )
