@@ -16,7 +16,7 @@ ENVIRONMENTS := .venv/.installed .tools/aws/.installed .tools/runtime/.installed
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(ARGS)
 
-.PHONY: help setup build run stop reset logs test check audit format lock bench soak stories clean publish
+.PHONY: help setup build run stop reset logs test check audit format lock bench soak stories clean publish pictures
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -57,6 +57,9 @@ publish: setup ## put the console where the stack on AWS serves it from (STACK=n
 
 audit: .tools/audit/.installed ## look for insecure settings in the template
 	@.tools/audit/bin/checkov --config-file .checkov.yaml
+
+pictures: setup ## take the documentation's pictures of the console, while `make run` is up
+	@$(PYTHON) -m docs.build_pictures
 
 format: setup ## put imports and layout in order
 	$(PYTHON) -m ruff check --fix-only --quiet .

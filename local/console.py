@@ -46,15 +46,16 @@ def settings(outputs: Outputs) -> dict[str, str]:
     return {"issuer": outputs["TokenIssuer"], "signIn": outputs["SignInUrl"], "clientId": outputs["ConsoleClientId"]}
 
 
-def security_headers(sign_in: str) -> dict[str, str]:
+def security_headers(sign_in: str, logos: str) -> dict[str, str]:
     """Those of `ConsoleHeaders` in template.yaml, but for HTTPS, which there is none of on loopback.
 
     Args:
-        sign_in: the origin of the sign-in pages.
+        sign_in: the origin of the sign-in pages; `logos`: those of the bucket that logos are put into.
     """
     policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
-        f" connect-src 'self' {sign_in}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self';"
+        f" img-src 'self' data: {logos}; connect-src 'self' {sign_in} {logos};"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return {
         "Content-Security-Policy": policy,
@@ -78,7 +79,8 @@ class ConsoleServer(ThreadingHTTPServer):
     def __init__(self, port: int, files: Path, api: str, config: dict[str, str]) -> None:
         super().__init__((emulator.HOST, port), ConsoleHandler)
         self.files, self.api, self.config = files.resolve(), urlsplit(api), json.dumps(config).encode()
-        self.security = security_headers(config["signIn"])
+        # Here one server is both.
+        self.security = security_headers(config["signIn"], config["signIn"])
 
 
 class ConsoleHandler(BaseHTTPRequestHandler):

@@ -13,6 +13,9 @@ const ProfilesScreen = lazy(() => import("../screens/profiles/ProfilesScreen"));
 const ProfileScreen = lazy(() => import("../screens/profiles/ProfileScreen"));
 const ExportsScreen = lazy(() => import("../screens/exports/ExportsScreen"));
 const JobsScreen = lazy(() => import("../screens/jobs/JobsScreen"));
+const SharedScreen = lazy(() => import("../screens/sharing/SharedScreen"));
+const ReceivedScreen = lazy(() => import("../screens/sharing/ReceivedScreen"));
+const ReceivedAudienceScreen = lazy(() => import("../screens/sharing/ReceivedAudienceScreen"));
 const SettingsScreen = lazy(() => import("../screens/settings/SettingsScreen"));
 
 /** Every screen has an address; all but the first are loaded when they are first opened. */
@@ -32,6 +35,9 @@ export function Screens({ session }: { session: Session }) {
           />
           <Route path="lifetime/ready" element={<LifetimeScreen key="ready" tab="ready" />} />
           <Route path="lifetime/archived" element={<LifetimeScreen key="archived" tab="archived" />} />
+          <Route path="sharing/shared" element={<SharedScreen />} />
+          <Route path="sharing/received" element={<ReceivedScreen />} />
+          <Route path="sharing/received/:receivedId" element={<ReceivedAudienceScreen />} />
           <Route path="outputs" element={<OutputsScreen />} />
           <Route path="outputs/directory" element={<DirectoryScreen />} />
           <Route path="profiles" element={<ProfilesScreen />} />

@@ -8,7 +8,7 @@ const TagsEditor = lazy(() => import("./TagsEditor"));
 /** An audience's tags, edited where they stand. */
 export function Tags({ audience, isShort = false }: { audience: AudienceRow; isShort?: boolean }) {
   const [isOpen, setOpen] = useState(false);
-  return (
+  const editor = (
     <Popover opened={isOpen} onChange={setOpen} position="bottom-start" width={300} trapFocus withArrow>
       <Popover.Target>
         {isShort ? (
@@ -18,21 +18,25 @@ export function Tags({ audience, isShort = false }: { audience: AudienceRow; isS
             </Badge>
           </UnstyledButton>
         ) : (
-          <Group gap={6}>
-            {audience.tags.map((tag) => (
-              <Badge key={tag} variant="light" tt="none" maw={180}>
-                <span dir="auto">{tag}</span>
-              </Badge>
-            ))}
-            <ActionIcon variant="subtle" color="gray" aria-label="Edit tags" onClick={() => setOpen(!isOpen)}>
-              <IconPencil size={16} />
-            </ActionIcon>
-          </Group>
+          <ActionIcon variant="subtle" color="gray" aria-label="Edit tags" onClick={() => setOpen(!isOpen)}>
+            <IconPencil size={16} />
+          </ActionIcon>
         )}
       </Popover.Target>
       <Popover.Dropdown>
         <Suspense>{isOpen && <TagsEditor audience={audience} onDone={() => setOpen(false)} />}</Suspense>
       </Popover.Dropdown>
     </Popover>
+  );
+  if (isShort) return editor;
+  return (
+    <Group gap={6}>
+      {audience.tags.map((tag) => (
+        <Badge key={tag} variant="light" tt="none" maw={180}>
+          <span dir="auto">{tag}</span>
+        </Badge>
+      ))}
+      {editor}
+    </Group>
   );
 }

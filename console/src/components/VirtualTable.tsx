@@ -1,7 +1,7 @@
 import "./VirtualTable.css";
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import { memo, useEffect, useLayoutEffect, useRef, useState } from "react";
 
 export interface Column<Row> {
   key: string;
@@ -34,7 +34,8 @@ interface Props<Row> {
 }
 
 const ROW_HEIGHT = 61;
-const NEAR_THE_END = 15;
+// Asked for early enough that nobody waits at the end.
+const NEAR_THE_END = 60;
 
 /** A table of any length: only the rows in sight are in the page. It scrolls with the screen. */
 export function VirtualTable<Row>({
@@ -87,16 +88,7 @@ export function VirtualTable<Row>({
               ref={virtual.measureElement}
               style={{ ...template, transform: `translateY(${item.start - margin}px)` }}
             >
-              {columns.map((each) => (
-                <div
-                  key={each.key}
-                  role="cell"
-                  data-label={each.isWide || each.isTitleHidden ? "" : each.title}
-                  className={`vt-cell${each.isNumber ? " is-number" : ""}${each.isWide ? " is-wide" : ""}`}
-                >
-                  {each.cell(row)}
-                </div>
-              ))}
+              <Cells columns={columns} row={row} />
             </div>
           );
         })}
@@ -104,6 +96,20 @@ export function VirtualTable<Row>({
     </div>
   );
 }
+
+/** Scrolling moves rows; what is in them is drawn again only when they change. */
+const Cells = memo(function Cells<Row>({ columns, row }: { columns: readonly Column<Row>[]; row: Row }) {
+  return columns.map((each) => (
+    <div
+      key={each.key}
+      role="cell"
+      data-label={each.isWide || each.isTitleHidden ? "" : each.title}
+      className={`vt-cell${each.isNumber ? " is-number" : ""}${each.isWide ? " is-wide" : ""}`}
+    >
+      {each.cell(row)}
+    </div>
+  ));
+}) as <Row>(props: { columns: readonly Column<Row>[]; row: Row }) => React.ReactNode;
 
 function Heading<Row>({
   column,

@@ -69,7 +69,7 @@ def test_every_screen_is_the_page(port: int, path: str) -> None:
     status, headers, content = ask(port, path)
 
     assert (status, content, headers["Cache-Control"]) == (200, "<p>page</p>", "no-cache")
-    assert headers["Content-Security-Policy"] == security_headers(CONFIG["signIn"])["Content-Security-Policy"]
+    assert headers["Content-Security-Policy"] == security_headers(*[CONFIG["signIn"]] * 2)["Content-Security-Policy"]
 
 
 def test_files_are_kept_and_what_is_not_there_is_said(port: int) -> None:
@@ -107,7 +107,9 @@ def test_the_headers_are_those_of_the_template() -> None:
     policy = headers["ContentSecurityPolicy"]["ContentSecurityPolicy"]["Fn::Sub"]
     sign_in = "https://${UserPoolDomain}.auth.${AWS::Region}.amazoncognito.com"
 
-    ours = security_headers(sign_in)
+    logos = "https://${LogosBucket.DomainName} https://${LogosBucket.RegionalDomainName}"
+
+    ours = security_headers(sign_in, logos)
 
     assert ours["Content-Security-Policy"] == policy
     assert "unsafe" not in policy

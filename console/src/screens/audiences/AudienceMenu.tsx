@@ -119,13 +119,13 @@ export function AudienceMenu({ audience, onGone }: { audience: AudienceRow; onGo
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      <Modal
-        opened={asked !== null}
-        onClose={() => setAsked(null)}
-        title={asked && `${ASKS[asked].title} this audience?`}
-        closeButtonProps={{ "aria-label": "Close" }}
-      >
-        {asked && (
+      {asked && (
+        <Modal
+          opened
+          onClose={() => setAsked(null)}
+          title={`${ASKS[asked].title} this audience?`}
+          closeButtonProps={{ "aria-label": "Close" }}
+        >
           <Stack>
             <Text>
               <b dir="auto">{audience.name}</b>
@@ -145,8 +145,8 @@ export function AudienceMenu({ audience, onGone }: { audience: AudienceRow; onGo
               </Button>
             </Group>
           </Stack>
-        )}
-      </Modal>
+        </Modal>
+      )}
     </>
   );
 }

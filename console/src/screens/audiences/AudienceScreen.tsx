@@ -1,6 +1,6 @@
 import { Alert, Anchor, Group, Progress, Tabs, Text } from "@mantine/core";
 import { lazy, Suspense } from "react";
-import { useNavigate, useParams } from "react-router";
+import { Link, useNavigate, useParams } from "react-router";
 import { useAudience } from "../../api/audiences";
 import type { Audience } from "../../api/types";
 import { NotFound } from "../../app/NotFound";
@@ -109,7 +109,7 @@ function Working({ audience }: TabProps) {
       role="status"
     >
       {isOver ? (
-        <Anchor href={`/jobs/${encodeURIComponent(calculating.id)}`}>
+        <Anchor component={Link} to={`/jobs/${encodeURIComponent(calculating.id)}`}>
           See its job: it can be started again there.
         </Anchor>
       ) : (

@@ -21,6 +21,7 @@ import {
 } from "../../builder/tree";
 import { done } from "../../components/done";
 import { Failure } from "../../components/Failure";
+import { words } from "../../components/format";
 import { InputPicker, type Sources } from "../../components/InputPicker";
 import { DryRunDialog } from "./DryRunDialog";
 import { Estimate } from "./Estimate";
@@ -262,7 +263,15 @@ function errorsAt(error: unknown, places: ReadonlyMap<string, string>): Map<stri
   if (!isProblem(error)) return new Map();
   const entries = [...error.fields].filter(([pointer]) => placeOf(pointer, places));
   const found = grouped(entries, ([pointer]) => placeOf(pointer, places));
-  return new Map([...found].map(([id, said]) => [id, said.map(([, detail]) => detail)]));
+  return new Map(
+    [...found].map(([id, said]) => [id, said.map(([pointer, detail]) => named(pointer, detail))]),
+  );
+}
+
+/** The field in words, before what is wrong with it. */
+function named(pointer: string, detail: string): string {
+  const field = pointer.split("/").findLast((each) => !/^\d+$/.test(each)) ?? "";
+  return `${words(field)}: ${detail}`;
 }
 
 /** Those are said beside their criteria. */

@@ -22,8 +22,11 @@ import { ConnectionForm } from "./ConnectionForm";
 import { FaultNote } from "./FaultIcon";
 import { SendDialog } from "./SendDialog";
 
+/** What connecting needs to know of an audience: one's own, or one that is received. */
+export type Connectable = Pick<Audience, "id" | "kind" | "status" | "ab_test" | "workspaces" | "inputs">;
+
 /** Which partners are told of the members, and how that goes. */
-export default function ConnectTab({ audience }: { audience: Audience }) {
+export default function ConnectTab({ audience }: { audience: Connectable }) {
   const connections = useConnections(audience.id);
   const outputs = useOutputs();
   const directory = useDirectory();

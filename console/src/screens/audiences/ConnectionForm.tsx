@@ -3,15 +3,15 @@ import { useState } from "react";
 import { useAbTest } from "../../api/abTests";
 import { useConnect } from "../../api/outputs";
 import { fieldError } from "../../api/problem";
-import type { Audience, Connector, Output } from "../../api/types";
+import type { Connector, Output } from "../../api/types";
 import { useSuggestionsOf } from "../../builder/suggestions";
 import { done } from "../../components/done";
 import { Failure } from "../../components/Failure";
 import { entered, SchemaForm, type Values } from "../../components/SchemaForm";
-import { NoOutputs } from "./ConnectTab";
+import { type Connectable, NoOutputs } from "./ConnectTab";
 
 interface Props {
-  audience: Audience;
+  audience: Connectable;
   outputs: readonly Output[];
   connectors: readonly Connector[];
   onDone: () => void;
@@ -86,7 +86,7 @@ export function ConnectionForm({ audience, outputs, connectors, onDone }: Props)
             errorOf={(name) => fieldError(connect.error, `/settings/${name}`)}
           />
         )}
-        {connector?.accepts_attributes && (
+        {connector?.accepts_attributes && audience.inputs.length > 0 && (
           <SharedAttributes audience={audience} value={attributes} onChange={setAttributes} />
         )}
         {audience.kind === "real_time" && (
@@ -117,7 +117,7 @@ function VariantChoice({
   onChange,
   error,
 }: {
-  audience: Audience;
+  audience: Connectable;
   value: string;
   onChange: (name: string) => void;
   error: unknown;
@@ -151,7 +151,7 @@ function SharedAttributes({
   value,
   onChange,
 }: {
-  audience: Audience;
+  audience: Connectable;
   value: Shared;
   onChange: (value: Shared) => void;
 }) {

@@ -1,12 +1,13 @@
 import { Button, Checkbox, Group, Modal, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import { useSend } from "../../api/lifetime";
-import type { Audience, Connection, Output } from "../../api/types";
+import type { Connection, Output } from "../../api/types";
 import { Failure } from "../../components/Failure";
 import { JobProgress } from "../../components/JobProgress";
+import type { Connectable } from "./ConnectTab";
 
 interface Props {
-  audience: Audience;
+  audience: Connectable;
   connections: readonly Connection[];
   outputs: readonly Output[];
   onClose: () => void;
