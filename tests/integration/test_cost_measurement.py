@@ -70,5 +70,6 @@ def test_what_a_member_told_to_a_partner_takes_is_that_of_the_code() -> None:
 def test_what_costs_by_the_month_is_that_of_the_template() -> None:
     kept = json.loads(operating_cost.KEPT.read_text())
 
-    assert {name: kept[name] for name in ("alarms", "queues")} == operating_cost.standing()
-    assert set(kept["idle"]) == operating_cost.scheduled()
+    stale = "run: python -m benchmarks.operating_cost, and put its figures into docs/cost.md"
+    assert {name: kept[name] for name in ("alarms", "queues")} == operating_cost.standing(), stale
+    assert set(kept["idle"]) == operating_cost.scheduled(), stale
