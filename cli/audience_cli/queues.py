@@ -67,6 +67,11 @@ class Queues:
         found = self._receive(letters.url, min(limit, PAGE), hidden_seconds=0)
         return [{"id": each["MessageId"], "attributes": each["Attributes"], "body": each["Body"]} for each in found]
 
+    def kinds(self, letters: DeadLetters) -> list[str]:
+        """What some of the messages are, each kind once; those of deliveries have none."""
+        bodies = [line for each in self.preview(letters, PAGE) for line in each["body"].split("\n")]
+        return sorted({kind for body in bodies if (kind := _kind(body))})
+
     def redrive(self, letters: DeadLetters) -> str:
         """Send every message back; what was done, as a sentence."""
         try:
@@ -99,7 +104,7 @@ class Queues:
         moved = 0
         while moved < letters.count and (page := self._receive(letters.url, PAGE, HIDDEN_SECONDS)):
             for message in page:
-                self._ask(self._sqs.send_message, QueueUrl=letters.source_url, **_copy(message))
+                self._ask(self._sqs.send_message, QueueUrl=letters.source_url, **_copy(message, letters.source_url))
                 self._ask(self._sqs.delete_message, QueueUrl=letters.url, ReceiptHandle=message["ReceiptHandle"])
                 moved += 1
         return moved
@@ -125,10 +130,20 @@ class Queues:
             raise UnreachableError(str(error)) from error
 
 
-def _copy(message: dict[str, Any]) -> dict[str, Any]:
-    """The message as it was sent; in a FIFO queue in its old group, under an id that deduplication does not know."""
+def _kind(line: str) -> str | None:
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return "unreadable"
+    return told.get("type") if isinstance(told, dict) else "unreadable"
+
+
+def _copy(message: dict[str, Any], url: str) -> dict[str, Any]:
+    """The message as it was sent, in its old group; in a FIFO queue under an id that deduplication does not know."""
     copied = {"MessageBody": message["Body"], "MessageAttributes": message.get("MessageAttributes", {})}
     group = message.get("Attributes", {}).get("MessageGroupId")
     if group:
-        copied |= {"MessageGroupId": group, "MessageDeduplicationId": message["MessageId"]}
+        copied["MessageGroupId"] = group
+    if url.endswith(".fifo"):
+        copied["MessageDeduplicationId"] = message["MessageId"]
     return copied

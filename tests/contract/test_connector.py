@@ -1,10 +1,14 @@
 """What every connector in the registry promises, whatever its partner's protocol."""
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from audience_core.domain.event import Identity
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
@@ -60,6 +64,18 @@ SUBSCRIBED: dict[str, dict[str, str]] = {
 SILENT = {("braze", "unsubscribe")}
 # What a partner answers when all is well, unless that is an empty object.
 ANSWERS: dict[str, bytes] = {"meta": b'{"id":"2385","data":[]}'}
+
+_JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 600) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["id", "data", "error", "errors", "code", "status", "members", "paging"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+ANY_ANSWER = st.binary(max_size=40) | _JSON.map(lambda value: json.dumps(value).encode())
 
 type Call = Callable[[Connector, Subscription, Target], object]
 
@@ -205,3 +221,15 @@ def _own(kind: ConnectorKind) -> set[str]:
 
 def _said(request: HttpRequest) -> tuple[str, str, bytes]:
     return request.method, request.url, request.body
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(status=st.sampled_from([200, 201, 202, 204, 301, 400, 404, 409, 429, 500, 503]), answer=ANY_ANSWER)
+def test_whatever_a_partner_answers_is_a_receipt_or_one_of_two_errors(
+    spoken: tuple[ConnectorKind, Call], status: int, answer: bytes
+) -> None:
+    kind, call = spoken
+    connector = opened(kind, Wire(status, answer))
+
+    with suppress(RetryableDeliveryError, TerminalDeliveryError):
+        call(connector, fans(kind), a_target(kind))

@@ -382,3 +382,19 @@ def test_notes_of_one_batch_that_was_told_different_things_add_up(store: LedgerS
     assert set(row.attempted.identities) == {*ANN.identities, *BOB.identities}
     store.settle([row])
     assert [row.attempted for row in dirty(store)] == [None]
+
+
+def test_a_note_that_its_writer_left_behind_goes_once_nothing_of_its_lane_is_dirty(store: LedgerStore) -> None:
+    one, other = Mpid(8), Mpid(16)
+    store.desire(ACCOUNT, CONNECTION, one, ANN, 1, T)
+    store.desire(ACCOUNT, CONNECTION, other, BOB, 1, T + 1)
+    rows = store.dirty(ACCOUNT, CONNECTION, 0, 10)
+    store.attempt(rows)
+    store.acknowledge(rows[:1])
+    (left,) = store.dirty(ACCOUNT, CONNECTION, 0, 10)
+    assert left.attempted == BOB
+
+    store.acknowledge([left])
+    assert not store.dirty(ACCOUNT, CONNECTION, 0, 10)
+
+    assert [row.attempted for row in store.rows(ACCOUNT, CONNECTION, 0, None, 10).items] == [None, None]

@@ -4,10 +4,9 @@ Messages are delivered at least once: one whose handler fails, or is killed, sta
 """
 
 import base64
-import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,10 +23,15 @@ from audience_core.persistence.memory.control import MemoryWorkflows
 from audience_core.pipeline.sweep_ledger import sweep_ledger
 from functions.backfill_page import handler as backfill_page
 from functions.backfill_run import handler as backfill_run
+from functions.calculate_run import handler as calculate_run
+from functions.calculate_shard import handler as calculate_shard
 from functions.compact_part import handler as compact_part
 from functions.compact_run import handler as compact_run
 from functions.deliver_changes import handler as deliver_changes
 from functions.erase_profile import handler as erase_profile
+from functions.export_page import handler as export_page
+from functions.export_run import handler as export_run
+from functions.export_zip import handler as export_zip
 from functions.fan_out_changes import handler as fan_out_changes
 from functions.process_events import handler as process_events
 from functions.summarise_counts import handler as summarise_counts
@@ -55,11 +59,24 @@ _MACHINES: Mapping[str, Mapping[str, Callable[..., Any]]] = {
         "BackfillRunFunctionArn": backfill_run.lambda_handler,
         "BackfillPageFunctionArn": backfill_page.lambda_handler,
     },
+    "calculate_lifetime": {
+        "CalculateRunFunctionArn": calculate_run.lambda_handler,
+        "CalculateShardFunctionArn": calculate_shard.lambda_handler,
+    },
+    "export_audience": {
+        "ExportRunFunctionArn": export_run.lambda_handler,
+        "ExportPageFunctionArn": export_page.lambda_handler,
+        "ExportZipFunctionArn": export_zip.lambda_handler,
+    },
     "erase_profile": {"EraseProfileFunctionArn": erase_profile.lambda_handler},
 }
 _ATTEMPTS = 30
 
 type Event = dict[str, Any]
+
+
+# What a run answers whose function was killed, or failed as a whole.
+FAILED: Any = object()
 
 
 class StartedRuns(MemoryWorkflows):
@@ -111,6 +128,7 @@ class DataPath:
         patch.setattr(wiring, "stores", lambda: self.stores)
         patch.setattr(wiring, "send", lambda: HttpSend(allow_private=True))
         self._places: dict[str, int] = {}
+        self.is_reversed = False
 
     def close(self) -> None:
         """Take away what this stack put into the AWS, so that others find theirs quickly."""
@@ -146,8 +164,11 @@ class DataPath:
             moved += self._stream("COUNTS", summarise_counts.lambda_handler, call)
             # What a second wake-up within one second was dropped for is found by the sweep.
             at = now_ms() + 120_000 + 1000 * turn
-            moved += call(lambda event, context: self._sweep(event["at"]), {"at": at}) or 0
-            quiet = quiet + 1 if not moved else 0
+            if moved:
+                quiet = 0
+                continue
+            swept = call(lambda event, context: self._sweep(event["at"]), {"at": at})
+            quiet = 0 if swept is FAILED or swept else quiet + 1
         raise AssertionError("it does not come to rest")
 
     def play(self, machine: str, given: Event, run: Callable[..., Any] | None = None) -> None:
@@ -174,11 +195,13 @@ class DataPath:
             ).get("Messages", [])
             if not found:
                 return moved
+            if self.is_reversed and queue != "WAKE_UPS_QUEUE_URL":
+                found.reverse()
             records = [_sqs_record(message, url) for message in found[: 1 if queue == "WAKE_UPS_QUEUE_URL" else 10]]
             answer = run(handler, {"Records": records})
-            failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]} if answer else None
+            failed = {each["itemIdentifier"] for each in _failures(answer)}
             for message in found[: len(records)]:
-                if failed is not None and message["MessageId"] not in failed:
+                if answer is not FAILED and message["MessageId"] not in failed:
                     self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
                     moved += 1
         raise AssertionError(f"{queue} is not drained")
@@ -190,8 +213,8 @@ class DataPath:
                 self._places[table] = after
                 return 0
             answer = run(handler, {"Records": records})
-            if answer is not None or handler is summarise_counts.lambda_handler:
-                failed = [each["itemIdentifier"] for each in (answer or {}).get("batchItemFailures", [])]
+            if answer is not FAILED:
+                failed = [each["itemIdentifier"] for each in _failures(answer)]
                 if not failed:
                     self._places[table] = after
                     return len(records)
@@ -276,13 +299,17 @@ def called(handler: Callable[..., Any], event: Event) -> Any:
     return handler(event, _Ample())
 
 
+def _failures(answer: Any) -> list[dict[str, str]]:
+    return answer["batchItemFailures"] if answer is not FAILED and answer else []
+
+
 def _retrying(handler: Callable[..., Any], run: Callable[..., Any]) -> Callable[..., Any]:
     """As a state machine's Retry: one that was killed is called again."""
 
     def call(event: Event, context: Any) -> Any:
         for _ in range(_ATTEMPTS):
             answer = run(handler, event)
-            if answer is not None:
+            if answer is not FAILED:
                 return answer
         raise AssertionError("killed too often")
 
@@ -313,7 +340,3 @@ def _stream_record(record: Mapping[str, Any]) -> Event:
 
 def _in_json(value: Mapping[str, Any]) -> dict[str, Any]:
     return {kind: base64.b64encode(each).decode() if kind == "B" else each for kind, each in value.items()}
-
-
-def texts(items: Iterable[Any]) -> Sequence[str]:
-    return [json.dumps(each, default=str) for each in items]

@@ -67,6 +67,8 @@ def open_source(path: Path, options: mapping.Source, wanted: frozenset[str]) -> 
                 return JsonLinesSource(path, wanted)
             case _:
                 raise UsageError(f'{path}: which format is it? [source] format = "csv", "parquet" or "jsonl"')
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot read {path}: the names of its columns are not UTF-8") from error
     except (OSError, pa.ArrowInvalid) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
 

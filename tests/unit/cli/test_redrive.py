@@ -98,3 +98,19 @@ def test_a_stack_without_queues_is_an_error(run: Run, sqs: FakeSqs) -> None:
 
     assert result.exit_code == 2
     assert "--stack-name" in result.output
+
+
+def test_a_dry_run_says_what_would_go_where_and_moves_nothing(run: Run, sqs: FakeSqs) -> None:
+    sqs.put(EVENTS_DEAD, '{"type":"batch"}\n{"type":"release"}')
+    sqs.put(EVENTS_DEAD, "no message of ours")
+
+    result = run("redrive", "--all", "--dry-run", "--json")
+
+    moves = json.loads(result.stdout)
+    assert [(each["queue"], each["messages"], each["to"].rpartition(":")[2]) for each in moves] == [
+        ("EventsQueue", 2, EVENTS),
+        ("WakeUpsQueue", 0, WAKE),
+    ]
+    assert moves[0]["kinds"] == ["batch", "release", "unreadable"]
+    assert (sqs.tasks, len(sqs.bodies(EVENTS_DEAD))) == ([], 2)
+    assert "Would go to" in run("redrive", "eventsqueue", "--dry-run").stdout

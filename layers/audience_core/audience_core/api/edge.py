@@ -19,6 +19,7 @@ def refusal(event: Mapping[str, Any]) -> dict[str, Any] | None:
     http = event["requestContext"]["http"]
     try:
         require_role(principal_of(event), http["method"], http["path"])
+        _refuse_forms(event)
     except AudienceError as error:
         problem = problem_of(error, _request_id(event))
         headers = {"Content-Type": CONTENT_TYPE, **problem.headers}
@@ -57,6 +58,13 @@ def milliseconds(at: datetime) -> int:
 
 def instant(at_ms: int) -> datetime:
     return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def _refuse_forms(event: Mapping[str, Any]) -> None:
+    """The framework would read them, and stumble over those that are not well made."""
+    kind = {name.lower(): value for name, value in event["headers"].items()}.get("content-type", "").strip().lower()
+    if event.get("body") and kind.startswith(("multipart/", "application/x-www-form-urlencoded")):
+        raise UnsupportedMediaTypeError("send JSON, as application/json")
 
 
 def _readable(field_errors: Iterable[Mapping[str, Any]], event: Mapping[str, Any]) -> AudienceError:

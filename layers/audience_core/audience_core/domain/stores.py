@@ -308,7 +308,10 @@ class LedgerStore(Protocol):
         """Set what the partner should have, unless a later profile version did; True if the row is now dirty."""
 
     def dirty(self, account_id: AccountId, connection_id: ConnectionId, bucket: int, limit: int) -> Sequence[LedgerRow]:
-        """Dirty rows of a bucket, oldest first, as they stand, each with what was attempted for it."""
+        """Dirty rows of a bucket, oldest first, as they stand, each with what was attempted for it.
+
+        When there are none, nothing is attempted for any row of the bucket any more, whatever was noted.
+        """
 
     def attempt(self, rows: Sequence[LedgerRow]) -> None:
         """Note, before a send, that the partner may have `desired` of these rows of one bucket from now on."""

@@ -90,6 +90,8 @@ class DynamoLedgerStore:
             rows = [row_of(fresh[sk], attempts) for _, sk in keys if sk in fresh]
             if dirty := [row for row in rows if row.dirty_since is not None]:
                 return dirty
+        if attempts:
+            self._drop_moot_notes(lane, attempts.keys())
         return ()
 
     def attempt(self, rows: Sequence[LedgerRow]) -> None:
@@ -208,6 +210,11 @@ class DynamoLedgerStore:
             for bucket in range(DELIVERY_BUCKETS):
                 for item in self._items.query(lane_key(account_id, connection_id, bucket), consistent_read=True):
                     batch.delete(item)
+
+    def _drop_moot_notes(self, lane: str, mpids: Collection[Mpid]) -> None:
+        """A worker may have died after it wrote down how a send came out, and before its note was gone."""
+        items = self._items.batch_get([(lane, str(mpid)) for mpid in mpids], consistent_read=True)
+        self._notes.keep(lane, {Mpid(int(item.sk)) for item in items if item.dirty_since is not None})
 
     def _is_dirty_already(self, lane: str, mpid: Mpid, packed: bytes, version: int) -> bool:
         """After a refused write: the row is newer, says the same already, or is absent as it should be."""

@@ -4,7 +4,7 @@ Only the one worker that serves a lane writes its notes. A note may say too much
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from audience_core.domain.ids import Mpid
 from audience_core.domain.output import LedgerRow, Target, union
@@ -38,11 +38,19 @@ class LaneNotes:
             for part in _parts(told):
                 self._items(lane, _name(part)).delete()
             return
+        self._reduce(lane, lambda mpid: mpid not in told)
+
+    def keep(self, lane: str, mpids: Collection[Mpid]) -> None:
+        """Notes speak of these members, and of no others, from now on."""
+        self._reduce(lane, lambda mpid: mpid in mpids)
+
+    def _reduce(self, lane: str, is_kept: Callable[[Mpid], bool]) -> None:
         for item in self._stored(lane):
-            left = {mpid: each for mpid, each in unpack_attempts(item.attempts).items() if mpid not in told}
-            if left:
+            attempts = unpack_attempts(item.attempts)
+            left = {mpid: each for mpid, each in attempts.items() if is_kept(mpid)}
+            if left and len(left) < len(attempts):
                 self._items(lane, item.sk, attempts=pack_attempts(left)).save()
-            else:
+            elif not left:
                 self._items(lane, item.sk).delete()
 
     def _stored(self, lane: str) -> list[LedgerItem]:

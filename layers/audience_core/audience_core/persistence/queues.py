@@ -43,7 +43,16 @@ class SqsEventQueue:
 
     def send(self, messages: Sequence[PipelineMessage]) -> None:
         """Raise `UnavailableError` when some may not be queued."""
-        self._queue.send([{"MessageBody": body} for body in pack(messages)])
+        by_account: dict[AccountId, list[PipelineMessage]] = defaultdict(list)
+        for message in messages:
+            by_account[account_of(message)].append(message)
+        # In a standard queue the group asks for fairness and nothing else: docs/decisions/0041-fair-event-queue.md.
+        entries = [
+            {"MessageBody": body, "MessageGroupId": str(account_id)}
+            for account_id, own in by_account.items()
+            for body in pack(own)
+        ]
+        self._queue.send(entries)
 
 
 class SqsReevaluationQueue:
@@ -158,6 +167,10 @@ def _calls(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
         room -= size
     if call:
         yield call
+
+
+def account_of(message: PipelineMessage) -> AccountId:
+    return message.source.account_id if isinstance(message, AcceptedBatch) else message.account_id
 
 
 def pack(messages: Sequence[PipelineMessage]) -> Iterator[str]:

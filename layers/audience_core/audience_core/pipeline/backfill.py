@@ -113,6 +113,8 @@ def _refill(stores: Backfill, account_id: AccountId, audience_ids: set[AudienceI
 
 def finish(stores: Backfill, account_id: AccountId, program_version: int, token: int, now: datetime) -> JobState:
     """Succeeded; or cancelled, because a later change of the definitions has a backfill that does this one's work."""
+    if leases.has_succeeded(stores.jobs, account_id, job_id_of(program_version), token):
+        return JobState.SUCCEEDED
     require_ours(stores.jobs, account_id, program_version, token, leases.ms(now))
     job = stores.jobs.get(account_id, job_id_of(program_version))
     published = stores.audiences.program(account_id).published

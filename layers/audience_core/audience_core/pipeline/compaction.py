@@ -137,6 +137,8 @@ def gather(stores: Compaction, account_id: AccountId, job_id: str, token: int, n
 
 def commit(stores: Compaction, account_id: AccountId, job_id: str, token: int, now: datetime) -> JobState:
     """Name the new files in place of the old ones, all at once; raise `StaleVersionError` when somebody else has."""
+    if leases.has_succeeded(stores.jobs, account_id, job_id, token):
+        return JobState.SUCCEEDED
     job = _require_ours(stores.jobs, account_id, job_id, token, now)
     the_plan, folder = plan_of(stores.files, account_id, job_id), folder_of(account_id, job_id)
     manifest = stores.shards.manifest(account_id, the_plan.version)

@@ -111,6 +111,8 @@ def begin(stores: Eraser, account_id: AccountId, job_id: str, token: int, run: s
 
 def visit(stores: Eraser, account_id: AccountId, job_id: str, token: int, clock: Clock, until_ms: int) -> Visit:
     """Take every step that is not done; raise `NotOursError` when the job is not this run's any more."""
+    if leases.has_succeeded(stores.jobs, account_id, job_id, token):
+        return Visit(True)
     job = leases.require_ours(stores.jobs, account_id, job_id, token, clock(), LEASE_MS)
     desk = _Desk(stores, job, clock, until_ms)
     waiting = [part for part in desk.work() if not part.is_done]

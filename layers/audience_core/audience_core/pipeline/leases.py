@@ -44,6 +44,12 @@ def require_ours(
     return job
 
 
+def has_succeeded(jobs: JobStore, account_id: AccountId, job_id: str, token: int) -> bool:
+    """Whether this attempt has come to its end before: whoever told it was not heard, and is asked to do it again."""
+    job = jobs.get(account_id, job_id)
+    return (job.state, job.token) == (JobState.SUCCEEDED, token)
+
+
 def end(jobs: JobStore, job: Job, state: JobState, error: str, now: datetime) -> JobState:
     return jobs.save(job.model_copy(update={"state": state, "error": error, "ended_at": now})).state
 

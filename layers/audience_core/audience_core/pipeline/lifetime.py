@@ -90,6 +90,8 @@ def plan(
 
 def finish(stores: Calculation, account_id: AccountId, job_id: str, token: int, now: datetime) -> JobState:
     """All audiences get their new members and are ready, all at once."""
+    if leases.has_succeeded(stores.jobs, account_id, job_id, token):
+        return JobState.SUCCEEDED
     job = leases.require_ours(stores.jobs, account_id, job_id, token, leases.ms(now), LEASE_MS)
     job = stores.jobs.get(account_id, job.job_id)
     sizes, manifest = _sizes(stores, account_id, job_id), stores.shards.manifest(account_id, job.target)

@@ -41,6 +41,9 @@ class MemoryLedgerStore:
 
     def dirty(self, account_id: AccountId, connection_id: ConnectionId, bucket: int, limit: int) -> Sequence[LedgerRow]:
         rows = [row for row in self._lane(account_id, connection_id, bucket) if row.dirty_since is not None]
+        if not rows:
+            lane = (account_id, connection_id, bucket)
+            self._attempts = {key: each for key, each in self._attempts.items() if _lane_of(key) != lane}
         return sorted(rows, key=lambda row: row.dirty_since or 0)[:limit]
 
     def acknowledge(self, rows: Sequence[LedgerRow]) -> None:
@@ -130,6 +133,10 @@ class MemoryLedgerStore:
             for key, row in self._rows.items()
             if key[:2] == (account_id, connection_id) and delivery_bucket_of(row.mpid) == bucket
         ]
+
+
+def _lane_of(key: _Key) -> tuple[AccountId, ConnectionId, int]:
+    return *key[:2], delivery_bucket_of(key[2])
 
 
 def _key(row: LedgerRow) -> _Key:
