@@ -25,6 +25,7 @@ from audience_core.domain.profile import Profile
 from audience_core.persistence.ledger_codec import unpack_attempts, unpack_target
 from audience_core.persistence.profile_codec import unpack_state, unpack_timeline
 from functions.erase_profile import handler as erase_profile
+from functions.jobs_api import handler as jobs_api
 from functions.profiles_api import handler as profiles_api
 from tests.support.control import (
     ACCOUNT,
@@ -251,6 +252,7 @@ def test_an_erasure_is_not_finished_before_a_faulted_partner_has_done_its_part(
 
     receipt = call("GET", f"/v1/erasures/{job_id}").body
     assert receipt["state"] == "running"
+    assert Caller(jobs_api.lambda_handler, ACCOUNT)("POST", f"/v1/jobs/{job_id}/cancel").status == 409
     assert receipt["partners"][0]["detail"] == "it is faulted (authentication): resume it"
     assert find(call, ANN) == []
     assert set(partner.members(AUDIENCE)) == {ann["mpid"]}

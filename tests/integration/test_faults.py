@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import faults
+from tests.support.control import AUDIENCE
 from tests.support.fault_stories import STORIES
 
 # About so many faults of each story, at calls spread over it.
@@ -28,17 +29,30 @@ def test_whatever_dies_comes_again_and_the_end_is_the_same(name: str) -> None:
     repeats = [faults.Fault(0, faults.How.TWICE), faults.Fault(0, faults.How.REVERSED)] if name == "events" else []
 
     assert [each for each in faults.compare(name, STORIES[name], [*sample, *repeats], expected) if each] == []
+    # The comparison is worth something: a story that tells less ends otherwise.
+    (difference,) = faults.compare("less", told, [faults.Fault()], expected)
+    assert difference is not None
+    assert {"profiles", "archive"} <= difference.found.keys()
 
 
-def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison is worth something: a story that tells less ends otherwise."""
-    expected, _ = faults.play(STORIES["events"])
-
-    def silent(here: faults.Scene) -> None:
-        here.tell(1, "ann")
+def told(here: faults.Scene) -> None:
+    for number, who in enumerate(["ann", "bob", "cy", "ann"]):
+        here.tell(number, who, user_attributes={"turn": number})
         here.settle()
 
-    (difference,) = faults.compare("less", silent, [faults.Fault()], expected)
 
-    assert difference is not None
-    assert {"profiles", "archive", "partner"} <= difference.found.keys()
+def told_while_the_stream_stands_still(here: faults.Scene) -> None:
+    here.stack.is_stream_down = True
+    told(here)
+    assert here.partner.members(AUDIENCE) == {}
+    here.stack.is_stream_down = False
+    here.settle()
+
+
+def test_a_stream_that_stood_still_catches_up_as_if_it_never_had() -> None:
+    expected, _ = faults.play(told)
+
+    found, _ = faults.play(told_while_the_stream_stands_still)
+
+    assert len(expected["partner"]) == 3
+    assert found == expected

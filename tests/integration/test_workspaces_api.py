@@ -207,6 +207,7 @@ def test_a_body_that_is_no_object_is_refused(call: Caller, body: str | None) -> 
 def test_other_media_types_are_refused(call: Caller) -> None:
     assert call("POST", "/v1/workspaces", "name: Shop", {"Content-Type": "text/yaml"}).status == 415
     assert call("POST", "/v1/workspaces", {"name": "Shop"}, {"Content-Type": "multipart/form-data"}).status == 415
+    assert call("POST", "/v1/workspaces", {"name": "Shop"}, {"Idempotency-Key": ""}).status == 422
 
 
 def test_an_unknown_path_is_a_problem(call: Caller) -> None:

@@ -129,6 +129,7 @@ class DataPath:
         patch.setattr(wiring, "send", lambda: HttpSend(allow_private=True))
         self._places: dict[str, int] = {}
         self.is_reversed = False
+        self.is_stream_down = False
 
     def close(self) -> None:
         """Take away what this stack put into the AWS, so that others find theirs quickly."""
@@ -158,7 +159,8 @@ class DataPath:
             if quiet == 2:
                 return
             moved = self._drain("EVENTS_QUEUE_URL", process_events.lambda_handler, call)
-            moved += self._stream("PROFILES", fan_out_changes.lambda_handler, call)
+            if not self.is_stream_down:
+                moved += self._stream("PROFILES", fan_out_changes.lambda_handler, call)
             moved += self._drain("REEVALUATIONS_QUEUE_URL", process_events.lambda_handler, call)
             moved += self._drain("WAKE_UPS_QUEUE_URL", deliver_changes.lambda_handler, call)
             moved += self._stream("COUNTS", summarise_counts.lambda_handler, call)

@@ -6,6 +6,7 @@ queues, streams and state machines have it.
 """
 
 import io
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -298,7 +299,7 @@ def _exports(here: Scene, names: Mapping[Mpid, str]) -> list[str]:
                     text = archive.read(name).decode()
                     for mpid, who in names.items():
                         text = text.replace(str(mpid), who)
-                    found += sorted(text.splitlines())
+                    found += sorted(re.sub(r"\b\d{13}\b", "instant", text).splitlines())
     return found
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import NEVER, AccountId, AudienceId, Mpid
-from audience_core.domain.messages import Due
+from audience_core.domain.messages import Due, Reevaluation
 from audience_core.domain.profile import Profile
 from audience_core.persistence.memory.ingest import MemoryMarkStore, MemoryReevaluationQueue
 from audience_core.persistence.memory.profiles import MemoryProfileStore
@@ -21,6 +21,8 @@ from audience_core.pipeline.reevaluate import (
     due_soon,
     reevaluate_due,
 )
+from tests.support.population import DAY, HOUR, Population, a_batch, at_least, custom_event
+from tests.support.population import NOW as POPULATION_NOW
 
 ACCOUNT = AccountId(7)
 NOW = 1_795_525_200_000
@@ -146,3 +148,17 @@ def test_a_write_that_makes_a_profile_due_soon_has_it_visited(before: int | None
 
 def a_profile(due_at: int) -> Profile:
     return Profile(ACCOUNT, Environment.PRODUCTION, Mpid(1), agenda_until=due_at)
+
+
+def test_a_schedule_that_stood_still_for_days_catches_up_in_one_run_with_the_exact_instants() -> None:
+    population = Population(at_least(1, "view", days=1))
+    views = [custom_event("view", POPULATION_NOW - HOUR * place, f"m-{place}") for place in range(1, 4)]
+    population.take(a_batch(number, f"c-{number}", events=[view]) for number, view in enumerate(views))
+    queue, later = MemoryReevaluationQueue(), POPULATION_NOW + 3 * DAY
+
+    run = reevaluate_due(population.profiles, MemoryMarkStore(), queue, lambda: later, NEVER)
+    population.take([Reevaluation(each.account_id, each.mpid) for each in queue.take()], later)
+
+    assert (run.queued, run.is_cut) == (3, False)
+    left = [(each.at, each.is_member) for profile in population.everybody() for each in profile.changes]
+    assert sorted(left) == [(POPULATION_NOW - HOUR * place + DAY + 1, False) for place in (3, 2, 1)]

@@ -23,7 +23,8 @@ from audience_core.domain.ids import AccountId
 
 IfMatch = Annotated[str | None, Header(alias="If-Match", description="ETag of the version you change, or *")]
 IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", max_length=255, description="Makes a repeat give the first answer")
+    str | None,
+    Header(alias="Idempotency-Key", min_length=1, max_length=255, description="Makes a repeat give the first answer"),
 ]
 Next = Annotated[str | None, Query(alias="next", description="`next` of the page before")]
 

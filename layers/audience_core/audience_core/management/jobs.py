@@ -82,6 +82,8 @@ def queued(job: Job) -> Report:
 def cancel(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
     """Raise `ConflictError` when it has ended already; a calculation that failed or is dead can be given up, too."""
     job = _find(stores, account_id, job_id, now)
+    if job.kind is JobKind.ERASURE:
+        raise ConflictError("the erasure of a user is not cancelled: what is gone is gone, and the rest must follow")
     if job.kind is JobKind.LIFETIME_CALCULATION and job.state is not JobState.SUCCEEDED:
         return _give_up(stores, job, now)
     if job.state_at(_ms(now)) not in UNDER_WAY:
