@@ -15,7 +15,7 @@ from tests.support.browser import a_browser
 
 FOLDER = Path(__file__).with_name("console")
 WIDE, NARROW = (1280, 860), (390, 844)
-SETTLE_SECONDS = 4.0
+SETTLE_SECONDS = 3.0
 # File -> address, size and scheme; {audience} is one of the sample shop, {profile} one of its members.
 PICTURES = {
     "audiences": ("/audiences/single", WIDE, "light"),

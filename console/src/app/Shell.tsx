@@ -110,9 +110,11 @@ function AccountMenu({ session }: { session: Session }) {
   return (
     <Menu position="bottom-end">
       <Menu.Target>
-        <Button variant="subtle" color="gray" leftSection={<IconUserCircle size={19} />} px="xs">
-          <span className="only-wide">{session.email}</span>
-          <span className="only-narrow">You</span>
+        <Button variant="subtle" color="gray" px="xs" aria-label={`Signed in as ${session.email}`}>
+          <IconUserCircle size={19} />
+          <span className="only-wide" style={{ marginLeft: 8 }}>
+            {session.email}
+          </span>
         </Button>
       </Menu.Target>
       <Menu.Dropdown>

@@ -62,7 +62,7 @@ export function Tools({ what, excluded, onExclude, onMove, onRemove }: ToolsProp
         variant={excluded ? "light" : "subtle"}
         color={excluded ? "red" : "gray"}
         aria-pressed={excluded}
-        aria-label={`Exclude ${what}`}
+        aria-label={`${excluded ? "Excluded" : "Included"}: exclude ${what}`}
         leftSection={excluded ? <IconCircleMinus size={14} /> : <IconCirclePlus size={14} />}
         onClick={() => onExclude(!excluded)}
       >

@@ -5,6 +5,8 @@ import uPlot from "uplot";
 import type { Schema } from "../api/types";
 
 const HEIGHT = 220;
+// There are no half members.
+const WHOLE = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((each) => each * 10 ** power)).flat();
 
 /** Size over time; the same figures stand in a table for those who cannot see it. */
 export default function SizeChart({ points }: { points: Schema<"SizeSeries">["points"] }) {
@@ -28,7 +30,12 @@ export default function SizeChart({ points }: { points: Schema<"SizeSeries">["po
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
         axes: [
           axis,
-          { ...axis, size: 64, values: (_, ticks) => ticks.map((each) => each.toLocaleString("en")) },
+          {
+            ...axis,
+            size: 64,
+            incrs: WHOLE,
+            values: (_, ticks) => ticks.map((each) => each.toLocaleString("en")),
+          },
         ],
         scales: { y: { range: (_, __, high) => [0, Math.max(1, high * 1.1)] } },
         series: [

@@ -15,7 +15,7 @@ const COLORS: Readonly<Record<string, string>> = {
 
 export function StatusBadge({ status }: { status: string }) {
   return (
-    <Badge variant="light" color={COLORS[status] ?? "gray"}>
+    <Badge variant="light" color={COLORS[status] ?? "gray"} miw="max-content">
       {status.replaceAll("_", " ")}
     </Badge>
   );

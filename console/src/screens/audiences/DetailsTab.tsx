@@ -224,7 +224,7 @@ function Members({ audience }: { audience: Audience }) {
                     size="compact-xs"
                     variant="subtle"
                     aria-expanded={mpid === each.mpid}
-                    aria-label={`Why ${each.mpid} is a member`}
+                    aria-label={`Why? ${each.mpid}`}
                     onClick={() => setMpid(mpid === each.mpid ? null : each.mpid)}
                   >
                     Why?

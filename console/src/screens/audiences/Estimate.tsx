@@ -22,7 +22,7 @@ export function Estimate({ preview, isStale, hasDraft }: Props) {
   return (
     <section className="card is-padded" aria-label="Estimated size" aria-busy={isBusy} data-testid="estimate">
       <Text size="sm" fw={600}>
-        Estimated size {isBusy && hasDraft && <Loader size={12} ml={6} aria-label="Measuring" />}
+        Estimated size {isBusy && hasDraft && <Loader size={12} ml={6} />}
       </Text>
       {hasDraft && <Failure error={error} shown={["/definition"]} />}
       {data && hasDraft ? (

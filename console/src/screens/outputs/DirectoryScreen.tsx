@@ -79,7 +79,16 @@ export default function DirectoryScreen() {
                 </Text>
               )}
             </Group>
-            <Button size="xs" variant="light" onClick={() => setChosen(each)}>
+            <Button
+              size="xs"
+              variant="light"
+              h="auto"
+              mih={30}
+              py={4}
+              maw="100%"
+              styles={{ label: { whiteSpace: "normal" } }}
+              onClick={() => setChosen(each)}
+            >
               + Add {each.name} to Setup
             </Button>
           </section>

@@ -109,7 +109,7 @@ function Memberships({ mpid }: { mpid: string }) {
                   size="compact-xs"
                   variant="subtle"
                   aria-expanded={open === each.audience_id}
-                  aria-label={`Why in ${each.name}`}
+                  aria-label={`Why? ${each.name}`}
                   onClick={() => setOpen(open === each.audience_id ? null : each.audience_id)}
                 >
                   Why?

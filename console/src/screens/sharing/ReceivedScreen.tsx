@@ -129,7 +129,9 @@ function Row({ received }: { received: Schema<"ReceivedView"> }) {
           component={Link}
           to={to}
           size="sm"
-          aria-label={`${received.connected_outputs} connected outputs`}
+          aria-label={
+            received.connected_outputs ? `${received.connected_outputs} connected outputs` : undefined
+          }
         >
           {received.connected_outputs || "Connect"}
         </Anchor>
