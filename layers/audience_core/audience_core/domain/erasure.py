@@ -42,6 +42,11 @@ def grave_of(mpid: Mpid) -> Identity:
     return Identity("mpid", str(mpid))
 
 
+def passed_of(mpid: Mpid) -> Identity:
+    """By which it is remembered that everything which follows from an erased profile has been told of its end."""
+    return Identity("passed", str(mpid))
+
+
 @dataclass(frozen=True, slots=True)
 class RawTraces:
     """What one stretch of the raw archive held of a user, and holds no more.

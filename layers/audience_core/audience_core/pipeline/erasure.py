@@ -4,8 +4,10 @@ Each step removes what is there now, says how much, and whether there can be mor
 is cut off, and what was under way when the erasure was asked for is removed by a later one.
 """
 
+import json
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,7 +15,15 @@ from typing import Any
 
 from audience_core.domain.archive import Archive, ShardStore, erased_key
 from audience_core.domain.control_stores import AudienceStore, JobStore, OutputStore, Workflows
-from audience_core.domain.erasure import DeadLetters, ErasureOrder, FileTraces, StoredTraces, grave_of
+from audience_core.domain.erasure import (
+    DeadLetters,
+    ErasureOrder,
+    FileTraces,
+    StoredTraces,
+    Subject,
+    grave_of,
+    passed_of,
+)
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.export import folder_of
 from audience_core.domain.export_stores import ExportFiles
@@ -143,11 +153,12 @@ class _Desk:
         self.stores, self.job, self.clock, self.until_ms = stores, job, clock, until_ms
         self.order, self.account_id = _order(job), job.account_id
         self.mpids = frozenset(each.mpid for each in self.order.subjects)
+        self._settled_at = self.order.at + stores.settle_ms
         self.last_audience = stores.traces.last_audience(self.account_id)
 
     @property
     def is_settled(self) -> bool:
-        return self.clock() >= self.order.at + self.stores.settle_ms
+        return self.clock() >= self._settled_at
 
     def wait_s(self) -> int:
         """The longer it has taken, the longer the pauses: a partner's fault may last for weeks."""
@@ -187,14 +198,21 @@ class _Desk:
         return Outcome(removed, "" if self.is_settled and not removed else _SETTLING)
 
     def profiles(self, part: Part) -> Outcome:
-        removed = 0
-        for subject in self.order.subjects:
-            place = self.account_id, subject.environment
-            profile = self.stores.profiles.load_outlines(*place, [subject.mpid]).get(subject.mpid)
+        """Done when the stream has told of every end, too: until then it may write more of the user."""
+        removed, ended = 0, set(json.loads(part.cursor or "[]"))
+        for place, subject in enumerate(self.order.subjects):
+            where = self.account_id, subject.environment
+            profile = self.stores.profiles.load_outlines(*where, [subject.mpid]).get(subject.mpid)
             if profile is not None:
                 self._learn(profile.identities)
-                removed += self._deleted(replace(profile))
-        return Outcome(removed, "" if self.is_settled and not removed else _SETTLING)
+                removed += self._deleted(profile)
+                ended.add(place)
+        is_told = all(self._is_told(self.order.subjects[place]) for place in ended)
+        is_done = self.is_settled and is_told and not removed
+        return Outcome(removed, "" if is_done else _SETTLING, json.dumps(sorted(ended)))
+
+    def _is_told(self, subject: Subject) -> bool:
+        return bool(self.stores.identities.buried(self.account_id, subject.environment, [passed_of(subject.mpid)]))
 
     def timelines(self, part: Part) -> Outcome:
         removed = sum(self.stores.traces.timelines(self.account_id, each) for each in self.order.subjects)
@@ -303,10 +321,6 @@ class _Desk:
 
     # Common -------------------------------------------------------------------------------------------------------
 
-    @property
-    def _settled_at(self) -> int:
-        return self.order.at + self.stores.settle_ms
-
     def _of_production(self) -> list[Mpid]:
         return sorted(each.mpid for each in self.order.subjects if each.environment is Environment.PRODUCTION)
 
@@ -319,10 +333,8 @@ class _Desk:
         )
 
     def _deleted(self, profile: Any) -> int:
-        try:
+        with suppress(StaleVersionError):  # it is there again: the next visit comes back
             self.stores.profiles.delete(profile)
-        except StaleVersionError:
-            return 1  # it is there again: the next visit comes back
         return 1
 
     def _learn(self, identities: Any) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from audience_core.domain.control_stores import AccountStore, AudienceStore, OutputStore
+from audience_core.domain.erasure import grave_of, passed_of
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
 from audience_core.domain.membership import Membership, MembershipChange, Reason
@@ -113,6 +114,16 @@ def fan_out(stores: FanOut, changes: Sequence[ProfileChange], now_ms: int) -> No
         withdraw_sent(stores, account_id, [(change.old, change.new) for change in mine], now_ms)
         _heal(stores, account_id, mine, now_ms)
         _visit_soon(stores.reevaluations, mine, now_ms)
+    _note_erased(stores.identities, changes, now_ms)
+
+
+def _note_erased(identities: IdentityStore, changes: Iterable[ProfileChange], now_ms: int) -> None:
+    """Whoever erases a user waits for this: nothing that was told of the profile comes after it."""
+    for change in changes:
+        if change.new is None:
+            whose = change.profile.account_id, change.profile.environment
+            if identities.buried(*whose, [grave_of(change.profile.mpid)]):
+                identities.bury(*whose, [passed_of(change.profile.mpid)], now_ms)
 
 
 def of_audiences(change: ProfileChange, known: Tenures) -> ProfileChange:
