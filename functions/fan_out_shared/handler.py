@@ -26,4 +26,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 def _handle(record: SQSRecord) -> None:
     changes = decode_shared(record.body)
+    causes = {each.correlation_id for each in changes if each.correlation_id}
+    logger.info("shared changes taken", extra={"changes": len(changes), "correlation_ids": sorted(causes)})
     fan_out_shared(wiring.fan_out_shared(), changes, time.time_ns() // 1_000_000)

@@ -42,7 +42,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 def a_change(number: int, account_id: AccountId = ACCOUNT) -> SharedChange:
-    return SharedChange(account_id, Mpid(-number), 3, (AudienceId(1), AudienceId(2)))
+    return SharedChange(account_id, Mpid(-number), 3, (AudienceId(1), AudienceId(2)), f"r-{number}")
 
 
 def test_every_change_arrives_once(case: Case) -> None:

@@ -62,6 +62,17 @@ def test_joins_updates_leaves_and_removals_follow(town: Town) -> None:
     assert town.desired(connection) == {ANN: Target((email("ann.new"), email("ann"))), BOB: None, EVE: None}
 
 
+def test_a_receivers_delivery_knows_the_request_behind_it(town: Town) -> None:
+    connection = town.connect(town.received())
+    town.wake_ups.take()
+
+    town.write(ANN, email("ann"), cause="r-1")
+    town.fan_out_shared()
+
+    told = {each.connection_id: each.correlation_id for each in town.wake_ups.take()}
+    assert told == {connection: "r-1"}
+
+
 def test_who_opts_out_leaves_the_receivers_partner(town: Town) -> None:
     connection = town.connect(town.received())
     town.write(ANN, email("ann"))

@@ -84,9 +84,11 @@ class SharedChange:
         account_id: the initiator, whose profile it is.
         audience_ids: shared audiences that the profile is or was a member of.
         version: of the profile with the change; beyond its last one when it was removed.
+        correlation_id: of the request behind the change; "" for time, edits and the rest.
     """
 
     account_id: AccountId
     mpid: Mpid
     version: int
     audience_ids: tuple[AudienceId, ...]
+    correlation_id: str = field(default="", compare=False)

@@ -256,7 +256,7 @@ def encode_shared(changes: Sequence[SharedChange]) -> str:
     """Args:
     changes: of one account, one at least.
     """
-    rows = [[each.mpid, each.version, list(each.audience_ids)] for each in changes]
+    rows = [[each.mpid, each.version, list(each.audience_ids), each.correlation_id] for each in changes]
     return dump({"account_id": changes[0].account_id, "changes": rows})
 
 
@@ -264,8 +264,8 @@ def decode_shared(text: str) -> list[SharedChange]:
     fields = json.loads(text)
     account_id = AccountId(fields["account_id"])
     return [
-        SharedChange(account_id, Mpid(mpid), version, tuple(map(AudienceId, audience_ids)))
-        for mpid, version, audience_ids in fields["changes"]
+        SharedChange(account_id, Mpid(mpid), version, tuple(map(AudienceId, audience_ids)), *rest)
+        for mpid, version, audience_ids, *rest in fields["changes"]
     ]
 
 

@@ -234,7 +234,8 @@ def _tell_receivers(
             mpid = change.profile.mpid
             before = told[mpid].audience_ids if mpid in told else ()
             together = tuple(sorted({*before, *audience_ids}))
-            told[mpid] = SharedChange(account_id, mpid, _version(change), together)
+            cause = change.new.cause if change.new else ""
+            told[mpid] = SharedChange(account_id, mpid, _version(change), together, cause)
     if told:
         queue.send(list(told.values()))
 

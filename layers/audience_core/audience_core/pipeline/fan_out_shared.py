@@ -7,7 +7,7 @@ worked out from the profiles as they are by now, so order and repeats do not mat
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audience_core.domain.control_stores import OutputStore
 from audience_core.domain.event import Environment
@@ -85,4 +85,5 @@ def _wishes(receivers: _Receivers, changes: Sequence[SharedChange], profiles: Ma
         version = change.version if profile is None else profile.version
         for audience_id in change.audience_ids:
             for forwarded in receivers.by_audience.get(audience_id, ()):
-                yield Wish.of(forwarded, change.mpid, version, profile)
+                wish = Wish.of(forwarded, change.mpid, version, profile)
+                yield replace(wish, cause=change.correlation_id)
