@@ -107,6 +107,7 @@ def test_a_row_has_every_column_of_the_list(call: Caller, stack: SimpleNamespace
         "ab_test": False,
         "created_by": "client-1",
         "date_range": None,
+        "recalculation": None,
         "calculated_at": None,
         "expires_at": None,
         "definition_version": 1,

@@ -82,7 +82,10 @@ class Shop:
         return str(created["id"])
 
     def send(self, *batches: Json, path: str = "/v2/bulkevents") -> None:
-        answer = httpx.post(f"{self.stack.outputs['ApiUrl']}{path}", json=batches, auth=self.credential, timeout=60)
+        """As real clients do: what is too much for the account's rate is sent again when it may be."""
+        url = f"{self.stack.outputs['ApiUrl']}{path}"
+        while (answer := httpx.post(url, json=batches, auth=self.credential, timeout=60)).status_code == 429:
+            time.sleep(float(answer.headers["Retry-After"]))
         assert answer.status_code == 202, answer.text
 
     def members(self, audience: int) -> set[str]:

@@ -83,7 +83,9 @@ def test_other_environments_and_accounts_are_not_touched() -> None:
 def test_raw_files_and_what_is_staged_of_them_expire_within_a_month() -> None:
     template = read_template(Path("template.yaml"))
     rules = template["Resources"]["ArchiveBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    days = {each["Prefix"]: each["ExpirationInDays"] for each in rules if each["Status"] == "Enabled"}
+    days = {each["Prefix"]: each["ExpirationInDays"] for each in rules if "Prefix" in each}
+
+    assert {each["Status"] for each in rules} == {"Enabled"}
 
     assert days["raw/"] == {"Ref": "RawArchiveDays"}
     assert template["Parameters"]["RawArchiveDays"]["Default"] == 30
