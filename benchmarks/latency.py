@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import batched
+from itertools import batched, count
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -124,13 +124,12 @@ def _custom(name: str, at: int, attributes: Json) -> Json:
 
 
 def batches_of(users: int) -> Iterator[Json]:
-    """Events of the workload in their order, all as of now."""
+    """Events of the workload in their order, all as of now; from the beginning again when they are over."""
     events = workload.generate(max(users, 1000))
     tracks = [list(workload.events_of(events, user)) for user in range(users)]
-    for place in range(max(map(len, tracks))):
+    for place in count():
         for user, track in enumerate(tracks):
-            if place < len(track):
-                yield _batch(user, track[place])
+            yield _batch(user, track[place % len(track)])
 
 
 def _batch(user: int, event: Event) -> Json:
@@ -214,8 +213,8 @@ def told(seconds: Sequence[float]) -> str:
 
 def measure(shop: Shop, options: argparse.Namespace) -> None:
     probe = shop.audience("Probed", within_a_day("probe"))
-    count = round(options.rate * options.seconds / PROBE_EVERY) + 1
-    mpids = probe_mpids(shop, count + options.warm_up)
+    probes = round(options.rate * options.seconds / PROBE_EVERY) + 1
+    mpids = probe_mpids(shop, probes + options.warm_up)
     activate(shop, options.audiences)
     if not options.strangers:
         play_histories(shop, options.users)
