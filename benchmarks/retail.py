@@ -3,6 +3,7 @@
 The SQL reads the file itself, not what was imported: an invoice is what a customer bought, or gave back, at once.
 """
 
+import time
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import date
@@ -70,7 +71,9 @@ def compare(
         at: the instant of the calculation, UTC ms.
     """
     customers = {mpid: identity.value for mpid, user in users.items() for identity in user.identities}
+    began = time.perf_counter()
     wanted = by_sql(file)
+    print(f"{len(wanted)} queries of SQL took {time.perf_counter() - began:.2f} s")
     print(f"{'audience':26} members      SQL   oracle")
     for question in QUESTIONS:
         own = found[question.name]
