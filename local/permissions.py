@@ -40,7 +40,7 @@ _S3 = {
 }
 _RENAMED = {"send_message_batch": "SendMessage"}
 _SERVICES = {"stepfunctions": "states", "sesv2": "ses"}
-SECRETS, OTHERS, MAIL = "secrets of outputs", "other accounts", "SenderEmail"
+SECRETS, OTHERS, MAIL, CONSOLE = "secrets of outputs", "other accounts", "SenderEmail", "CONSOLE_URL_PARAMETER"
 _SIGNED = {("s3:PutObject", OTHERS), ("events:PutEvents", OTHERS)}
 
 # What the code could do with other messages than the function is ever given: logical id -> what it is not allowed.
@@ -217,7 +217,7 @@ def needs(permissions: Permissions, template: Template, logical_id: str) -> froz
     found = set()
     for each in permissions.of(f"functions.{function['CodeUri'].split('/')[-1]}.handler"):
         value = told.get(each.setting)
-        if isinstance(value, dict):
+        if isinstance(value, dict) and "Ref" in value:
             found.add((each.action, value["Ref"], each.part))
         elif not each.setting.endswith("_STATE_MACHINE_ARN"):
             found.add((each.action, each.setting, each.part))
@@ -247,6 +247,8 @@ def _named(resource: Any, statement: Mapping[str, Any]) -> tuple[str, str]:
             return SECRETS, ""
         case {"Fn::Sub": text} if ":ses:" in text:
             return MAIL, ""
+        case {"Fn::Sub": text} if ":parameter/" in text:
+            return CONSOLE, ""
         case {"Fn::Sub": text} if found := re.fullmatch(r"\$\{(\w+)\.Arn\}(/index)?/.*", text):
             return found[1], "/index/*" if found[2] else "/*"
         case {"Fn::Sub": text} if found := re.search(r":execution:\$\{(\w+)\.Name\}:\*$", text):

@@ -21,12 +21,14 @@ from audience_core.api.output_views import (
     AuthorizationView,
     ConnectionView,
     ConnectorView,
+    FaultView,
     LookalikeView,
     OutputSecretView,
     OutputTestView,
     OutputView,
     connection_view,
     connector_view,
+    fault_view,
     output_secret_view,
     output_test_view,
     output_view,
@@ -36,7 +38,7 @@ from audience_core.api.routing import IdempotencyKey, IfMatch, account_of, answe
 from audience_core.api.views import Listing
 from audience_core.domain.ids import AudienceId, ConnectionId, OutputId
 from audience_core.domain.job import Job
-from audience_core.domain.output import Connection
+from audience_core.domain.output import Connection, Fault, Output, log_in_page
 from audience_core.management import bulk_connect, connections, jobs, log_ins, outputs, sends
 from audience_core.management.bulk_connect import BulkConnection
 from audience_core.management.connections import ConnectionEdit, NewConnection
@@ -111,8 +113,9 @@ def delete_output(output_id: str, if_match: IfMatch = None) -> Response[None]:
 
 @app.post("/v1/outputs/<output_id>/test", summary="Try the settings of an output at the partner", tags=["outputs"])
 def test_output(output_id: str) -> OutputTestView:
-    fault = outputs.check(wiring.stores(), wiring.send(), account_of(app), OutputId(output_id), edge.now())
-    return output_test_view(fault)
+    stores, output = wiring.stores(), (account_of(app), OutputId(output_id))
+    fault = outputs.check(stores, wiring.send(), *output, edge.now())
+    return output_test_view(_fault_view(stores.outputs.get(*output), fault))
 
 
 @app.post("/v1/outputs/<output_id>/authorize", summary="Log in at the partner of an output", tags=["outputs"])
@@ -255,7 +258,8 @@ def reconcile_connection(
     position = cursors.decode(after)
     connection = stores.outputs.get_connection(account_id, ConnectionId(connection_id))
     found = compare(stores, account_id, connection.connection_id, position, limit, _now_ms, now_ms + COMPARE_MS)
-    return reconciliation_view(connection, found, cursors.encode(found.next))
+    fault = _fault_view(stores.outputs.get(account_id, connection.output_id), connection.fault)
+    return reconciliation_view(connection, fault, found, cursors.encode(found.next))
 
 
 @app.post(
@@ -293,7 +297,14 @@ def _public_url() -> str:
 
 def _connection_view(connection: Connection) -> ConnectionView:
     output = wiring.stores().outputs.get(connection.account_id, connection.output_id)
-    return connection_view(connection, kind_named(output.connector))
+    return connection_view(connection, kind_named(output.connector), _fault_view(output, connection.fault))
+
+
+def _fault_view(output: Output, fault: Fault | None) -> FaultView | None:
+    if fault is None:
+        return None
+    page = log_in_page(output, fault)
+    return fault_view(fault, wiring.console_address().url + page if page else None)
 
 
 def _now_ms() -> int:

@@ -11,16 +11,19 @@ import pytest
 
 from audience_core import wiring
 from audience_core.domain.account import Role
+from audience_core.domain.output import Fault, FaultKind
+from audience_core.persistence.console_address import SsmConsoleAddress
 from functions.oauth_callback import handler as callback
 from functions.outputs_api import handler
-from tests.support.control import ACCOUNT, OTHER_ACCOUNT
-from tests.support.control_stack import control_stack, emptied
+from tests.support.control import ACCOUNT, AUDIENCE, NOW, OTHER_ACCOUNT, a_connection, an_audience
+from tests.support.control_stack import REGION, control_stack, emptied
 from tests.support.http_api import Caller, a_context, a_sample, an_event
 from tests.support.login import HOST as LOGIN_HOST
 from tests.support.login import REGISTRATION, FakeLogIn, browse
 from tests.support.mailchimp import HOST, KEY, FakeMailchimp
 from tests.support.redirect import Redirected
 
+CONSOLE = "https://console.example"
 CALLBACK = "https://api.execute-api.us-east-1.amazonaws.com/v1/oauth/callback"
 
 
@@ -28,7 +31,10 @@ CALLBACK = "https://api.execute-api.us-east-1.amazonaws.com/v1/oauth/callback"
 def aws_stack(aws: str) -> Iterator[SimpleNamespace]:
     client, name = boto3.client("secretsmanager", region_name=aws), "audience-manager/log-in/mailchimp"
     client.create_secret(Name=name, SecretString=json.dumps(REGISTRATION))
+    parameters = boto3.client("ssm", region_name=aws)
+    parameters.put_parameter(Name="/audiences/console-url", Value=CONSOLE, Type="String")
     yield control_stack()
+    parameters.delete_parameter(Name="/audiences/console-url")
     client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
 
@@ -52,6 +58,8 @@ def stack(
     monkeypatch.setattr(wiring, "stores", lambda: stores)
     send = Redirected({HOST: partner.url, LOGIN_HOST: login.url})
     monkeypatch.setattr(wiring, "send", lambda: send)
+    address = SsmConsoleAddress("/audiences/console-url", REGION)
+    monkeypatch.setattr(wiring, "console_address", lambda: address)
     return stores
 
 
@@ -101,6 +109,38 @@ def test_the_partner_is_told_to_come_back_to_where_the_api_is(call: Caller, monk
 
     addresses = [parse_qs(urlsplit(each).query)["redirect_uri"][0] for each in (found, told)]
     assert addresses == [CALLBACK, "https://audiences.example/v1/oauth/callback"]
+
+
+def test_a_fault_that_a_log_in_mends_says_where_people_log_in_again(
+    call: Caller, login: FakeLogIn, stack: SimpleNamespace
+) -> None:
+    path = an_output(call)
+    come_back(**browse(login, authorize(call, path)))
+    login.revoke()
+    tested = call("POST", f"{path}/test").body["fault"]
+    output_id = path.rsplit("/", 1)[1]
+    stack.audiences.save(an_audience())
+    found = []
+    for kind in FaultKind:
+        fault = Fault(kind=kind, message="no", at=NOW)
+        stack.outputs.save_connection(a_connection(connection_id=f"c-{kind}", output_id=output_id, fault=fault))
+        of_connection = call("GET", f"/v1/connections/c-{kind}").body["fault"]
+        compared = call("GET", f"/v1/connections/c-{kind}/reconciliation").body["fault"]
+        found.append((kind, of_connection["log_in_url"], compared["log_in_url"]))
+    listed = call("GET", f"/v1/audiences/{AUDIENCE}/connections").body["items"]
+
+    page = f"{CONSOLE}/outputs/{output_id}/log-in"
+    assert (tested["kind"], tested["log_in_url"]) == ("authentication", page)
+    assert found == [(kind, *([page if kind is FaultKind.AUTHENTICATION else None] * 2)) for kind in FaultKind]
+    assert sum(each["fault"]["log_in_url"] == page for each in listed) == 1
+
+
+def test_where_nobody_logged_in_a_fault_leads_nowhere(call: Caller) -> None:
+    path = an_output(call, api_key="0" * 32 + "-us19")
+
+    fault = call("POST", f"{path}/test").body["fault"]
+
+    assert (fault["kind"], fault["log_in_url"]) == ("authentication", None)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from tests.support.control_stack import create_table
 from tests.support.http_api import a_context, a_sample
 
 SENDER = "audiences@example.com"
+CONSOLE = "https://console.example"
 AT = int(NOW.timestamp() * 1000)
 
 
@@ -54,7 +55,8 @@ class Stack:
         boto3.client("sesv2", region_name=region).create_email_identity(EmailIdentity=SENDER)
         marks = DynamoMarkStore(create_table("marks"), region)
         mail = SesMail(SENDER, region)
-        self.notices = Notices(accounts, audiences, self.outputs, marks, EventBridgeBus(bus, region), mail)
+        events = EventBridgeBus(bus, region)
+        self.notices = Notices(accounts, audiences, self.outputs, marks, events, mail, lambda: CONSOLE)
         accounts.create(an_account(contact_email="owner@example.com"))
         audiences.save(an_audience(name="Weekend\nHikers"))
         self.outputs.save(an_output())
@@ -93,8 +95,10 @@ class Stack:
         answer: dict[str, Any] = handler.lambda_handler({"Records": self.records()}, a_context())
         return answer
 
-    def fault(self, message: str = "the partner answered 503", at: int = AT) -> None:
-        record_fault(self.outputs, ACCOUNT, CONNECTION, FaultKind.PARTNER_ERROR, message, at)
+    def fault(
+        self, message: str = "the partner answered 503", at: int = AT, kind: FaultKind = FaultKind.PARTNER_ERROR
+    ) -> None:
+        record_fault(self.outputs, ACCOUNT, CONNECTION, kind, message, at)
 
     def resume(self) -> None:
         connection = self.outputs.get_connection(ACCOUNT, CONNECTION)
@@ -134,13 +138,41 @@ def test_a_fault_is_told_by_one_mail_and_one_event(stack: Stack) -> None:
         "audience_id": AUDIENCE,
         "variant": None,
         "output_id": OUTPUT,
-        "fault": {"kind": "partner_error", "message": "the partner answered 503", "at": NOW.isoformat()},
+        "fault": {
+            "kind": "partner_error",
+            "message": "the partner answered 503",
+            "at": NOW.isoformat(),
+            "log_in_url": None,
+        },
     }
     (mail,) = stack.mails()
     assert mail.destinations["ToAddresses"] == ["owner@example.com"]
     assert mail.subject == "Connection of Weekend Hikers to Our warehouse is faulted: partner_error"
     assert "the partner answered 503" in mail.body
     assert f"POST /v1/connections/{CONNECTION}/resume" in mail.body
+    assert CONSOLE not in mail.body
+
+
+@pytest.mark.parametrize(
+    ("log_in_ref", "kind", "is_linked"),
+    [
+        ("log-in", FaultKind.AUTHENTICATION, True),
+        ("log-in", FaultKind.PERMISSIONS, False),
+        (None, FaultKind.AUTHENTICATION, False),
+    ],
+)
+def test_where_a_log_in_mends_it_notices_lead_there(
+    stack: Stack, log_in_ref: str | None, kind: FaultKind, is_linked: bool
+) -> None:
+    output = stack.outputs.get(ACCOUNT, OUTPUT)
+    stack.outputs.save(output.model_copy(update={"log_in_ref": log_in_ref}))
+    stack.fault(kind=kind)
+
+    stack.tell()
+
+    (mail,), (event,) = stack.mails(), stack.events()
+    page = f"{CONSOLE}/outputs/{OUTPUT}/log-in"
+    assert (page in mail.body, event["detail"]["fault"]["log_in_url"]) == (is_linked, page if is_linked else None)
 
 
 def test_a_notice_names_the_variant(stack: Stack) -> None:

@@ -28,13 +28,13 @@ class FakeLogIn(FakeServer):
 
     Args:
         lifetime_s: of access tokens; 0, as Mailchimp says, for ever, and then without refresh tokens.
-        tokens: valid access tokens; those of the partner's API.
+        tokens: valid access tokens; those of the partner's API, which is at `api_endpoint`.
     """
 
     def __init__(self, tokens: set[str], redirect_uri: str) -> None:
         super().__init__()
         self.tokens, self.redirect_uri = tokens, redirect_uri
-        self.lifetime_s = 0
+        self.lifetime_s, self.api_endpoint = 0, "https://us19.api.mailchimp.com"
         self.is_denied = False
         self.codes: dict[str, Code] = {}
         self.refresh_tokens: set[str] = set()
@@ -46,7 +46,7 @@ class FakeLogIn(FakeServer):
             case "POST", "/oauth2/token":
                 return self._token(dict(parse_qsl(heard.body.decode())))
             case "GET", "/oauth2/metadata" if heard.headers.get("authorization", "")[6:] in self.tokens:
-                return as_json({"dc": "us19", "api_endpoint": "https://us19.api.mailchimp.com"})
+                return as_json({"dc": "us19", "api_endpoint": self.api_endpoint})
         return as_json({"error": "invalid_token"}, HTTPStatus.UNAUTHORIZED)
 
     def revoke(self) -> None:

@@ -9,6 +9,7 @@ const AudienceScreen = lazy(() => import("../screens/audiences/AudienceScreen"))
 const LifetimeScreen = lazy(() => import("../screens/lifetime/LifetimeScreen"));
 const OutputsScreen = lazy(() => import("../screens/outputs/OutputsScreen"));
 const DirectoryScreen = lazy(() => import("../screens/outputs/DirectoryScreen"));
+const LogInScreen = lazy(() => import("../screens/outputs/LogInScreen"));
 const ProfilesScreen = lazy(() => import("../screens/profiles/ProfilesScreen"));
 const ProfileScreen = lazy(() => import("../screens/profiles/ProfileScreen"));
 const ExportsScreen = lazy(() => import("../screens/exports/ExportsScreen"));
@@ -40,6 +41,7 @@ export function Screens({ session }: { session: Session }) {
           <Route path="sharing/received/:receivedId" element={<ReceivedAudienceScreen />} />
           <Route path="outputs" element={<OutputsScreen />} />
           <Route path="outputs/directory" element={<DirectoryScreen />} />
+          <Route path="outputs/:outputId/log-in" element={<LogInScreen />} />
           <Route path="profiles" element={<ProfilesScreen />} />
           <Route path="profiles/:mpid" element={<ProfileScreen />} />
           <Route path="exports" element={<ExportsScreen />} />

@@ -45,6 +45,7 @@ from audience_core.outputs.http import HttpSend
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.audiences import DynamoAudienceStore
+from audience_core.persistence.console_address import SsmConsoleAddress
 from audience_core.persistence.dead_letters import SqsDeadLetters
 from audience_core.persistence.export_files import S3ExportFiles
 from audience_core.persistence.file_traces import S3Traces
@@ -198,6 +199,11 @@ def stores() -> Stores:
 
 
 @cache
+def console_address() -> SsmConsoleAddress:
+    return SsmConsoleAddress(settings()["CONSOLE_URL_PARAMETER"], settings().region)
+
+
+@cache
 def pipeline() -> Pipeline:
     """What `pipeline.process` works with; its compiled programs live as long as the process."""
     of = stores()
@@ -244,7 +250,8 @@ def backfill() -> Backfill:
 def notices() -> Notices:
     """What `pipeline.notify_fault` works with."""
     of = stores()
-    return Notices(of.accounts, of.audiences, of.outputs, of.marks, *_ways_to_owners())
+    bus, mail = _ways_to_owners()
+    return Notices(of.accounts, of.audiences, of.outputs, of.marks, bus, mail, lambda: console_address().url)
 
 
 @cache

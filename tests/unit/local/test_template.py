@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.permissions import OTHERS, SECRETS, allowed, functions
+from local.permissions import CONSOLE, OTHERS, SECRETS, allowed, functions
 from local.templates import read_template
 
 ROOT = Path(__file__).parents[3]
@@ -106,7 +106,7 @@ def test_the_boundary_leaves_a_function_what_it_needs(name: str) -> None:
 
 def covers(statement: dict[str, Any], action: str, resource: str) -> bool:
     actions, given = statement["Action"], json.dumps(statement["Resource"])
-    words = {SECRETS: ":secret:audience-manager/", OTHERS: '"*"', "SenderEmail": ":ses:"}
+    words = {SECRETS: ":secret:audience-manager/", OTHERS: '"*"', "SenderEmail": ":ses:", CONSOLE: ":parameter/"}
     is_named = words.get(resource, f'"{resource}"') in given or f":{resource}-*" in given
     is_table = ":table/" in given and resource in TABLES
     return action in (actions if isinstance(actions, list) else [actions]) and (is_named or is_table)

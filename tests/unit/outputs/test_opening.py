@@ -26,7 +26,7 @@ NOW = 1_795_430_000_000
 HOUR = 3_600_000
 MARGIN = 300_000
 NOTHING = Subscription(ACCOUNT, AudienceId(0), "", {})
-AGAIN = f"log in again by POST /v1/outputs/{OUTPUT}/authorize"
+AGAIN = "log in again"
 FACTS = {"api_endpoint": f"https://{HOST}"}
 
 

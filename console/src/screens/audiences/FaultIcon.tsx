@@ -1,8 +1,9 @@
-import { ActionIcon, Button, Popover, Stack, Text } from "@mantine/core";
+import { ActionIcon, Button, Group, Popover, Stack, Text } from "@mantine/core";
 import { IconAlertTriangleFilled } from "@tabler/icons-react";
 import { useState } from "react";
+import { Link, useLocation } from "react-router";
 import { useConnectionsById, useOutputs, useResume } from "../../api/outputs";
-import type { Connection } from "../../api/types";
+import type { Connection, Fault } from "../../api/types";
 import { done } from "../../components/done";
 import { Failure } from "../../components/Failure";
 import { ago, words } from "../../components/format";
@@ -63,7 +64,8 @@ export function FaultNote({ connection, output }: { connection: Connection; outp
         {ADVICE[fault.kind]} Nothing is sent until you press Resume; then the partner gets what it missed.
       </Text>
       <Failure error={resume.error} />
-      <div>
+      <Group gap="xs">
+        <LogInAgain fault={fault} />
         <Button
           size="xs"
           loading={resume.isPending}
@@ -71,8 +73,21 @@ export function FaultNote({ connection, output }: { connection: Connection; outp
         >
           Resume
         </Button>
-      </div>
+      </Group>
     </Stack>
+  );
+}
+
+/** Leads to the screen for it, where a log-in mends the fault. */
+export function LogInAgain({ fault }: { fault: Fault }) {
+  const { pathname } = useLocation();
+  // The address may be another of the console's than this.
+  const page = fault.log_in_url && new URL(fault.log_in_url).pathname;
+  if (!page || page === pathname) return null;
+  return (
+    <Button component={Link} to={page} size="xs" variant="default">
+      Log in again
+    </Button>
   );
 }
 

@@ -1,11 +1,12 @@
 import { Alert, Button, Code, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
-import { useAuthorize, useSaveOutput } from "../../api/outputs";
+import { useSaveOutput } from "../../api/outputs";
 import { fieldError } from "../../api/problem";
 import type { Connector, Output } from "../../api/types";
 import { done } from "../../components/done";
 import { Failure } from "../../components/Failure";
 import { entered, SchemaForm, type Values } from "../../components/SchemaForm";
+import { LogIn } from "./LogIn";
 
 interface Props {
   connector: Connector;
@@ -101,34 +102,6 @@ export function OutputDialog({ connector, output, onClose }: Props) {
         </Stack>
       </form>
     </Modal>
-  );
-}
-
-/** A window at the partner; it comes back to a page of the API, which keeps the log-in. */
-function LogIn({ connector, output }: { connector: Connector; output: Output }) {
-  const authorize = useAuthorize();
-  return (
-    <Stack gap={4}>
-      <Group>
-        <Button
-          variant="default"
-          loading={authorize.isPending}
-          onClick={() =>
-            authorize.mutate(output.id, {
-              onSuccess: ({ authorization_url: url }) => window.open(url, "_blank", "noopener"),
-            })
-          }
-        >
-          {output.is_logged_in ? `Log in at ${connector.name} again` : `Log in at ${connector.name}`}
-        </Button>
-        {output.is_logged_in && (
-          <Text size="sm" c="dimmed">
-            Somebody is logged in.
-          </Text>
-        )}
-      </Group>
-      <Failure error={authorize.error} />
-    </Stack>
   );
 }
 

@@ -2,7 +2,7 @@ import { ActionIcon, Alert, Button, Group, Menu, Table, Text } from "@mantine/co
 import { IconDots, IconPlugConnected, IconPlus } from "@tabler/icons-react";
 import { useState } from "react";
 import { Link } from "react-router";
-import { useConnectionsById, useDirectory, useOutputAct, useOutputs } from "../../api/outputs";
+import { useDirectory, useOutputAct, useOutputs } from "../../api/outputs";
 import type { Connector, Output } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
 import { done } from "../../components/done";
@@ -12,9 +12,10 @@ import { utc } from "../../components/format";
 import { Loading } from "../../components/Loading";
 import { PageHead } from "../../components/PageHead";
 import { StatusBadge } from "../../components/StatusBadge";
-import { FaultNote } from "../audiences/FaultIcon";
+import { LogInAgain } from "../audiences/FaultIcon";
 import { BulkConnect } from "./BulkConnect";
 import { OutputDialog } from "./OutputDialog";
+import { OutputFaults } from "./OutputFaults";
 
 /** The account's configurations at partners, their faults, and connecting many audiences at once. */
 export default function OutputsScreen() {
@@ -88,7 +89,7 @@ function Row({ output, connector }: { output: Output; connector?: Connector }) {
           </Text>
           {failed && (
             <Alert color="red" mt={4} p="xs" role="alert">
-              {failed.message}
+              {failed.message} <LogInAgain fault={failed} />
             </Alert>
           )}
           {opened === null && <Failure error={act.error} />}
@@ -126,7 +127,13 @@ function Row({ output, connector }: { output: Output; connector?: Connector }) {
           </Group>
         </Table.Td>
       </Table.Tr>
-      <FaultRows output={output} />
+      {output.faults.length > 0 && (
+        <Table.Tr>
+          <Table.Td colSpan={5}>
+            <OutputFaults output={output} />
+          </Table.Td>
+        </Table.Tr>
+      )}
       {opened === "edit" && connector && (
         <OutputDialog connector={connector} output={output} onClose={() => setOpened(null)} />
       )}
@@ -149,24 +156,5 @@ function Row({ output, connector }: { output: Output; connector?: Connector }) {
         }
       />
     </>
-  );
-}
-
-function FaultRows({ output }: { output: Output }) {
-  const found = useConnectionsById(output.faults, output.faults.length > 0);
-  return found.map(
-    ({ data }) =>
-      data?.fault && (
-        <Table.Tr key={data.id}>
-          <Table.Td colSpan={5}>
-            <Alert color="red">
-              <Text size="sm">
-                Audience <Link to={`/audiences/${data.audience_id}/connect`}>{data.audience_id}</Link>
-              </Text>
-              <FaultNote connection={data} output={output.name} />
-            </Alert>
-          </Table.Td>
-        </Table.Tr>
-      ),
   );
 }

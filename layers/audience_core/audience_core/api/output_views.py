@@ -20,9 +20,14 @@ from audience_core.outputs.registry import ConnectorKind
 
 
 class FaultView(View):
+    """Args:
+    log_in_url: for a browser, where to log in at the partner again; null when that does not mend the fault.
+    """
+
     kind: FaultKind
     message: str
     at: datetime
+    log_in_url: str | None = None
 
 
 class ConnectorView(View):
@@ -173,12 +178,12 @@ def output_secret_view(
     return OutputSecretView(**dict(output_view(output, connections)), generated=dict(generated))
 
 
-def output_test_view(fault: Fault | None) -> OutputTestView:
-    return OutputTestView(ok=fault is None, fault=fault_view(fault))
+def output_test_view(fault: FaultView | None) -> OutputTestView:
+    return OutputTestView(ok=fault is None, fault=fault)
 
 
-def fault_view(fault: Fault | None) -> FaultView | None:
-    return None if fault is None else FaultView(kind=fault.kind, message=fault.message, at=fault.at)
+def fault_view(fault: Fault, log_in_url: str | None) -> FaultView:
+    return FaultView(kind=fault.kind, message=fault.message, at=fault.at, log_in_url=log_in_url)
 
 
 _ATTRIBUTES_NOTICE = (
@@ -187,7 +192,7 @@ _ATTRIBUTES_NOTICE = (
 )
 
 
-def connection_view(connection: Connection, kind: ConnectorKind) -> ConnectionView:
+def connection_view(connection: Connection, kind: ConnectorKind, fault: FaultView | None) -> ConnectionView:
     is_unheard, variant, sent = not connection.subscription.is_settled, connection.variant, connection.sent
     # Of members of other accounts there are no attributes to choose.
     is_choosing = is_unheard and kind.accepts_attributes and connection.source is None
@@ -201,7 +206,7 @@ def connection_view(connection: Connection, kind: ConnectorKind) -> ConnectionVi
         required_consent=connection.required_consent,
         notice=_ATTRIBUTES_NOTICE if is_choosing else None,
         status=connection.status,
-        fault=fault_view(connection.fault),
+        fault=fault,
         created_at=connection.created_at,
         active_since=connection.active_since,
         sent=SentView(job_id=sent.job_id, calculation_id=sent.calculation_id) if sent else None,

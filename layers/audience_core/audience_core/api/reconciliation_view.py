@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from audience_core.api.edge import instant
-from audience_core.api.output_views import FaultView, fault_view
+from audience_core.api.output_views import FaultView
 from audience_core.api.views import View
 from audience_core.domain.output import Connection, ConnectionStatus
 from audience_core.pipeline.convergence import Comparison, Obstacle, Tally, Undelivered
@@ -64,12 +64,14 @@ class ReconciliationView(View):
     next: str | None
 
 
-def reconciliation_view(connection: Connection, found: Comparison, cursor: str | None) -> ReconciliationView:
+def reconciliation_view(
+    connection: Connection, fault: FaultView | None, found: Comparison, cursor: str | None
+) -> ReconciliationView:
     is_complete = found.next is None
     return ReconciliationView(
         connection_id=connection.connection_id,
         status=connection.status,
-        fault=fault_view(connection.fault),
+        fault=fault,
         is_complete=is_complete,
         is_converged=found.total.is_converged if is_complete else None,
         total=_tally_view(found.total),

@@ -55,6 +55,12 @@ class Output(Record):
     version: int = 0
 
 
+def log_in_page(output: Output, fault: Fault) -> str | None:
+    """Path of the console's screen where somebody logs in at the partner again; None if that does not mend a fault."""
+    is_mended = fault.kind is FaultKind.AUTHENTICATION and output.log_in_ref is not None
+    return f"/outputs/{output.output_id}/log-in" if is_mended else None
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What a log-in at a partner has given: tokens, and what else must be known to use them.

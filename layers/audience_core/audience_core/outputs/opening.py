@@ -39,12 +39,7 @@ def open_output(stores: OpeningStores, output: Output, send: Send, now_ms: int) 
     if log_in is None or output.log_in_ref is None or log_in.instead_of in secret:
         return connector_for(output, secret, send)
     grant = _current(stores, output, output.log_in_ref, log_in, send, now_ms)
-    return connector_for(output, secret, _explaining(send, output), grant)
-
-
-def log_in_path(output: Output) -> str:
-    """Where people ask for the address at which they log in (again)."""
-    return f"/v1/outputs/{output.output_id}/authorize"
+    return connector_for(output, secret, _explaining(send), grant)
 
 
 def _current(stores: OpeningStores, output: Output, reference: str, log_in: LogIn, send: Send, now_ms: int) -> Grant:
@@ -52,7 +47,7 @@ def _current(stores: OpeningStores, output: Output, reference: str, log_in: LogI
     if not _is_due(grant, now_ms):
         return grant
     if grant.refresh_token is None:
-        return _while_it_lasts(grant, now_ms, _again(output))
+        return _while_it_lasts(grant, now_ms, _again())
     if not stores.log_ins.claim_renewal(output.account_id, output.output_id, now_ms, _CLAIM_MS):
         # Somebody else is at it: a refresh token is often good for one use only.
         return _while_it_lasts(grant, now_ms, RetryableDeliveryError("the log-in is being renewed", _RETRY_S))
@@ -71,7 +66,7 @@ def _renewed(
         return _while_it_lasts(grant, now_ms, error)
     except TerminalDeliveryError as error:
         if error.fault_kind == FaultKind.AUTHENTICATION:
-            raise _again(output) from error
+            raise _again() from error
         raise
     stores.secrets.replace(reference, grant_as_secret(renewed))
     return renewed
@@ -87,18 +82,18 @@ def _while_it_lasts(grant: Grant, now_ms: int, otherwise: Exception) -> Grant:
     return grant
 
 
-def _explaining(send: Send, output: Output) -> Send:
-    """A refused token means that somebody must log in again: say where."""
+def _explaining(send: Send) -> Send:
+    """A refused token means that somebody must log in again."""
 
     def explaining(request: HttpRequest) -> HttpResponse:
         response = send(request)
         if response.status == HTTPStatus.UNAUTHORIZED:
-            raise _again(output)
+            raise _again()
         return response
 
     return explaining
 
 
-def _again(output: Output) -> TerminalDeliveryError:
-    reason = f"the log-in at the partner has expired or was revoked: log in again by POST {log_in_path(output)}"
+def _again() -> TerminalDeliveryError:
+    reason = "the log-in at the partner has expired or was revoked: log in again"
     return TerminalDeliveryError(reason, FaultKind.AUTHENTICATION)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audience_core.domain.control_stores import AccountStore, AudienceStore, EventBus, Mail, OutputStore
-from audience_core.domain.output import Connection, Fault
+from audience_core.domain.output import Connection, Fault, Output, log_in_page
 from audience_core.domain.stores import MarkStore
 from audience_core.errors import InvalidInputError, NotFoundError, UnavailableError
 
@@ -25,6 +25,7 @@ class Notices:
 
     Args:
         mail: None where no address is set up to send from.
+        console_url: where the console is; raises `UnavailableError`.
     """
 
     accounts: AccountStore
@@ -33,6 +34,7 @@ class Notices:
     marks: MarkStore
     bus: EventBus
     mail: Mail | None
+    console_url: Callable[[], str]
 
 
 def notify_fault(notices: Notices, connection: Connection) -> None:
@@ -45,7 +47,7 @@ def notify_fault(notices: Notices, connection: Connection) -> None:
     if fault is None:
         return
     ways: dict[str, Callable[[], None]] = {
-        "event": lambda: notices.bus.put(EVENT, _detail(connection, fault)),
+        "event": lambda: notices.bus.put(EVENT, _detail(notices, connection, fault)),
         "mail": lambda: _send_mail(notices, connection, fault),
     }
     failed = [error for way, tell in ways.items() if (error := _once(notices.marks, connection, fault, way, tell))]
@@ -81,11 +83,26 @@ def _send_mail(notices: Notices, connection: Connection, fault: Fault) -> None:
 
 def _recipient(notices: Notices, connection: Connection) -> str | None:
     """The output's contact, else the account's."""
+    output = _output(notices, connection)
+    if output is None:
+        return None
     try:
-        of_output = notices.outputs.get(connection.account_id, connection.output_id).contact_email
-        return of_output or notices.accounts.get(connection.account_id).contact_email
+        return output.contact_email or notices.accounts.get(connection.account_id).contact_email
     except NotFoundError:
         return None
+
+
+def _output(notices: Notices, connection: Connection) -> Output | None:
+    try:
+        return notices.outputs.get(connection.account_id, connection.output_id)
+    except NotFoundError:
+        return None
+
+
+def _log_in_url(notices: Notices, connection: Connection, fault: Fault) -> str | None:
+    output = _output(notices, connection)
+    page = output and log_in_page(output, fault)
+    return notices.console_url() + page if page else None
 
 
 def _letter(notices: Notices, connection: Connection, fault: Fault) -> tuple[str, str]:
@@ -95,12 +112,14 @@ def _letter(notices: Notices, connection: Connection, fault: Fault) -> tuple[str
         name = connection.variant.name
         audience = f"{audience} - {_name(lambda: name)}"
     output = _name(lambda: notices.outputs.get(connection.account_id, connection.output_id).name)
+    log_in_url = _log_in_url(notices, connection, fault)
+    where = f"\nLog in at the partner again, and resume there:\n\n    {log_in_url}\n" if log_in_url else ""
     text = f"""Audience: {audience} ({connection.audience_id})
 Output: {output} ({connection.output_id})
 Connection: {connection.connection_id}
 Fault: {fault.kind}: {fault.message}
 Since: {fault.at:%Y-%m-%d %H:%M:%S} UTC
-
+{where}
 Nothing is sent to this output for this audience until the connection is resumed. Memberships go on being kept,
 and what the partner has missed is sent then. Mend the cause first:
 
@@ -117,13 +136,18 @@ def _name(find: Callable[[], str]) -> str:
         return "(deleted)"
 
 
-def _detail(connection: Connection, fault: Fault) -> dict[str, Any]:
+def _detail(notices: Notices, connection: Connection, fault: Fault) -> dict[str, Any]:
     return {
         **_named(connection),
         "audience_id": connection.audience_id,
         "variant": connection.variant.name if connection.variant else None,
         "output_id": connection.output_id,
-        "fault": {"kind": fault.kind.value, "message": fault.message, "at": fault.at.isoformat()},
+        "fault": {
+            "kind": fault.kind.value,
+            "message": fault.message,
+            "at": fault.at.isoformat(),
+            "log_in_url": _log_in_url(notices, connection, fault),
+        },
     }
 
 
