@@ -1,16 +1,18 @@
 """What every store of results promises."""
 
+from itertools import accumulate
 from uuid import uuid4
 
 import boto3
 import pytest
 
 from audience_core.domain.ids import AudienceId, Mpid
-from audience_core.domain.results import ResultStore
+from audience_core.domain.results import FoundShard, ResultStore
 from audience_core.errors import NotFoundError, UnavailableError
 from audience_core.persistence.memory.results import MemoryResultStore
 from audience_core.persistence.results import S3ResultStore
 from tests.support.control import ACCOUNT, OTHER_ACCOUNT
+from tests.support.results import found_members, keep_members
 
 ONE, OTHER = AudienceId(1), AudienceId(11)
 FIRST, SECOND = (Mpid(-(2**63)), Mpid(-1), Mpid(5)), (Mpid(2**63 - 1),)
@@ -38,8 +40,7 @@ def everybody(store: ResultStore, limit: int, calculation_id: str = "lifetime-1"
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 1000])
 def test_members_of_all_shards_come_in_pages_each_once(store: ResultStore, limit: int) -> None:
-    for shard, mpids in enumerate((FIRST, (), SECOND, ())):
-        store.put(ACCOUNT, ONE, "lifetime-1", shard, mpids)
+    keep_members(store, ACCOUNT, ONE, "lifetime-1", dict(enumerate((FIRST, (), SECOND, ()))))
 
     pages = everybody(store, limit)
 
@@ -52,9 +53,9 @@ def test_every_page_is_full_but_the_last_and_none_is_empty_but_an_only_one(
     store: ResultStore, sizes: tuple[int, ...]
 ) -> None:
     everyone = list(range(sum(sizes)))
-    for shard, size in enumerate(sizes):
-        before = sum(sizes[:shard])
-        store.put(ACCOUNT, ONE, "lifetime-1", shard, [Mpid(each) for each in everyone[before : before + size]])
+    ends = list(accumulate(sizes))
+    shards = {shard: everyone[end - sizes[shard] : end] for shard, end in enumerate(ends)}
+    keep_members(store, ACCOUNT, ONE, "lifetime-1", shards)
 
     for limit in range(1, len(everyone) + 2):
         full, rest = divmod(len(everyone), limit)
@@ -63,8 +64,7 @@ def test_every_page_is_full_but_the_last_and_none_is_empty_but_an_only_one(
 
 
 def test_a_shard_is_read_by_places(store: ResultStore) -> None:
-    for shard, mpids in ((0, FIRST), (3, SECOND), (7, ())):
-        store.put(ACCOUNT, ONE, "lifetime-1", shard, mpids)
+    keep_members(store, ACCOUNT, ONE, "lifetime-1", {0: FIRST, 3: SECOND, 7: ()})
 
     def read(shard: int, start: int, limit: int | None = None) -> list[Mpid]:
         return list(store.of_shard(ACCOUNT, ONE, "lifetime-1", shard, start, limit))
@@ -78,23 +78,48 @@ def test_a_shard_is_read_by_places(store: ResultStore) -> None:
 
 
 def test_what_is_put_again_takes_the_place_of_what_was_there(store: ResultStore) -> None:
-    store.put(ACCOUNT, ONE, "lifetime-1", 0, FIRST)
-    store.put(ACCOUNT, ONE, "lifetime-1", 0, SECOND)
+    keep_members(store, ACCOUNT, ONE, "lifetime-1", {0: FIRST, 1: FIRST})
+    keep_members(store, ACCOUNT, ONE, "lifetime-1", {0: SECOND})
 
     assert everybody(store, 10) == [SECOND]
 
 
+def test_audiences_of_a_calculation_share_the_users_of_a_shard(store: ResultStore) -> None:
+    users = range(1, 20)
+    members: dict[AudienceId, list[int]] = {
+        OTHER: list(users),
+        ONE: [1, 8, 9, 16, 19],
+        AudienceId(2): [],
+        AudienceId(100): [17],
+    }
+    found = found_members(members, others=users)
+    store.put(ACCOUNT, "lifetime-1", 4, found)
+    store.commit(ACCOUNT, "lifetime-1", [FoundShard(4, len(users), found.counts)])
+
+    assert found.counts == {each: len(mpids) for each, mpids in members.items()}
+    assert {each: list(store.of_shard(ACCOUNT, each, "lifetime-1", 4, 0)) for each in members} == members
+    assert list(store.of_shard(ACCOUNT, ONE, "lifetime-1", 4, 2, 2)) == [9, 16]
+
+
+def test_nothing_is_read_before_all_of_it_is_there(store: ResultStore) -> None:
+    store.put(ACCOUNT, "lifetime-1", 0, found_members({ONE: FIRST}))
+
+    assert list(store.shards(ACCOUNT, ONE, "lifetime-1")) == []
+    with pytest.raises(NotFoundError):
+        store.page(ACCOUNT, ONE, "lifetime-1", None, 10)
+
+
 def test_calculations_audiences_and_accounts_are_kept_apart(store: ResultStore) -> None:
-    store.put(ACCOUNT, ONE, "lifetime-1", 0, FIRST)
-    store.put(ACCOUNT, ONE, "lifetime-11", 0, SECOND)
-    store.put(ACCOUNT, OTHER, "lifetime-1", 0, SECOND)
-    store.put(OTHER_ACCOUNT, ONE, "lifetime-1", 0, SECOND)
+    keep_members(store, ACCOUNT, ONE, "lifetime-1", {0: FIRST})
+    keep_members(store, ACCOUNT, ONE, "lifetime-11", {0: SECOND})
+    keep_members(store, ACCOUNT, OTHER, "lifetime-2", {0: SECOND})
+    keep_members(store, OTHER_ACCOUNT, ONE, "lifetime-1", {0: SECOND})
 
     assert everybody(store, 10) == [FIRST]
 
 
 def test_nobody_found_is_not_nothing_kept(store: ResultStore) -> None:
-    store.put(ACCOUNT, ONE, "lifetime-1", 0, ())
+    keep_members(store, ACCOUNT, ONE, "lifetime-1", {0: ()})
 
     assert everybody(store, 10) == [()]
     with pytest.raises(NotFoundError):
@@ -105,6 +130,8 @@ def test_a_store_that_does_not_answer_is_an_error(aws: str) -> None:
     store = S3ResultStore("no-such-bucket", aws)
 
     with pytest.raises(UnavailableError):
-        store.put(ACCOUNT, ONE, "lifetime-1", 0, FIRST)
+        store.put(ACCOUNT, "lifetime-1", 0, found_members({ONE: FIRST}))
+    with pytest.raises(UnavailableError):
+        store.commit(ACCOUNT, "lifetime-1", [FoundShard(0, 3, {ONE: 3})])
     with pytest.raises(UnavailableError):
         store.page(ACCOUNT, ONE, "lifetime-1", None, 10)

@@ -99,7 +99,18 @@ def test_files_come_back_as_they_were_written(store: ShardStore, tmp_path: Path)
     assert [(each.name, each.read_bytes()) for each in (tmp_path / "b").iterdir()] == [("events.parquet", b"events")]
 
 
-@pytest.mark.parametrize(("content", "what"), [(None, "is missing"), (b"evints", "is not as it was written")])
+def test_a_file_is_read_as_it_was_written(store: ShardStore, tmp_path: Path) -> None:
+    shard = a_shard(store, tmp_path / "a")
+
+    read = [bytes(store.read(ACCOUNT, shard, name)) for name in ("events.parquet", "ids.parquet")]
+
+    assert read == [b"events", b"ids"]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(None, "is missing"), *((each, "is not as it was written") for each in (b"evints", b"event", b"events.", b""))],
+)
 def test_a_damaged_file_is_named(
     store_and_change: tuple[ShardStore, Change], tmp_path: Path, content: bytes | None, what: str
 ) -> None:
@@ -109,6 +120,8 @@ def test_a_damaged_file_is_named(
     change("events.parquet", content)
 
     with pytest.raises(DamagedShardError, match=f"shard 0: a/00000/events.parquet {what}"):
+        store.read(ACCOUNT, shard, "events.parquet")
+    with pytest.raises(DamagedShardError, match=what):
         store.download(ACCOUNT, shard, ["events.parquet"], tmp_path)
 
 

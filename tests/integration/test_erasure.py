@@ -40,6 +40,7 @@ from tests.support.control import (
 from tests.support.data_path import DataPath, called, now_ms
 from tests.support.http_api import Answer, Caller, a_sample
 from tests.support.partners import SECRET, FaultyPartner, a_partner
+from tests.support.results import keep_members
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 
@@ -135,8 +136,9 @@ def _unpacked(name: str, content: bytes) -> str:
 def _text(key: str, content: bytes, at: Path) -> str:
     if key.endswith(".gz") or key.startswith(("staged/", "erasures/")):
         return gzip.decompress(content).decode()
-    if key.endswith(".mpids"):
-        return repr(struct.iter_unpack(">q", content)) + repr([each for (each,) in struct.iter_unpack(">q", content)])
+    if key.endswith(".members"):
+        (users,) = struct.unpack_from(">q", content)
+        return repr(struct.unpack_from(f">{users}q", content, 8))
     if key.endswith(".zip"):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return repr([archive.read(name) for name in archive.namelist()])
@@ -160,7 +162,7 @@ def test_nothing_that_is_stored_names_an_erased_user(
     stack.settle()
     ann, bob = find(call, "ann@new.example")[0], find(call, BOB)[0]
     mpid = Mpid(int(ann["mpid"]))
-    stack.stores.results.put(ACCOUNT, AudienceId(2), "lifetime-1", 0, sorted([mpid, Mpid(int(bob["mpid"]))]))
+    keep_members(stack.stores.results, ACCOUNT, AudienceId(2), "lifetime-1", {0: [mpid, Mpid(int(bob["mpid"]))]})
     of_development = [each["mpid"] for each in find(call, ANN) if each["environment"] == "development"]
     assert ann["audiences"] == [AUDIENCE]
     assert set(partner.members(AUDIENCE)) == {ann["mpid"], bob["mpid"]}

@@ -29,6 +29,7 @@ from tests.support.control_stack import control_stack, runs
 from tests.support.export_stack import export_stack, join
 from tests.support.exports import a_result
 from tests.support.http_api import Answer, Caller, a_context, a_sample, an_event
+from tests.support.results import keep_members
 
 NEW = {"audiences": [{"id": AUDIENCE}], "identity_types": ["email", "ios_advertising_id_sha256"]}
 MPIDS = (-64, 5, 640, 2**63 - 1)
@@ -147,8 +148,7 @@ def test_the_owner_downloads_without_mail(call: Caller, stack: SimpleNamespace) 
 
 def test_lifetime_audiences_and_variants_are_files_of_one_archive(call: Caller, stack: SimpleNamespace) -> None:
     loyal, test = AudienceId(5), an_ab_test(50)
-    for shard, mpids in enumerate(([-64], [5, 2**63 - 1], [])):
-        stack.results.put(ACCOUNT, loyal, "lifetime-1", shard, mpids)
+    keep_members(stack.results, ACCOUNT, loyal, "lifetime-1", {0: [-64], 1: [5, 2**63 - 1], 2: []})
     result = a_result(expires_at=datetime.now(UTC) + timedelta(days=1))
     of = {"audience_id": loyal, "name": "Loyal", "kind": AudienceKind.LIFETIME, "status": AudienceStatus.READY}
     stack.audiences.save(an_audience(**of, result=result))

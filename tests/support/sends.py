@@ -28,6 +28,7 @@ from audience_core.pipeline.send import Sender
 from audience_core.pipeline.send_parts import SendOrder, work
 from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, WORKSPACE
 from tests.support.delivery import T, World
+from tests.support.results import keep_members
 
 DAY_MS = 86_400_000
 
@@ -54,9 +55,9 @@ class PostOffice(World):
 
     def found(self, calculation_id: str, mpids: Collection[int], shard_count: int = 4) -> None:
         """A calculation found these members, and the audience is ready."""
-        for shard in range(shard_count):
-            of_shard = sorted(Mpid(each) for each in mpids if shard_of(each, shard_count) == shard)
-            self.results.put(ACCOUNT, AUDIENCE, calculation_id, shard, of_shard)
+        shards = range(shard_count)
+        by_shard = {shard: [each for each in mpids if shard_of(each, shard_count) == shard] for shard in shards}
+        keep_members(self.results, ACCOUNT, AUDIENCE, calculation_id, by_shard)
         result = LifetimeResult(
             calculation_id=calculation_id,
             size=len(mpids),

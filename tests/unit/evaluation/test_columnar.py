@@ -18,6 +18,7 @@ from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.incremental import evaluate as evaluate_one
 from audience_core.evaluation.windows import milliseconds
 from tests.support import oracle
+from tests.support.results import members_of
 from tests.support.shards import shard_of, stored_shard_of
 from tests.support.worlds import DAY, LOOK_BACK_DAYS, NOW, portfolios, profiles
 
@@ -55,8 +56,8 @@ def durations(part: Any) -> Iterator[int]:
 
 def columnar(shard: Shard, portfolio: Portfolio, now: int, visible: EventRange) -> dict[AudienceId, set[Mpid]]:
     found = evaluate(shard, list(portfolio.values()), now, visible)
-    listed = found.all_mpids()
-    assert all(listed[each].tolist() == sorted(found.mpids(each)) for each in portfolio)
+    kept = found.found()
+    assert all(members_of(kept, each) == sorted(found.mpids(each)) for each in portfolio)
     return {audience_id: set(found.mpids(audience_id)) for audience_id in portfolio}
 
 

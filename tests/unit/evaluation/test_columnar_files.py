@@ -17,6 +17,7 @@ from audience_core.domain.profile import Profile, Seen
 from audience_core.evaluation.columnar.evaluate import evaluate
 from audience_core.evaluation.columnar.parquet import ParquetGroups
 from audience_core.evaluation.columnar.shard import EventRange, look_back
+from tests.support.results import members_of
 from tests.support.shards import shard_of, stored_shard_of, tables_of
 from tests.support.worlds import HOUR, NOW
 
@@ -167,7 +168,7 @@ def test_a_shard_without_users_has_no_members(tmp_path: Path) -> None:
     found = evaluate(stored_shard_of([], tmp_path, 64), [an_audience(viewed_in("red"))], NOW, look_back(NOW, 30))
 
     assert found.mpids(AudienceId(1)) == []
-    assert found.all_mpids()[AudienceId(1)].tolist() == []
+    assert members_of(found.found(), AudienceId(1)) == []
 
 
 @pytest.mark.parametrize("mpids", [(-3, 5, 9), (9, -3, 5)])
@@ -177,7 +178,7 @@ def test_all_members_come_ascending_however_the_shard_has_its_users(mpids: tuple
 
     found = evaluate(shard_of(population), [viewed], NOW, look_back(NOW, 30))
 
-    assert found.all_mpids()[AudienceId(1)].tolist() == [-3, 5, 9]
+    assert members_of(found.found(), AudienceId(1)) == [-3, 5, 9]
 
 
 def test_tables_list_no_group_twice() -> None:

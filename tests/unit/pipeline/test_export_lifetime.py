@@ -16,6 +16,7 @@ from audience_core.management import exports
 from tests.support.ab_tests import an_ab_test
 from tests.support.control import ACCOUNT, WORKSPACE, an_audience
 from tests.support.exports import Fuse, Killed, Opened, Town, a_result
+from tests.support.results import keep_members
 
 LOYAL = AudienceId(5)
 # In each of four shards, one has nobody.
@@ -51,10 +52,9 @@ def an_archived_user(mpid: int) -> Profile:
 def a_town() -> Town:
     """With a lifetime audience whose members have profiles."""
     town = Town()
-    for shard, mpids in FOUND.items():
-        town.results.put(ACCOUNT, LOYAL, "lifetime-1", shard, [Mpid(each) for each in mpids])
-        for mpid in mpids:
-            town.tell(mpid, ("email", f"{mpid}@example.com"))
+    keep_members(town.results, ACCOUNT, LOYAL, "lifetime-1", FOUND)
+    for mpid in EVERYBODY:
+        town.tell(mpid, ("email", f"{mpid}@example.com"))
     ready = {"kind": AudienceKind.LIFETIME, "status": AudienceStatus.READY, "result": a_result(size=len(EVERYBODY))}
     town.audiences.save(an_audience(audience_id=LOYAL, name="Loyal", **ready))
     town.now += 1000
@@ -105,7 +105,7 @@ def test_who_is_to_be_erased_is_in_no_file_though_the_archive_still_has_him() ->
 def test_an_export_holds_what_was_found_when_it_was_asked_for() -> None:
     town = a_town()
     export_id = town.ask(audiences=[{"id": LOYAL}])
-    town.results.put(ACCOUNT, LOYAL, "lifetime-2", 0, [Mpid(4)])
+    keep_members(town.results, ACCOUNT, LOYAL, "lifetime-2", {0: [4]})
     audience = town.audiences.get(ACCOUNT, LOYAL)
     town.audiences.save(audience.model_copy(update={"result": a_result(calculation_id="lifetime-2", size=1)}))
 

@@ -391,7 +391,7 @@ def test_a_result_that_is_not_kept_removes_nobody() -> None:
     run = office.run(job.job_id)
     while not next(run).startswith("withdraw"):
         pass
-    office.results._found.pop((ACCOUNT, AUDIENCE, "lifetime-2"))
+    office.results.expire(ACCOUNT, AUDIENCE, "lifetime-2")
 
     with pytest.raises(NotFoundError):
         list(run)
@@ -402,7 +402,7 @@ def test_a_result_that_is_not_kept_removes_nobody() -> None:
 def test_a_result_that_is_gone_is_not_sent() -> None:
     office = an_office()
     job = office.start()
-    office.results._found.clear()
+    office.results.expire(ACCOUNT, AUDIENCE, "lifetime-1")
 
     with pytest.raises(ConflictError, match="calculate the audience again"):
         next(office.run(job.job_id))

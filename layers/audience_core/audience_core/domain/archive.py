@@ -176,6 +176,9 @@ class ShardStore(Protocol):
     def upload(self, account_id: AccountId, folder: str, source: Path) -> dict[str, ArchivedFile]:
         """Keep the files of a local folder."""
 
+    def read(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
+        """A file of a shard; raise `DamagedShardError` when it is missing or not as it was written."""
+
     def download(self, account_id: AccountId, shard: ArchiveShard, names: Collection[str], target: Path) -> None:
         """Fetch files of a shard; raise `DamagedShardError` when one is missing or not as it was written."""
 

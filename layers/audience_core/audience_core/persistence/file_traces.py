@@ -1,7 +1,6 @@
 """What files keep of users, for those who erase them."""
 
 import gzip
-import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -16,6 +15,7 @@ from audience_core.domain.ids import AccountId, InputId, Mpid
 from audience_core.domain.messages import Release
 from audience_core.errors import UnavailableError
 from audience_core.persistence.archive_codec import decode_entry, encode_entry
+from audience_core.persistence.result_codec import MEMBERS, without
 
 _STAGED, _RESULTS, _ERASURES, _RAW = "staged", "lifetime", "erasures", "raw"
 
@@ -31,10 +31,9 @@ class S3Traces:
     def results(self, account_id: AccountId, mpids: Collection[Mpid]) -> int:
         rewritten = 0
         for key in self._keys(f"{_RESULTS}/{account_id}/"):
-            found = [each for (each,) in struct.iter_unpack(">q", self._read(key))]
-            left = [each for each in found if each not in mpids]
-            if len(left) < len(found):
-                self._write(key, struct.pack(f">{len(left)}q", *left))
+            left = without(self._read(key), mpids) if key.endswith(MEMBERS) else None
+            if left is not None:
+                self._write(key, left)
                 rewritten += 1
         return rewritten
 

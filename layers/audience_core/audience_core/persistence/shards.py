@@ -4,15 +4,17 @@ from collections.abc import Collection, Iterator
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from audience_core.domain.archive import SCANNED, ArchivedFile, ArchiveShard, Manifest
 from audience_core.domain.ids import AccountId
 from audience_core.errors import DamagedShardError, NotFoundError, StaleVersionError, UnavailableError
 
+_PIECE = 1 << 20
 _GONE = {"NoSuchKey", "404"}
 _EXISTS = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 
@@ -28,7 +30,9 @@ class S3ShardStore:
 
     @cached_property
     def _client(self) -> Any:
-        return boto3.client("s3", region_name=self._region)
+        # Files are checked against the manifest: a second checksum of every byte would tell nothing more.
+        own = Config(response_checksum_validation="when_required")
+        return boto3.client("s3", region_name=self._region, config=own)
 
     def manifest(self, account_id: AccountId, version: int | None = None) -> Manifest:
         key = self._latest(account_id) if version is None else _manifest_key(account_id, version)
@@ -62,17 +66,25 @@ class S3ShardStore:
             found[path.name] = ArchivedFile(size=len(content), sha256=sha256(content).hexdigest())
         return found
 
+    def read(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
+        """Raise `UnavailableError` when S3 does not answer."""
+        key = f"{_folder_key(account_id, shard.folder)}{name}"
+        try:
+            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
+            content = as_written(body, shard.files[name]) if name in shard.files else None
+        except ClientError as error:
+            if _code(error) in _GONE:
+                raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is missing") from error
+            raise UnavailableError("the archive does not answer") from error
+        except BotoCoreError as error:
+            raise UnavailableError("the archive does not answer") from error
+        if content is None:
+            raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is not as it was written")
+        return content
+
     def download(self, account_id: AccountId, shard: ArchiveShard, names: Collection[str], target: Path) -> None:
         for name in names:
-            try:
-                content = self._read(f"{_folder_key(account_id, shard.folder)}{name}")
-            except ClientError as error:
-                if _code(error) in _GONE:
-                    raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is missing") from error
-                raise UnavailableError("the archive does not answer") from error
-            if name not in shard.files or sha256(content).hexdigest() != shard.files[name].sha256:
-                raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is not as it was written")
-            (target / name).write_bytes(content)
+            (target / name).write_bytes(self.read(account_id, shard, name))
 
     def folders(self, account_id: AccountId) -> frozenset[str]:
         prefix = _folder_key(account_id, "")
@@ -108,6 +120,28 @@ class S3ShardStore:
             self._client.put_object(Bucket=self._bucket, Key=key, Body=content)
         except (BotoCoreError, ClientError) as error:
             raise UnavailableError("the archive does not answer") from error
+
+
+class Stream(Protocol):
+    """What a file comes from."""
+
+    def readinto(self, target: memoryview, /) -> int: ...
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def as_written(source: Stream, file: ArchivedFile) -> bytearray | None:
+    """The content of a file, in one piece of memory; None when it is not what was written.
+
+    Each piece is hashed as soon as it is there, while the network brings the next, and without the interpreter's lock.
+    """
+    content, digest, size = bytearray(file.size), sha256(), 0
+    view = memoryview(content)
+    while count := source.readinto(view[size : size + _PIECE]):
+        digest.update(view[size : size + count])
+        size += count
+    is_whole = size == file.size and not source.read(1)
+    return content if is_whole and digest.hexdigest() == file.sha256 else None
 
 
 def _manifest_key(account_id: AccountId, version: int) -> str:

@@ -13,7 +13,7 @@ from audience_core.domain.control_stores import AudienceStore, JobStore, RunFile
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.job import JobState
 from audience_core.domain.lifetime import READY_FOR, LifetimeResult
-from audience_core.domain.results import ResultStore
+from audience_core.domain.results import FoundShard, ResultStore
 from audience_core.domain.stores import MembershipStore
 from audience_core.errors import StaleVersionError
 from audience_core.pipeline import leases
@@ -94,10 +94,11 @@ def finish(stores: Calculation, account_id: AccountId, job_id: str, token: int, 
         return JobState.SUCCEEDED
     job = leases.require_ours(stores.jobs, account_id, job_id, token, leases.ms(now), LEASE_MS)
     job = stores.jobs.get(account_id, job.job_id)
-    sizes, manifest = _sizes(stores, account_id, job_id), stores.shards.manifest(account_id, job.target)
+    shards, manifest = _shards(stores, account_id, job_id), stores.shards.manifest(account_id, job.target)
+    stores.results.commit(account_id, job_id, shards)
     request = CalculationRequest.model_validate(job.request)
     for attempt in range(_ATTEMPTS):
-        ready = _ready(stores.audiences, account_id, job_id, request.audience_ids, sizes, manifest, now)
+        ready = _ready(stores.audiences, account_id, job_id, request.audience_ids, shards, manifest, now)
         try:
             stores.audiences.save_all(ready)
         except StaleVersionError:
@@ -125,12 +126,11 @@ def _write_snapshot(stores: Calculation, account_id: AccountId, folder: str, req
     stores.files.put_lines(f"{folder}/audiences.jsonl", [made.model_dump(mode="json")])
 
 
-def _sizes(stores: Calculation, account_id: AccountId, job_id: str) -> dict[AudienceId, int]:
-    sizes: dict[AudienceId, int] = {}
-    for part in stores.jobs.parts(account_id, job_id):
-        for audience_id, size in part.result.items():
-            sizes[AudienceId(int(audience_id))] = sizes.get(AudienceId(int(audience_id)), 0) + size
-    return sizes
+def _shards(stores: Calculation, account_id: AccountId, job_id: str) -> list[FoundShard]:
+    """All that were looked at, ascending."""
+    parts = sorted(stores.jobs.parts(account_id, job_id), key=lambda part: part.bucket)
+    counts = [{AudienceId(int(each)): size for each, size in part.result.items()} for part in parts]
+    return [FoundShard(part.bucket, part.looked_at, sizes) for part, sizes in zip(parts, counts, strict=True)]
 
 
 def _ready(
@@ -138,7 +138,7 @@ def _ready(
     account_id: AccountId,
     job_id: str,
     audience_ids: Sequence[AudienceId],
-    sizes: Mapping[AudienceId, int],
+    shards: Sequence[FoundShard],
     manifest: Manifest,
     now: datetime,
 ) -> list[Audience]:
@@ -148,7 +148,7 @@ def _ready(
         if (audience.status, audience.calculation_id) == (AudienceStatus.CALCULATING, job_id):
             result = LifetimeResult(
                 calculation_id=job_id,
-                size=sizes.get(audience.audience_id, 0),
+                size=sum(shard.counts.get(audience.audience_id, 0) for shard in shards),
                 calculated_at=now,
                 expires_at=now + READY_FOR,
                 archive_version=manifest.version,

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from audience_core.domain.archive import SCANNED, ArchiveShard, shard_of
 from audience_core.domain.definition import AllOf, AnyOf, AudienceMembershipCriterion, Criterion, Not
@@ -16,7 +14,7 @@ from audience_core.domain.profile import BUCKETS
 from audience_core.errors import StaleVersionError
 from audience_core.evaluation.columnar.arrays import Bits
 from audience_core.evaluation.columnar.evaluate import bits_of, evaluate
-from audience_core.evaluation.columnar.parquet import read_shard
+from audience_core.evaluation.columnar.parquet import shard_in
 from audience_core.evaluation.columnar.shard import EventRange, Shard
 from audience_core.pipeline import leases
 from audience_core.pipeline.lifetime import (
@@ -26,8 +24,6 @@ from audience_core.pipeline.lifetime import (
     shard_numbered,
     snapshot,
 )
-
-_PUTS_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +71,23 @@ def note_error(stores: Calculation, order: ShardOrder, error: str) -> None:
 
 def _members_into(stores: Calculation, order: ShardOrder, shard: ArchiveShard, count: int, now: int) -> dict[str, int]:
     """Store the members of each audience; how many each has."""
-    taken = snapshot(stores.files, order.account_id, order.job_id)
-    with TemporaryDirectory() as folder:
-        stores.shards.download(order.account_id, shard, SCANNED, Path(folder))
-        read = read_shard(Path(folder))
-        nested = {each for audience in taken.audiences for each in _nested(audience.definition.root)}
-        parts = {each: taken.parts[each] for each in nested if each in taken.parts}
-        known = _known(stores, order.account_id, read, order.number, count, parts)
-        visible = {each.audience_id: EventRange(*(each.date_range or DateRange()).instants) for each in taken.audiences}
-        found = evaluate(read, taken.audiences, now, visible, known=known)
-        members = found.all_mpids()
+    taken, read = snapshot(stores.files, order.account_id, order.job_id), _read(stores, order, shard)
+    nested = {each for audience in taken.audiences for each in _nested(audience.definition.root)}
+    parts = {each: taken.parts[each] for each in nested if each in taken.parts}
+    known = _known(stores, order.account_id, read, order.number, count, parts)
+    visible = {each.audience_id: EventRange(*(each.date_range or DateRange()).instants) for each in taken.audiences}
+    found = evaluate(read, taken.audiences, now, visible, known=known).found()
+    stores.results.put(order.account_id, order.job_id, order.number, found)
+    return {str(audience_id): size for audience_id, size in found.counts.items()}
 
-    def put(audience_id: AudienceId) -> None:
-        stores.results.put(order.account_id, audience_id, order.job_id, order.number, members[audience_id])
 
-    # A request for each of up to a hundred audiences would take longer one after another than finding them.
-    with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
-        list(pool.map(put, members))
-    return {str(audience_id): len(mpids) for audience_id, mpids in members.items()}
+def _read(stores: Calculation, order: ShardOrder, shard: ArchiveShard) -> Shard:
+    def read(name: str) -> bytearray:
+        return stores.shards.read(order.account_id, shard, name)
+
+    # At once, as the network and the check of each take their time.
+    with ThreadPoolExecutor(len(SCANNED)) as pool:
+        return shard_in(dict(zip(SCANNED, pool.map(read, SCANNED), strict=True)))
 
 
 def _nested(criterion: Criterion) -> Iterator[AudienceId]:

@@ -15,7 +15,7 @@ docs/archive-layout.md tells the same to those who read the files with other too
 import json
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Buffer, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -62,7 +62,15 @@ def write_shard(folder: Path, events: Table, products: Table, users: Table, prom
 
 def read_shard(folder: Path) -> Shard:
     """A shard whose columns are read when they are asked for."""
-    events, products, users = (ParquetGroups.open(folder / f"{name}.parquet") for name in _FILES)
+    return _shard_of(*(ParquetGroups.open(folder / f"{name}.parquet") for name in _FILES))
+
+
+def shard_in(files: Mapping[str, Buffer]) -> Shard:
+    """As `read_shard`, of files that are in memory, by name; they are not copied."""
+    return _shard_of(*(ParquetGroups.open(pa.py_buffer(files[f"{name}.parquet"])) for name in _FILES))
+
+
+def _shard_of(events: "ParquetGroups", products: "ParquetGroups", users: "ParquetGroups") -> Shard:
     return Shard(users.sizes.get(MPIDS, 0), events, products, users)
 
 
@@ -80,7 +88,7 @@ class _Spec:
 class ParquetGroups:
     """A table in a file; safe to read from several threads."""
 
-    path: Path
+    source: Path | pa.Buffer
     metadata: pq.FileMetaData
     specs: Mapping[Key, _Spec]
     texts: Sequence[str]
@@ -88,8 +96,8 @@ class ParquetGroups:
     _readers: threading.local = field(default_factory=threading.local)
 
     @classmethod
-    def open(cls, path: Path) -> "ParquetGroups":
-        metadata = pq.read_metadata(path)
+    def open(cls, source: Path | pa.Buffer) -> "ParquetGroups":
+        metadata = pq.ParquetFile(source).metadata
         described = json.loads(metadata.metadata[_SPECS])
         specs = {
             (each["key"][0], each["key"][1]): _Spec(place, each["rows"], each["values"], each["rest"])
@@ -98,7 +106,7 @@ class ParquetGroups:
         schema = metadata.schema
         columns = [schema.column(place) for place in range(len(schema))]
         texts = [each.path for each in columns if each.physical_type == "BYTE_ARRAY"]
-        return cls(path, metadata, specs, texts, {each.path: place for place, each in enumerate(columns)})
+        return cls(source, metadata, specs, texts, {each.path: place for place, each in enumerate(columns)})
 
     @cached_property
     def sizes(self) -> Mapping[Key, int]:
@@ -124,7 +132,7 @@ class ParquetGroups:
         """One per thread: a reader does one thing at a time."""
         if not hasattr(self._readers, "file"):
             self._readers.file = pq.ParquetFile(
-                self.path, metadata=self.metadata, read_dictionary=self.texts, memory_map=True
+                self.source, metadata=self.metadata, read_dictionary=self.texts, memory_map=True
             )
         return self._readers.file
 

@@ -36,14 +36,17 @@ class MemoryShardStore:
             name: ArchivedFile(size=len(content), sha256=sha256(content).hexdigest()) for name, content in files.items()
         }
 
+    def read(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
+        content = self.files.get((account_id, shard.folder), {}).get(name)
+        if content is None:
+            raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is missing")
+        if name not in shard.files or sha256(content).hexdigest() != shard.files[name].sha256:
+            raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is not as it was written")
+        return bytearray(content)
+
     def download(self, account_id: AccountId, shard: ArchiveShard, names: Collection[str], target: Path) -> None:
         for name in names:
-            content = self.files.get((account_id, shard.folder), {}).get(name)
-            if content is None:
-                raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is missing")
-            if name not in shard.files or sha256(content).hexdigest() != shard.files[name].sha256:
-                raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is not as it was written")
-            (target / name).write_bytes(content)
+            (target / name).write_bytes(self.read(account_id, shard, name))
 
     def folders(self, account_id: AccountId) -> frozenset[str]:
         return frozenset(folder for owner, folder in self.files if owner == account_id)
