@@ -1,4 +1,4 @@
-"""HTTP API of workspaces and their inputs."""
+"""HTTP API of an account's settings: workspaces, their inputs, and people."""
 
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +19,7 @@ from audience_core.api.views import (
     InputCredentialView,
     InputView,
     Listing,
+    PersonView,
     WorkspaceView,
     input_credential_view,
     input_view,
@@ -26,7 +27,7 @@ from audience_core.api.views import (
 )
 from audience_core.domain.account import InputKind, ResourceName
 from audience_core.domain.ids import InputId, WorkspaceId
-from audience_core.management import workspaces
+from audience_core.management import accounts, workspaces
 from audience_core.management.workspaces import Rotation
 
 logger = Logger()
@@ -156,6 +157,13 @@ def delete_input(workspace_id: str, input_id: str, if_match: IfMatch = None) -> 
     place = (account_of(app), WorkspaceId(workspace_id), InputId(input_id))
     workspaces.delete_input(stores.workspaces, stores.audiences, *place, version)
     return Response(HTTPStatus.NO_CONTENT)
+
+
+@app.get("/v1/people", summary="List who may sign in, by address", tags=["people"])
+def list_people() -> Listing[PersonView]:
+    """For admins. An operator invites people, and takes that back."""
+    found = accounts.people(wiring.stores().accounts, account_of(app))
+    return Listing(items=tuple(PersonView(email=each.client_id, role=each.role) for each in found))
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)

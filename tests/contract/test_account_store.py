@@ -73,6 +73,24 @@ def test_a_client_tells_its_account_and_role(store: AccountStore) -> None:
     assert store.client("abc") == client
 
 
+def test_clients_are_listed_for_their_account_alone(store: AccountStore) -> None:
+    account_of = {"b": AccountId(31), "a": AccountId(31), "c": AccountId(32)}
+    clients = [
+        Client(client_id=f"{name}@shop.example", account_id=account, role=Role.USER, name=name)
+        for name, account in account_of.items()
+    ]
+    for client in clients:
+        store.save_client(client)
+    store.save_client(clients[0].model_copy(update={"role": Role.ADMIN}))
+    store.create(an_account(account_id=AccountId(31)))
+
+    listed = [(each.client_id, each.role) for each in store.clients(AccountId(31))]
+    store.delete_client(clients[1])
+
+    assert listed == [("a@shop.example", Role.USER), ("b@shop.example", Role.ADMIN)]
+    assert [each.client_id for each in store.clients(AccountId(31))] == ["b@shop.example"]
+
+
 def test_an_unknown_client_is_not_found(store: AccountStore) -> None:
     with pytest.raises(NotFoundError):
         store.client("nobody")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from audience_core import wiring
-from audience_core.domain.account import Role
+from audience_core.domain.account import Client, Role
 from audience_core.errors import UnauthenticatedError
 from audience_core.pipeline.authorize_input import authorize_input
 from functions.workspaces_api import handler
@@ -54,6 +54,21 @@ def test_a_workspace_is_created_renamed_listed_and_deleted(call: Caller) -> None
     assert listed.body == {"items": [renamed.body], "next": None}
     assert deleted.status == 204
     assert call("GET", path).status == 404
+
+
+def test_admins_see_who_may_sign_in_for_their_account(call: Caller, stranger: Caller, stack: SimpleNamespace) -> None:
+    for client_id, account in (
+        ("ann@shop.example", ACCOUNT),
+        ("4f2machine", ACCOUNT),
+        ("bob@other.example", OTHER_ACCOUNT),
+    ):
+        stack.accounts.save_client(Client(client_id=client_id, account_id=account, role=Role.USER, name="Somebody"))
+
+    people = call("GET", "/v1/people").body["items"]
+
+    assert people == [{"email": "ann@shop.example", "role": "user"}]
+    assert [each["email"] for each in stranger("GET", "/v1/people").body["items"]] == ["bob@other.example"]
+    assert Caller(handler.lambda_handler, ACCOUNT, Role.USER)("GET", "/v1/people").status == 403
 
 
 def test_an_update_says_which_version_it_changes(call: Caller) -> None:

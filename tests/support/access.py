@@ -188,6 +188,7 @@ ROWS: Mapping[str, Row] = {
     "GET /v1/sharing/terms": Row(READER),
     f"GET {_AUDIENCE}/sizes": Row(READER),
     "GET /v1/profiles/{mpid}/memberships": Row(READER),
+    "GET /v1/people": Row(ADMIN),
     "GET /v1/suggestions": Row(READER, query={"workspace": "workspace_id", "input": "input_id"}),
     "GET /v1/tags": Row(READER),
     "GET /v1/workspaces": Row(READER),

@@ -22,6 +22,7 @@ RULES = [
     ("POST", "/v1/connections/c-1/resume", Role.AUDIENCES_ONLY),
     ("POST", "/v1/outputs", Role.USER),
     ("POST", "/v1/outputs/o-1/test", Role.USER),
+    ("GET", "/v1/people", Role.ADMIN),
     ("POST", "/v1/workspaces", Role.ADMIN),
     ("POST", "/v1/workspaces/w-1/inputs/i-1/rotate", Role.ADMIN),
     ("POST", "/v1/something-new", Role.ADMIN),

@@ -10,7 +10,8 @@ from audience_core.errors import ForbiddenError, UnauthenticatedError
 
 _RANKS = {role: rank for rank, role in enumerate(Role)}
 _READS = frozenset({"GET", "HEAD"})
-# First part of the path after /v1, or first two, -> who may write there. Everybody may read everything of the account.
+# First part of the path after /v1, or first two, -> who may write there. What is in neither table everybody may read,
+# and only admins may write.
 WRITERS: Mapping[str, Role] = {
     "audiences": Role.AUDIENCES_ONLY,
     "connections": Role.AUDIENCES_ONLY,
@@ -23,6 +24,8 @@ WRITERS: Mapping[str, Role] = {
     "sharing/receiving": Role.ADMIN,
     "workspaces": Role.ADMIN,
 }
+# What not everybody may read.
+READERS: Mapping[str, Role] = {"people": Role.ADMIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,11 @@ def principal_of(event: Mapping[str, Any]) -> Principal:
 
 def require_role(principal: Principal, method: str, path: str) -> None:
     """Raise `ForbiddenError` when the caller's role may not do this."""
-    required = Role.READ_ONLY if method in _READS else _writer(path)
+    required = _least(READERS, path, Role.READ_ONLY) if method in _READS else _least(WRITERS, path, Role.ADMIN)
     if _RANKS[principal.role] < _RANKS[required]:
         raise ForbiddenError(f"this needs the role {required}; yours is {principal.role}")
 
 
-def _writer(path: str) -> Role:
+def _least(roles: Mapping[str, Role], path: str, otherwise: Role) -> Role:
     _, _, resource, part, *_ = (*path.split("/"), "", "", "", "")
-    # What the table does not name is for admins.
-    return WRITERS.get(f"{resource}/{part}", WRITERS.get(resource, Role.ADMIN))
+    return roles.get(f"{resource}/{part}", roles.get(resource, otherwise))

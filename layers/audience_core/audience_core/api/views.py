@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from audience_core.api.edge import instant
-from audience_core.domain.account import Input, InputKind, Workspace
+from audience_core.domain.account import Input, InputKind, Role, Workspace
 from audience_core.domain.audience import Audience, AudienceCounts, AudienceKind, AudienceOutline, AudienceStatus, Tags
 from audience_core.domain.definition import Definition
 from audience_core.domain.job import JobState
@@ -58,6 +58,13 @@ class InputCredentialView(InputView):
     """
 
     secret: str | None = None
+
+
+class PersonView(View):
+    """Somebody who may sign in to the console for this account."""
+
+    email: str
+    role: Role
 
 
 class Scope(StrEnum):

@@ -32,6 +32,9 @@ class AccountStore(Protocol):
 
     def save_client(self, client: Client) -> None: ...
 
+    def clients(self, account_id: AccountId) -> tuple[Client, ...]:
+        """Who may act for an account, by id."""
+
     def delete_client(self, client: Client) -> None:
         """Its tokens are of nobody from now on; deleting it again does nothing."""
 

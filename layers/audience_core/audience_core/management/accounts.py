@@ -36,6 +36,11 @@ def create_client(
     return credentials
 
 
+def people(store: AccountStore, account_id: AccountId) -> tuple[Client, ...]:
+    """Who may sign in for an account, by address."""
+    return tuple(each for each in store.clients(account_id) if each.is_person)
+
+
 def revoke_client(store: AccountStore, provider: IdentityProvider, account_id: AccountId, client_id: str) -> None:
     """Refuse its tokens, those given out already first. Raise `NotFoundError` when the account has no such client."""
     client = store.client(client_id)

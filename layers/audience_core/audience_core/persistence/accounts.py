@@ -85,28 +85,33 @@ class DynamoAccountStore:
         return account
 
     def save_client(self, client: Client) -> None:
-        self._clients(
-            _client_key(client.client_id),
-            _CLIENT,
-            account_id=client.account_id,
-            role=client.role.value,
-            name=client.name,
-        ).save()
+        """Twice: where its tokens are looked up, and before that among those of its account."""
+        for key in reversed(_client_keys(client)):
+            self._clients(*key, account_id=client.account_id, role=client.role.value, name=client.name).save()
+
+    def clients(self, account_id: AccountId) -> tuple[Client, ...]:
+        found = self._clients.query(_account_key(account_id), ClientItem.sk.startswith(f"{_CLIENT}#"))
+        return tuple(_client(item.sk.removeprefix(f"{_CLIENT}#"), item) for item in found)
 
     def delete_client(self, client: Client) -> None:
-        self._clients(_client_key(client.client_id), _CLIENT).delete()
+        for key in _client_keys(client):
+            self._clients(*key).delete()
 
     def client(self, client_id: str) -> Client:
         try:
-            item = self._clients.get(_client_key(client_id), _CLIENT)
+            item = self._clients.get(f"client#{client_id}", _CLIENT)
         except DoesNotExist as error:
             raise NotFoundError("there is no such client") from error
-        return Client(
-            client_id=client_id,
-            account_id=AccountId(int(item.account_id)),
-            role=Role(item.role),
-            name=item.name,
-        )
+        return _client(client_id, item)
+
+
+def _client(client_id: str, item: ClientItem) -> Client:
+    return Client(
+        client_id=client_id,
+        account_id=AccountId(int(item.account_id)),
+        role=Role(item.role),
+        name=item.name,
+    )
 
 
 def _account(item: AccountItem) -> Account:
@@ -130,5 +135,6 @@ def _account_key(account_id: AccountId) -> str:
     return f"{account_id}#account"
 
 
-def _client_key(client_id: str) -> str:
-    return f"client#{client_id}"
+def _client_keys(client: Client) -> tuple[tuple[str, str], ...]:
+    """Where it is looked up, and where it is listed."""
+    return (f"client#{client.client_id}", _CLIENT), (_account_key(client.account_id), f"{_CLIENT}#{client.client_id}")

@@ -83,6 +83,10 @@ class MemoryAccountStore:
     def save_client(self, client: Client) -> None:
         self._clients[client.client_id] = client
 
+    def clients(self, account_id: AccountId) -> tuple[Client, ...]:
+        found = (each for each in self._clients.values() if each.account_id == account_id)
+        return tuple(sorted(found, key=lambda each: each.client_id))
+
     def delete_client(self, client: Client) -> None:
         self._clients.pop(client.client_id, None)
 
