@@ -259,8 +259,8 @@ def list_members(
     """Of a past instant a page may be short, even empty, though `next` names another."""
     of, audience = wiring.stores(), (account_of(app), AudienceId(audience_id))
     cursors = Cursors(of.signing_keys, account_of(app), f"members {audience_id} {at}")
-    past = (of.accounts, of.audiences, of.memberships, of.history, of.results)
-    page = members.page(*past, *audience, at, edge.now(), cursors.decode(after), limit)
+    stores = members.MemberStores(of.accounts, of.audiences, of.memberships, of.history, of.results, of.jobs)
+    page = members.page(stores, *audience, at, edge.now(), cursors.decode(after), limit)
     return Listing(items=tuple(map(member_view, page.items)), next=cursors.encode(page.next))
 
 

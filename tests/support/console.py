@@ -39,6 +39,13 @@ class Console:
             "to => { history.pushState(null, '', to); dispatchEvent(new PopStateEvent('popstate')) }", path
         )
 
+    def delay_answers(self, ms: int) -> None:
+        """From now on every answer of the network takes so long."""
+        unlimited = {"offline": False, "downloadThroughput": -1, "uploadThroughput": -1}
+        self.page.context.new_cdp_session(self.page).send(
+            "Network.emulateNetworkConditions", {**unlimited, "latency": ms}
+        )
+
     def button(self, name: str, within: Locator | None = None) -> Locator:
         return (within or self.page.locator("body")).get_by_role("button", name=name, exact=True)
 

@@ -69,9 +69,12 @@ def test_a_marketer_defines_an_audience_and_sees_members_come(marketer: Console,
     assert marketer.violations() == []
     marketer.button("Remove criterion B").click()
 
+    # Whoever goes on at once says the version that was saved, though the network be slow.
+    marketer.delay_answers(1000)
     marketer.button("Save as draft").click()
     expect(page.get_by_text("Saved as a draft")).to_be_visible()
     marketer.button("Activate").click()
+    marketer.delay_answers(0)
     expect(page.get_by_text("Active", exact=True).or_(page.get_by_text("active", exact=True)).first).to_be_visible()
     page.get_by_role("tab", name="Details").click()
     members = page.get_by_role("region", name="Members")

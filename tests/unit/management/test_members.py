@@ -1,8 +1,9 @@
 """Who was in an audience at an instant: what happened, read back from the member list and the history."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,13 +11,15 @@ from hypothesis import strategies as st
 
 from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.event import Environment
-from audience_core.domain.ids import AccountId, Mpid
+from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership, MembershipChange, PastMembership, Reason
 from audience_core.domain.profile import Profile
-from audience_core.errors import InvalidInputError, NotFoundError
-from audience_core.management.members import history, members_at, page
+from audience_core.domain.stores import Page
+from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
+from audience_core.management.members import MemberStores, history, members_at, page
 from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore
 from audience_core.persistence.memory.history import MemoryHistoryStore
+from audience_core.persistence.memory.jobs import MemoryJobStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.results import MemoryResultStore
 from audience_core.pipeline.fan_out import ProfileChange, _update_members
@@ -25,6 +28,7 @@ from tests.support.control import ACCOUNT, AUDIENCE, OTHER_ACCOUNT, an_account, 
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 START = 1_795_000_000_000
+NEXT_SET = AudienceId(900)
 # Of three buckets; the text of the first begins that of the second.
 MPIDS = (Mpid(64), Mpid(640), Mpid(-64), Mpid(128), Mpid(1), Mpid(-(2**63) + 1), Mpid(2))
 
@@ -37,9 +41,22 @@ class World:
         self.memberships, self.history = MemoryMembershipStore(), MemoryHistoryStore()
         self.accounts.create(an_account(history_retention_days=45))
         self.audiences.save(an_audience(status=AudienceStatus.ACTIVE))
+        self.jobs = MemoryJobStore()
         self.profiles: dict[Mpid, Profile] = {}
         self.versions = count(1)
         self.written: list[ProfileChange] = []
+
+    def stores(self) -> MemberStores:
+        results = MemoryResultStore()
+        return MemberStores(self.accounts, self.audiences, self.memberships, self.history, results, self.jobs)
+
+    def take_over(self, members: Sequence[Mpid]) -> None:
+        """Another member set becomes that of the audience, and the former one is emptied."""
+        audience = self.audiences.get(ACCOUNT, AUDIENCE)
+        self.memberships.apply(ACCOUNT, [Membership(NEXT_SET, mpid, START) for mpid in members], [])
+        self.audiences.save(audience.model_copy(update={"member_set": NEXT_SET}))
+        former = self.memberships.members(ACCOUNT, audience.live_set, None, 100).items
+        self.memberships.apply(ACCOUNT, [], [(each.audience_id, each.mpid) for each in former])
 
     def turn(self, mpid: Mpid, at: int, reason: Reason = Reason.EVENT) -> None:
         """A member leaves, anybody else joins."""
@@ -165,8 +182,49 @@ def test_other_accounts_have_no_such_audience(world: World) -> None:
         history(world.audiences, world.history, OTHER_ACCOUNT, AUDIENCE, None, None, 10)
 
 
+def test_an_edit_that_takes_over_in_the_middle_of_a_page_is_seen_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for mpid in MPIDS[:4]:
+        world.turn(mpid, START)
+    read = world.memberships.members
+
+    def overtaken(*asked: Any) -> Page[Membership]:
+        monkeypatch.undo()
+        world.take_over(MPIDS[3:6])
+        return read(*asked)
+
+    monkeypatch.setattr(world.memberships, "members", overtaken)
+
+    assert {each.mpid for each in the_page(world, None)} == set(MPIDS[3:6])
+
+
+def test_pages_of_two_definitions_are_not_mixed(world: World) -> None:
+    for mpid in MPIDS[:4]:
+        world.turn(mpid, START)
+    first = page(world.stores(), ACCOUNT, AUDIENCE, None, NOW, None, 2)
+    assert first.next is not None
+    whole = page(world.stores(), ACCOUNT, AUDIENCE, None, NOW, first.next, 9).items
+    assert {each.mpid for each in (*first.items, *whole)} == set(MPIDS[:4])
+
+    world.take_over(MPIDS[3:6])
+
+    with pytest.raises(ConflictError, match="first page"):
+        page(world.stores(), ACCOUNT, AUDIENCE, None, NOW, first.next, 2)
+
+
+def test_the_past_is_not_told_while_members_are_being_found(world: World) -> None:
+    audience = world.audiences.get(ACCOUNT, AUDIENCE)
+    world.audiences.save(audience.model_copy(update={"program_version": 7}))
+
+    with pytest.raises(ConflictError, match="being found"):
+        the_page(world, NOW)
+    assert the_page(world, None) == ()
+    world.jobs.set_backfilled(ACCOUNT, 7)
+    assert the_page(world, NOW) == ()
+
+
 def the_page(
     world: World, at: datetime | None, account_id: AccountId = ACCOUNT
 ) -> tuple[Membership, ...] | tuple[PastMembership, ...]:
-    stores = (world.accounts, world.audiences, world.memberships, world.history, MemoryResultStore())
-    return page(*stores, account_id, AUDIENCE, at, NOW, None, 100).items
+    return page(world.stores(), account_id, AUDIENCE, at, NOW, None, 100).items

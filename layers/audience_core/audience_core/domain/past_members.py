@@ -7,11 +7,19 @@ row shows is found and undone.
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
+from audience_core.domain.audience import Audience, AudienceStatus
+from audience_core.domain.control_stores import JobStore
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import HistoryEntry, Membership, PastMembership
 from audience_core.domain.stores import HistoryStore, MembershipStore
 
 type Past = tuple[Mpid, Membership | None, Sequence[HistoryEntry]]
+
+
+def is_settled(jobs: JobStore, audience: Audience) -> bool:
+    """False while profiles are still told which member set is live: rows and history may tell of two sets."""
+    is_active = audience.status is AudienceStatus.ACTIVE
+    return not is_active or jobs.backfilled(audience.account_id) >= audience.program_version
 
 
 class Stretch:

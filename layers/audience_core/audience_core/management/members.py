@@ -1,12 +1,13 @@
 """Who is in an audience, who was in it at an instant of the past, and who joined and left when and why."""
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from audience_core.domain.audience import Audience, AudienceKind
-from audience_core.domain.control_stores import AccountStore, AudienceStore
+from audience_core.domain.control_stores import AccountStore, AudienceStore, JobStore
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import HistoryEntry, Membership, PastMembership
-from audience_core.domain.past_members import Stretch
+from audience_core.domain.past_members import Stretch, is_settled
 from audience_core.domain.profile import BUCKETS
 from audience_core.domain.results import ResultStore
 from audience_core.domain.stores import HistoryStore, MembershipStore, Page
@@ -16,12 +17,20 @@ from audience_core.errors import ConflictError, InvalidInputError
 _LOOKS = 2000
 
 
+@dataclass(frozen=True, slots=True)
+class MemberStores:
+    """What is read to tell who the members of an audience are, or were."""
+
+    accounts: AccountStore
+    audiences: AudienceStore
+    memberships: MembershipStore
+    history: HistoryStore
+    results: ResultStore
+    jobs: JobStore
+
+
 def page(
-    accounts: AccountStore,
-    audiences: AudienceStore,
-    memberships: MembershipStore,
-    store: HistoryStore,
-    results: ResultStore,
+    stores: MemberStores,
     account_id: AccountId,
     audience_id: AudienceId,
     at: datetime | None,
@@ -33,18 +42,35 @@ def page(
 
     Raises:
         InvalidInputError: the instant is ahead, or before the history that is kept, or the audience a lifetime one.
-        ConflictError: a lifetime audience has not been calculated yet.
+        ConflictError: a lifetime audience has not been calculated yet; the instant is asked for while members are being
+            found; or an edit took over after the first page: the pages would be of two definitions.
     """
-    audience = audiences.get(account_id, audience_id)
-    live_set = audience.live_set
+    audience = stores.audiences.get(account_id, audience_id)
     if audience.kind is AudienceKind.LIFETIME:
-        return _calculated(results, audience, at, cursor, limit)
+        return _calculated(stores.results, audience, at, cursor, limit)
+    moment = None if at is None else at if at.tzinfo else at.replace(tzinfo=UTC)
+    if moment is not None:
+        _require_kept(moment, now, stores.accounts.get(account_id).history_retention_days)
+        if not is_settled(stores.jobs, audience):
+            raise ConflictError("its members are being found: ask for an instant of the past when they are")
+    live_set, _, after = (cursor or f"{audience.live_set}/").partition("/")
+    if int(live_set) != audience.live_set:
+        raise ConflictError("an edit of the audience took over meanwhile: begin with the first page again")
+    found = _of_set(stores, audience, moment, after or None, limit)
+    if stores.audiences.get(account_id, audience_id).live_set != audience.live_set:
+        # The list that was read is emptied when another takes its place.
+        return page(stores, account_id, audience_id, at, now, cursor, limit)
+    return replace(found, next=None if found.next is None else f"{live_set}/{found.next}")
+
+
+def _of_set(
+    stores: MemberStores, audience: Audience, at: datetime | None, after: str | None, limit: int
+) -> Page[Membership] | Page[PastMembership]:
+    where = audience.account_id, audience.audience_id
     if at is None:
-        return memberships.members(account_id, live_set, cursor, limit)
-    moment = at if at.tzinfo else at.replace(tzinfo=UTC)
-    _require_kept(moment, now, accounts.get(account_id).history_retention_days)
-    at_ms = int(moment.timestamp() * 1000)
-    return members_at(memberships, store, account_id, audience_id, live_set, at_ms, cursor, limit)
+        return stores.memberships.members(audience.account_id, audience.live_set, after, limit)
+    at_ms = int(at.timestamp() * 1000)
+    return members_at(stores.memberships, stores.history, *where, audience.live_set, at_ms, after, limit)
 
 
 def history(

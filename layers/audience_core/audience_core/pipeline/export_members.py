@@ -4,13 +4,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.event import Environment
 from audience_core.domain.export import ExportFile
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.job import Part
 from audience_core.domain.mpid_order import share_of_all, share_of_bucket
-from audience_core.domain.past_members import Stretch
+from audience_core.domain.past_members import Stretch, is_settled
 from audience_core.domain.profile import Profile
 from audience_core.pipeline.archived_profiles import ArchivedProfiles
 from audience_core.pipeline.export import Exporter
@@ -85,10 +84,7 @@ class _Listed:
     def _settled_set(self) -> AudienceId | None:
         """The member set that is live; None while profiles are still told that it is."""
         audience = self.stores.audiences.get(self.account_id, self.audience_id)
-        is_active = audience.status is AudienceStatus.ACTIVE
-        if is_active and self.stores.jobs.backfilled(self.account_id) < audience.program_version:
-            return None
-        return audience.live_set
+        return audience.live_set if is_settled(self.stores.jobs, audience) else None
 
 
 @dataclass(frozen=True, slots=True)
