@@ -115,7 +115,7 @@ def test_a_link_brings_the_file_for_a_while_under_its_name(aws: str) -> None:
 
     asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(link).query))
     assert (asked["X-Amz-Algorithm"], asked["X-Amz-Expires"]) == ("AWS4-HMAC-SHA256", "300")
-    answer = requests.get(link, timeout=5)
+    answer = requests.get(link, timeout=30)
     assert answer.content == b"archive"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="Audiences_101500Nov232026_3f2a.zip"'
 

@@ -124,7 +124,7 @@ def test_an_export_comes_by_mail(call: Caller, stack: SimpleNamespace) -> None:
     answer = follow(link.rpartition("/")[2])
 
     assert (answer.status, answer.headers["Cache-Control"]) == (302, "no-store")
-    content = requests.get(answer.headers["Location"], timeout=5).content
+    content = requests.get(answer.headers["Location"], timeout=30).content
     archive = zipfile.ZipFile(io.BytesIO(content))
     assert archive.testzip() is None
     manifest = json.loads(archive.read("manifest.json"))
@@ -143,7 +143,7 @@ def test_the_owner_downloads_without_mail(call: Caller, stack: SimpleNamespace) 
     answer = call("GET", f"{path}/download")
 
     assert (early.status, answer.status, answer.body["seconds"]) == (409, 200, 300)
-    assert zipfile.is_zipfile(io.BytesIO(requests.get(answer.body["url"], timeout=5).content))
+    assert zipfile.is_zipfile(io.BytesIO(requests.get(answer.body["url"], timeout=30).content))
 
 
 def test_lifetime_audiences_and_variants_are_files_of_one_archive(call: Caller, stack: SimpleNamespace) -> None:
@@ -166,7 +166,7 @@ def test_lifetime_audiences_and_variants_are_files_of_one_archive(call: Caller, 
         (AUDIENCE, "Variation A"),
     ]
     url = call("GET", f"/v1/exports/{asked['id']}/download").body["url"]
-    archive = zipfile.ZipFile(io.BytesIO(requests.get(url, timeout=5).content))
+    archive = zipfile.ZipFile(io.BytesIO(requests.get(url, timeout=30).content))
     users = [each["total_users"] for each in json.loads(archive.read("manifest.json"))["files"]]
     assert users == [3, *(sum(variant.has(Mpid(each)) for each in MPIDS) for variant in reversed(test.variants))]
     assert sum(users[1:]) == len(MPIDS) == found["archive"]["users"] - 3

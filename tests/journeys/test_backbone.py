@@ -91,9 +91,9 @@ def test_an_audience_activated_later_finds_the_users_of_before(shop: Shop) -> No
 def test_time_alone_ends_a_membership_and_the_partner_hears_of_it(shop: Shop) -> None:
     recent = shop.audience("Seen today", viewed(1))
     shop.connect(recent)
-    leaves_at = now_ms() + 15_000
+    leaves_at = now_ms() + 20_000
     shop.send(a_view(1, leaves_at - 86_400_001, "r-1"), a_view(2, now_ms(), "r-2"))
-    shop.wait_until(lambda: len(shop.told(recent)) == 2, patience_s=14)
+    shop.wait_until(lambda: len(shop.told(recent)) == 2, patience_s=19)
     before = shop.members(recent)
 
     shop.wait_until(lambda: len(shop.members(recent)) == 1, patience_s=75)

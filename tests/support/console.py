@@ -12,7 +12,7 @@ from local.stack import Stack
 
 WIDE = ViewportSize(width=1280, height=860)
 NARROW = ViewportSize(width=390, height=844)
-PATIENCE_MS = 12_000
+PATIENCE_MS = 30_000
 AXE = Path("console/node_modules/axe-core/axe.min.js")
 # Chromium says so of every answer above 399, which some stories are about.
 _ANSWERS = "Failed to load resource"

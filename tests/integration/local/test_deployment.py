@@ -11,7 +11,7 @@ from local.build import build
 from local.deploy import deploy
 
 pytestmark = pytest.mark.stack
-PATIENCE_SECONDS = 15
+PATIENCE_SECONDS = 60
 
 
 def invoke(stack, name, payload):

@@ -88,6 +88,8 @@ def test_stop_ends_the_functions_too(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_leaves_nothing_behind(tmp_path, number):
     program = (
+        # Whoever runs these tests in the background of a shell has it ignored.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "import sys; from pathlib import Path; from local import __main__ as m, emulator;"
         "m.build_and_deploy = lambda chosen: {}; m.tour.run = lambda outputs, open_console: None;"
         f"sys.argv = ['local', 'run', '--foreground'];"
@@ -100,7 +102,7 @@ def test_interrupted_run_leaves_nothing_behind(tmp_path, number):
     pid = int((tmp_path / "emulator.pid").read_text().split()[0])
 
     os.kill(running.pid, number)
-    said, _ = running.communicate(timeout=20)
+    said, _ = running.communicate(timeout=60)
 
     assert (running.returncode, said.strip()) == (0, "the local AWS has ended")
     assert group_of(pid) == set()
