@@ -10,7 +10,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring, wiring_management
 from audience_core.api import edge
 from audience_core.api.ab_test_views import AbTestView, OutcomesView, ab_test_view, outcomes_view
 from audience_core.api.etag import etag, optional_version
@@ -38,7 +38,7 @@ def create_ab_test(audience_id: int, body: NewAbTest, idempotency_key: Idempoten
     audience = (account_of(app), AudienceId(audience_id))
 
     def make() -> AbTestView:
-        return _view(ab_tests.create(wiring.own_and_received(), *audience, body, now))
+        return _view(ab_tests.create(wiring_management.own_and_received(), *audience, body, now))
 
     view = once(stores.audiences, edge.create_of(app.current_event.raw_event, audience[0]), now, AbTestView, make)
     headers = {"ETag": etag(view.version), "Location": f"/v1/audiences/{audience_id}/ab-test"}
@@ -48,7 +48,7 @@ def create_ab_test(audience_id: int, body: NewAbTest, idempotency_key: Idempoten
 @app.get("/v1/audiences/<audience_id>/ab-test", summary="Get the A/B test of an audience", tags=["A/B tests"])
 def get_ab_test(audience_id: int) -> Response[AbTestView]:
     """With the variants and their sizes, which are counted for this answer."""
-    view = _view(wiring.own_and_received().get(account_of(app), AudienceId(audience_id)))
+    view = _view(wiring_management.own_and_received().get(account_of(app), AudienceId(audience_id)))
     return Response(HTTPStatus.OK, "application/json", view, {"ETag": etag(view.version)})
 
 
@@ -56,7 +56,7 @@ def get_ab_test(audience_id: int) -> Response[AbTestView]:
 def delete_ab_test(audience_id: int, if_match: IfMatch = None) -> Response[None]:
     """Connections of its variants go, too, once their partners were told to forget the members; all others stay."""
     of, audience = wiring.stores(), (account_of(app), AudienceId(audience_id))
-    stores = wiring.own_and_received(), of.outputs, of.workflows
+    stores = wiring_management.own_and_received(), of.outputs, of.workflows
     ab_tests.delete(*stores, *audience, optional_version(if_match), edge.now())
     return Response(HTTPStatus.NO_CONTENT)
 

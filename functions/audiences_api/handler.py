@@ -12,7 +12,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring, wiring_management
 from audience_core.api import edge
 from audience_core.api.cursor import Cursors
 from audience_core.api.etag import etag, optional_version, required_version
@@ -202,7 +202,7 @@ def delete_audience(audience_id: int, if_match: IfMatch = None) -> Response[None
     audience, client = (caller.account_id, AudienceId(audience_id)), Party(caller.account_id, caller.client_id)
 
     def end_sharing() -> None:
-        sharing.end_all_of(wiring.sharing(), client, AudienceId(audience_id), edge.now())
+        sharing.end_all_of(wiring_management.sharing(), client, AudienceId(audience_id), edge.now())
 
     audiences.delete(stores.audiences, stores.outputs, stores.workflows, *audience, version, end_sharing)
     return Response(HTTPStatus.NO_CONTENT)
@@ -237,13 +237,13 @@ def archive_audience(audience_id: int, if_match: IfMatch = None) -> Response[Aud
 
 @app.get("/v1/audiences/<audience_id>/tags", summary="Get the tags of an audience", tags=["audiences"])
 def get_tags(audience_id: int) -> Response[AudienceTags]:
-    return _tags(wiring.own_and_received().get(account_of(app), AudienceId(audience_id)))
+    return _tags(wiring_management.own_and_received().get(account_of(app), AudienceId(audience_id)))
 
 
 @app.put("/v1/audiences/<audience_id>/tags", summary="Replace the tags of an audience", tags=["audiences"])
 def put_tags(audience_id: int, body: AudienceTags, if_match: IfMatch = None) -> Response[AudienceTags]:
     """A tag that differs from one of the account's in case alone becomes that one."""
-    store, version = wiring.own_and_received(), required_version(if_match)
+    store, version = wiring_management.own_and_received(), required_version(if_match)
     return _tags(tagging.put(store, account_of(app), AudienceId(audience_id), version, body.tags, edge.now()))
 
 

@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring_evaluation
 from audience_core.domain.ids import AccountId
 from audience_core.domain.job import JobStep
 from audience_core.pipeline.backfill_parts import Order, note_error, work
@@ -33,9 +33,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     started = _now_ms()
     until_ms = started + max(0, context.get_remaining_time_in_millis() - RESERVE_MS)
     try:
-        part = work(wiring.backfill(), order, _now_ms, until_ms)
+        part = work(wiring_evaluation.backfill(), order, _now_ms, until_ms)
     except Exception as error:
-        note_error(wiring.backfill(), order, f"{type(error).__name__}: {error}")
+        note_error(wiring_evaluation.backfill(), order, f"{type(error).__name__}: {error}")
         raise
     return {**event, "is_done": part.is_done, "waits": not part.is_done and _now_ms() < until_ms}
 

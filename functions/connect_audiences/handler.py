@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring, wiring_management
 from audience_core.domain.ids import AccountId
 from audience_core.management.connect_audiences import ConnectStores, fail, work_on
 
@@ -23,7 +23,7 @@ copy_config_to_registered_loggers(logger, include={"audience_core"})
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """`event`: step (connect or fail), account_id, job_id, run; to fail also the error."""
     of = wiring.stores()
-    stores = ConnectStores(of.jobs, wiring.own_and_received(), of.outputs, of.workflows)
+    stores = ConnectStores(of.jobs, wiring_management.own_and_received(), of.outputs, of.workflows)
     job = AccountId(event["account_id"]), event["job_id"], event["run"]
     match event["step"]:
         case "connect":

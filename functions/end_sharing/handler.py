@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring, wiring_management
 from audience_core.management.shared_connections import follow
 from audience_core.persistence.sharing_items import arrangement_from_image, receiving_from_image
 
@@ -26,7 +26,7 @@ def _succeeds(change: dict[str, Any]) -> bool:
     of, image = wiring.stores(), change.get("NewImage")
     try:
         arrangement, receiving = arrangement_from_image(image), receiving_from_image(image)
-        follow(wiring.sharing(), of.outputs, of.workflows, arrangement, receiving, datetime.now(UTC))
+        follow(wiring_management.sharing(), of.outputs, of.workflows, arrangement, receiving, datetime.now(UTC))
     except Exception:
         logger.exception("a sharing was not brought to its end", extra={"sequence": change["SequenceNumber"]})
         return False

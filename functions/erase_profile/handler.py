@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring_outputs
 from audience_core.domain.ids import AccountId
 from audience_core.pipeline import erasure
 
@@ -26,7 +26,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     To begin also the token of the job's attempt and the run; to visit the token that begin gave; to fail the run and
     the error. Visit gives `is_done` and `wait_s`, the seconds until the next one.
     """
-    stores, job = wiring.eraser(), (AccountId(event["account_id"]), event["job_id"])
+    stores, job = wiring_outputs.eraser(), (AccountId(event["account_id"]), event["job_id"])
     match event["step"]:
         case "begin":
             return {"token": erasure.begin(stores, *job, event["token"], event["run"], _now_ms())}

@@ -10,7 +10,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring_exports
 from audience_core.api import edge
 from audience_core.api.problem import CONTENT_TYPE
 from audience_core.management import exports
@@ -33,7 +33,7 @@ app = APIGatewayHttpResolver(
 )
 def follow_link(token: str) -> Response[str]:
     """403 when it is not one of ours, 410 when its seven days are over."""
-    address = exports.open_link(wiring.exports(), token, edge.now())
+    address = exports.open_link(wiring_exports.exports(), token, edge.now())
     return Response(HTTPStatus.FOUND, "text/plain", "On to the file.\n", {"Location": address, **PRIVATE})
 
 

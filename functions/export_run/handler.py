@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring, wiring_exports
 from audience_core.domain.ids import AccountId
 from audience_core.pipeline import export
 
@@ -23,7 +23,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     Or, from EventBridge, that a run was stopped or took too long, which it cannot tell itself.
     """
     order = _stopped(event["detail"]) if "detail" in event else event
-    stores, now = wiring.exporter(), datetime.now(UTC)
+    stores, now = wiring_exports.exporter(), datetime.now(UTC)
     job = AccountId(order["account_id"]), str(order["export_id"])
     match order["step"]:
         case "plan":

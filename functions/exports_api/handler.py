@@ -10,7 +10,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring, wiring_exports
 from audience_core.api import edge
 from audience_core.api.cursor import Cursors
 from audience_core.api.export_views import DownloadView, ExportView, export_view
@@ -30,7 +30,7 @@ app = new_api()
 @app.post("/v1/exports", status_code=201, summary="Export audiences", tags=["exports"])
 def create_export(body: NewExport, idempotency_key: IdempotencyKey = None) -> Response[ExportView]:
     """Their members as of this instant, one row an identity, as a ZIP of one file an audience and `manifest.json`."""
-    stores, account_id, now = wiring.exports(), account_of(app), edge.now()
+    stores, account_id, now = wiring_exports.exports(), account_of(app), edge.now()
     view = once(
         stores.audiences,
         edge.create_of(app.current_event.raw_event, account_id),
@@ -48,29 +48,29 @@ def list_exports(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Next = None,
 ) -> Listing[ExportView]:
-    cursors = Cursors(wiring.exports().keys, account_of(app), f"exports {audience}")
+    cursors = Cursors(wiring_exports.exports().keys, account_of(app), f"exports {audience}")
     start = int(cursors.decode(after) or 0)
     audience_id = None if audience is None else AudienceId(audience)
-    found, more = exports.list_all(wiring.exports(), account_of(app), audience_id, start, limit, edge.now())
+    found, more = exports.list_all(wiring_exports.exports(), account_of(app), audience_id, start, limit, edge.now())
     position = None if more is None else str(more)
     return Listing(items=tuple(map(export_view, found)), next=cursors.encode(position))
 
 
 @app.get("/v1/exports/<export_id>", summary="Get an export", tags=["exports"])
 def get_export(export_id: str) -> ExportView:
-    return export_view(exports.get(wiring.exports(), account_of(app), export_id, edge.now()))
+    return export_view(exports.get(wiring_exports.exports(), account_of(app), export_id, edge.now()))
 
 
 @app.post("/v1/exports/<export_id>/cancel", summary="Stop an export", tags=["exports"])
 def cancel_export(export_id: str) -> ExportView:
     """What it has written is removed."""
-    return export_view(exports.cancel(wiring.exports(), account_of(app), export_id, edge.now()))
+    return export_view(exports.cancel(wiring_exports.exports(), account_of(app), export_id, edge.now()))
 
 
 @app.get("/v1/exports/<export_id>/download", summary="Get the address of a finished archive", tags=["exports"])
 def download_export(export_id: str) -> DownloadView:
     """Made anew for each call: it is to be used at once."""
-    url = exports.download(wiring.exports(), account_of(app), export_id, edge.now())
+    url = exports.download(wiring_exports.exports(), account_of(app), export_id, edge.now())
     return DownloadView(url=url, seconds=LINK_SECONDS)
 
 

@@ -11,7 +11,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring, wiring_management
 from audience_core.api import edge
 from audience_core.api.cursor import Cursors
 from audience_core.api.etag import etag, optional_version, required_version
@@ -160,7 +160,7 @@ def create_connection(
 ) -> Response[ConnectionView]:
     """All its present members are forwarded, and every later change."""
     stores, account_id, now = wiring.stores(), account_of(app), edge.now()
-    audience, audiences = (account_id, AudienceId(audience_id)), wiring.own_and_received()
+    audience, audiences = (account_id, AudienceId(audience_id)), wiring_management.own_and_received()
     view = once(
         stores.audiences,
         edge.create_of(app.current_event.raw_event, account_id),
@@ -174,7 +174,7 @@ def create_connection(
 @app.get("/v1/audiences/<audience_id>/connections", summary="List the connections of an audience", tags=["connections"])
 def list_connections(audience_id: int) -> Listing[ConnectionView]:
     stores, account_id = wiring.stores(), account_of(app)
-    audience = wiring.own_and_received().get(account_id, AudienceId(audience_id))
+    audience = wiring_management.own_and_received().get(account_id, AudienceId(audience_id))
     found = stores.outputs.list_connections(account_id, audience.audience_id)
     return Listing(items=tuple(map(_connection_view, found)))
 
@@ -188,7 +188,7 @@ def get_connection(connection_id: str) -> Response[ConnectionView]:
 @app.patch("/v1/connections/<connection_id>", summary="Change a connection", tags=["connections"])
 def edit_connection(connection_id: str, body: ConnectionEdit, if_match: IfMatch = None) -> Response[ConnectionView]:
     stores, version = wiring.stores(), required_version(if_match)
-    audiences = wiring.own_and_received()
+    audiences = wiring_management.own_and_received()
     connection = (account_of(app), ConnectionId(connection_id))
     return ok(
         _connection_view(

@@ -8,7 +8,7 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring_evaluation
 from audience_core.domain.messages import AcceptedBatch, PipelineMessage
 from audience_core.persistence.queues import unpack
 from audience_core.pipeline.process import process
@@ -28,7 +28,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     causes = {each.correlation_id for each in group if isinstance(each, AcceptedBatch) and each.correlation_id}
     logger.info("messages taken", extra={"messages": len(group), "correlation_ids": sorted(causes)})
     try:
-        process(wiring.pipeline(), group, _now_ms())
+        process(wiring_evaluation.pipeline(), group, _now_ms())
         failed: list[str] = []
     except Exception:
         logger.exception("message group failed", extra={"messages": len(messages)})
@@ -38,7 +38,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 def _succeeds(messages: list[PipelineMessage]) -> bool:
     try:
-        process(wiring.pipeline(), messages, _now_ms())
+        process(wiring_evaluation.pipeline(), messages, _now_ms())
     except Exception:
         logger.exception("message failed")
         return False

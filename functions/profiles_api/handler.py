@@ -10,7 +10,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring, wiring_management
 from audience_core.api import edge
 from audience_core.api.cursor import Cursors
 from audience_core.api.profile_views import ErasureView, ProfileView, erasure_view, profile_view
@@ -35,7 +35,7 @@ Archived = Annotated[bool, Query(description="Also when only the event archive m
 
 @app.get("/v1/profiles", summary="Find profiles by an identity", tags=["profiles"])
 def find_profiles(identity: IdentityValue, identity_type: IdentityType = "customer_id") -> Listing[ProfileView]:
-    stores, account_id = wiring.profiles(), account_of(app)
+    stores, account_id = wiring_management.profiles(), account_of(app)
     found = erasures.find(stores, account_id, _identity(identity_type, identity))
     outlines = wiring.stores().audiences.outlines(account_id)
     return Listing(items=tuple(profile_view(each, outlines) for each in found), next=None)
@@ -44,26 +44,28 @@ def find_profiles(identity: IdentityValue, identity_type: IdentityType = "custom
 @app.get("/v1/profiles/<mpid>", summary="Get a profile", tags=["profiles"])
 def get_profile(mpid: MPID) -> ProfileView:
     account_id = account_of(app)
-    found = erasures.get(wiring.profiles(), account_id, _mpid(mpid))
+    found = erasures.get(wiring_management.profiles(), account_id, _mpid(mpid))
     return profile_view(found, wiring.stores().audiences.outlines(account_id))
 
 
 @app.delete("/v1/profiles/<mpid>", status_code=202, summary="Erase a profile", tags=["profiles"])
 def erase_profile(mpid: MPID, archived: Archived = False) -> Response[ErasureView]:
     """Everywhere: in all stores, files and queues, and at every partner. The receipt says how far it has come."""
-    return _begun(erasures.erase(wiring.profiles(), account_of(app), _mpid(mpid), edge.now(), is_archived=archived))
+    return _begun(
+        erasures.erase(wiring_management.profiles(), account_of(app), _mpid(mpid), edge.now(), is_archived=archived)
+    )
 
 
 @app.delete("/v1/profiles", status_code=202, summary="Erase everybody known by an identity", tags=["profiles"])
 def erase_profiles(identity: IdentityValue, identity_type: IdentityType = "customer_id") -> Response[ErasureView]:
     """All profiles that hold it, as `DELETE /v1/profiles/{mpid}` does."""
     wanted = _identity(identity_type, identity)
-    return _begun(erasures.erase_holders(wiring.profiles(), account_of(app), wanted, edge.now()))
+    return _begun(erasures.erase_holders(wiring_management.profiles(), account_of(app), wanted, edge.now()))
 
 
 @app.get("/v1/erasures", summary="List receipts of erasures, the latest first", tags=["profiles"])
 def list_erasures(limit: Annotated[int, Query(ge=1, le=100)] = 50, after: Next = None) -> Listing[ErasureView]:
-    found = erasures.receipts(wiring.profiles(), account_of(app), edge.now())
+    found = erasures.receipts(wiring_management.profiles(), account_of(app), edge.now())
     cursors = Cursors(wiring.stores().signing_keys, account_of(app), "erasures")
     start = int(cursors.decode(after) or 0)
     more = str(start + limit) if len(found) > start + limit else None
@@ -72,7 +74,7 @@ def list_erasures(limit: Annotated[int, Query(ge=1, le=100)] = 50, after: Next =
 
 @app.get("/v1/erasures/<erasure_id>", summary="Get the receipt of an erasure", tags=["profiles"])
 def get_erasure(erasure_id: str) -> ErasureView:
-    return erasure_view(erasures.receipt(wiring.profiles(), account_of(app), erasure_id, edge.now()))
+    return erasure_view(erasures.receipt(wiring_management.profiles(), account_of(app), erasure_id, edge.now()))
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)

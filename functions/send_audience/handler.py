@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring_outputs
 from audience_core.domain.ids import AccountId
 from audience_core.domain.job import JobStep
 from audience_core.pipeline import leases, send
@@ -28,7 +28,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     To plan and to fail also the run, and the token it was started with or the error; to all others the token that plan
     gave. To publish and withdraw also the part and its place; they give their event back, with `is_done`.
     """
-    stores, now = wiring.sender(), datetime.now(UTC)
+    stores, now = wiring_outputs.sender(), datetime.now(UTC)
     job = AccountId(event["account_id"]), event["job_id"]
     match event["step"]:
         case "plan":
@@ -48,9 +48,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 def _worked(order: SendOrder, context: LambdaContext) -> bool:
     until_ms = _now_ms() + max(0, context.get_remaining_time_in_millis() - RESERVE_MS)
     try:
-        return work(wiring.sender(), order, _now_ms, until_ms).is_done
+        return work(wiring_outputs.sender(), order, _now_ms, until_ms).is_done
     except Exception as error:
-        note_error(wiring.sender(), order, f"{type(error).__name__}: {error}")
+        note_error(wiring_outputs.sender(), order, f"{type(error).__name__}: {error}")
         raise
 
 

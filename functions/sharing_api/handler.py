@@ -10,7 +10,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring, wiring_management
 from audience_core.api import edge
 from audience_core.api.cursor import Cursors
 from audience_core.api.etag import required_version
@@ -57,14 +57,14 @@ def get_terms() -> TermsView:
 
 @app.get("/v1/sharing/receiving", summary="Get whether this account receives audiences", tags=["sharing"])
 def get_receiving() -> Response[ReceivingView]:
-    return _receiving(receiving.get(wiring.sharing(), _party()))
+    return _receiving(receiving.get(wiring_management.sharing(), _party()))
 
 
 @app.patch("/v1/sharing/receiving", summary="Accept the terms, switch receiving on or off", tags=["sharing"])
 def edit_receiving(body: ReceivingEdit, if_match: IfMatch = None) -> Response[ReceivingView]:
     """On needs the current terms and a logo. Off ends everything that is received or offered, for good."""
     version = required_version(if_match)
-    return _receiving(receiving.edit(wiring.sharing(), _party(), version, body, edge.now()))
+    return _receiving(receiving.edit(wiring_management.sharing(), _party(), version, body, edge.now()))
 
 
 @app.get("/v1/sharing/receivers", summary="Find receivers", tags=["sharing"])
@@ -86,7 +86,7 @@ def create_offers(body: NewOffers, idempotency_key: IdempotencyKey = None) -> Re
     of, party, now = wiring.stores(), _party(), edge.now()
 
     def make() -> Listing[SharedView]:
-        made = sharing.offer(wiring.sharing(), party, body, now)
+        made = sharing.offer(wiring_management.sharing(), party, body, now)
         return Listing(
             items=tuple(map(shared_view, sharing_listings.all_shared(_listings(), made, edge.milliseconds(now))))
         )
@@ -109,7 +109,7 @@ def list_offers(limit: Limit = 50, after: Next = None) -> Listing[OfferView]:
 def accept_offer(offer_id: str) -> ReceivedView:
     """From now on the audience can be connected, split, tagged, and exported where its initiator allows it."""
     party, now = _party(), edge.now()
-    accepted = sharing.accept(wiring.sharing(), party, offer_id, now)
+    accepted = sharing.accept(wiring_management.sharing(), party, offer_id, now)
     found = sharing_listings.one_received(
         _listings(), party.account_id, accepted.arrangement_id, edge.milliseconds(now)
     )
@@ -118,7 +118,7 @@ def accept_offer(offer_id: str) -> ReceivedView:
 
 @app.post("/v1/sharing/offers/<offer_id>/reject", summary="Reject an offer", tags=["sharing"])
 def reject_offer(offer_id: str) -> OfferView:
-    return offer_view(sharing.reject(wiring.sharing(), _party(), offer_id, edge.now()))
+    return offer_view(sharing.reject(wiring_management.sharing(), _party(), offer_id, edge.now()))
 
 
 @app.get("/v1/sharing/shared", summary="List what this account shares", tags=["sharing"])
@@ -149,7 +149,7 @@ def get_shared(shared_id: str) -> SharedView:
 )
 def end_shared(shared_id: str) -> Response[None]:
     """No member is forwarded any more; the receiver's partners are told to forget them. It cannot be undone."""
-    sharing.unshare(wiring.sharing(), _party(), shared_id, edge.now())
+    sharing.unshare(wiring_management.sharing(), _party(), shared_id, edge.now())
     return Response(HTTPStatus.NO_CONTENT)
 
 
@@ -177,7 +177,7 @@ def get_received(received_id: str) -> ReceivedView:
 )
 def end_received(received_id: str) -> Response[None]:
     """Its connections go once their partners were told to forget the members. It cannot be undone."""
-    sharing.remove(wiring.sharing(), _party(), received_id, edge.now())
+    sharing.remove(wiring_management.sharing(), _party(), received_id, edge.now())
     return Response(HTTPStatus.NO_CONTENT)
 
 

@@ -9,7 +9,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring, wiring_management
 from audience_core.api import edge
 from audience_core.api.principal import principal_of
 from audience_core.api.routing import answer, new_api, ok
@@ -35,7 +35,7 @@ def begin_logo(body: NewLogo) -> Response[LogoUploadView]:
 def use_logo(upload_id: str) -> Response[ReceivingView]:
     """It is checked by its content and written anew from its pixels; 422 says why it cannot be taken."""
     logos = wiring.stores().logos
-    found = receiving.use_logo(wiring.sharing(), logos, cleaned, _party(), upload_id, edge.now())
+    found = receiving.use_logo(wiring_management.sharing(), logos, cleaned, _party(), upload_id, edge.now())
     return ok(receiving_view(found, logos))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from audience_core import wiring
+from audience_core import wiring, wiring_evaluation
 from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.ids import AudienceId
 from audience_core.domain.output import SubscriptionState
@@ -144,7 +144,7 @@ def test_what_time_alone_changes_has_no_request(stack: WholeStack) -> None:
     message = {"type": "reevaluation", "account_id": ACCOUNT, "mpid": int(item["sk"]["S"])}
     stores = wiring.stores()
     stores.audiences.publish(an_audience(audience_id=AudienceId(2), status=AudienceStatus.ACTIVE))
-    wiring.pipeline.cache_clear()
+    wiring_evaluation.pipeline.cache_clear()
 
     process_events.lambda_handler({"Records": [{"messageId": "m", "body": json.dumps(message)}]}, a_context())
 

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from audience_core import wiring
+from audience_core import wiring_outputs
 from audience_core.domain.audience import AudienceCounts, AudienceStatus
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import Mpid
@@ -143,7 +143,7 @@ def _in_json(value: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def stack(aws: str, monkeypatch: pytest.MonkeyPatch) -> Stack:
     stack = Stack(aws)
-    monkeypatch.setattr(wiring, "fan_out", lambda: stack.fan_out)
+    monkeypatch.setattr(wiring_outputs, "fan_out", lambda: stack.fan_out)
     return stack
 
 

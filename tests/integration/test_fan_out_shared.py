@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from audience_core import wiring
+from audience_core import wiring_outputs
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import ConnectionId, Mpid
 from audience_core.domain.output import Target
@@ -25,7 +25,7 @@ ANN, BOB = Mpid(-4201), Mpid(66)
 def town(monkeypatch: pytest.MonkeyPatch) -> Town:
     made = Town()
     stores = FanOutShared(made.outputs, made.profiles, made.ledger, made.wake_ups, MemberSets(made.audiences))
-    monkeypatch.setattr(wiring, "fan_out_shared", lambda: stores)
+    monkeypatch.setattr(wiring_outputs, "fan_out_shared", lambda: stores)
     return made
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from audience_core import wiring
+from audience_core import wiring, wiring_evaluation
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import DAY_MS
 from audience_core.domain.profile import BUCKETS, Profile
@@ -58,7 +58,7 @@ class Stack:
 def stack(aws: str, monkeypatch: pytest.MonkeyPatch) -> Stack:
     stack = Stack(aws)
     monkeypatch.setattr(wiring, "stores", lambda: stack.stores)
-    monkeypatch.setattr(wiring, "pipeline", lambda: stack.pipeline)
+    monkeypatch.setattr(wiring_evaluation, "pipeline", lambda: stack.pipeline)
     return stack
 
 

@@ -37,18 +37,12 @@ from audience_core.domain.stores import (
     SplitStore,
     WakeUpQueue,
 )
-from audience_core.management.erasures import ProfileStores
-from audience_core.management.exports import ExportStores
-from audience_core.management.received import OwnAndReceived
-from audience_core.management.sharing import SharingStores
 from audience_core.outputs.http import HttpSend
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.archive import S3Archive
 from audience_core.persistence.audiences import DynamoAudienceStore
 from audience_core.persistence.console_address import SsmConsoleAddress
-from audience_core.persistence.dead_letters import SqsDeadLetters
 from audience_core.persistence.export_files import S3ExportFiles
-from audience_core.persistence.file_traces import S3Traces
 from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.jobs import DynamoJobStore
@@ -61,7 +55,6 @@ from audience_core.persistence.notices import EventBridgeBus, SesMail
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsEventQueue, SqsReevaluationQueue, SqsSharedChangeQueue, SqsWakeUpQueue
-from audience_core.persistence.queues import decode as decode_message
 from audience_core.persistence.requests import DynamoRateStore, DynamoRequestStore
 from audience_core.persistence.results import S3ResultStore
 from audience_core.persistence.run_files import S3RunFiles
@@ -71,23 +64,10 @@ from audience_core.persistence.sharing import DynamoSharingStore
 from audience_core.persistence.signing_keys import SecretsManagerSigningKeys
 from audience_core.persistence.splits import DynamoSplitStore
 from audience_core.persistence.summaries import DynamoCountSummaries
-from audience_core.persistence.traces import DynamoTraces
 from audience_core.persistence.workflows import StepFunctionsWorkflows
 from audience_core.persistence.workspaces import DynamoWorkspaceStore
-from audience_core.pipeline.backfill import Backfill
-from audience_core.pipeline.compaction import Compaction
-from audience_core.pipeline.erasure import SETTLE_MS, Eraser
-from audience_core.pipeline.export import Exporter
-from audience_core.pipeline.fan_out import FanOut
-from audience_core.pipeline.fan_out_shared import FanOutShared
-from audience_core.pipeline.lifetime import Calculation
-from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.notify_fault import Notices
 from audience_core.pipeline.notify_sharing import SharingNotices
-from audience_core.pipeline.process import Pipeline
-from audience_core.pipeline.programs import Programs
-from audience_core.pipeline.send import Sender
-from audience_core.pipeline.wire.batch import read_batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,49 +184,6 @@ def console_address() -> SsmConsoleAddress:
 
 
 @cache
-def pipeline() -> Pipeline:
-    """What `pipeline.process` works with; its compiled programs live as long as the process."""
-    of = stores()
-    return Pipeline(Programs(of.accounts, of.audiences), of.identities, of.profiles, of.events, of.archive)
-
-
-@cache
-def fan_out() -> FanOut:
-    """What `pipeline.fan_out` works with."""
-    of = stores()
-    control, sets = (of.accounts, of.audiences, of.outputs), MemberSets(of.audiences)
-    derived = (of.history, of.memberships, of.ledger)
-    queues = of.reevaluations, of.wake_ups
-    return FanOut(*control, *derived, *queues, of.identities, of.profiles, sets, of.shared_changes)
-
-
-@cache
-def fan_out_shared() -> FanOutShared:
-    """What `pipeline.fan_out_shared` works with."""
-    of = stores()
-    return FanOutShared(of.outputs, of.profiles, of.ledger, of.wake_ups, MemberSets(of.audiences))
-
-
-def own_and_received() -> OwnAndReceived:
-    """Audiences of an account, those that are shared with it included."""
-    of = stores()
-    return OwnAndReceived(of.audiences, of.sharing)
-
-
-def sharing() -> SharingStores:
-    """What `management.sharing` works with."""
-    of = stores()
-    return SharingStores(of.accounts, of.audiences, of.sharing)
-
-
-@cache
-def backfill() -> Backfill:
-    """What `pipeline.backfill` works with."""
-    of = stores()
-    return Backfill(pipeline(), of.audiences, of.memberships, of.jobs, of.run_files, of.outputs, of.workflows)
-
-
-@cache
 def notices() -> Notices:
     """What `pipeline.notify_fault` works with."""
     of = stores()
@@ -264,86 +201,6 @@ def sharing_notices() -> SharingNotices:
 def _ways_to_owners() -> tuple[EventBridgeBus, SesMail | None]:
     region, sender = settings().region, settings()["SENDER_EMAIL"]
     return EventBridgeBus(settings()["EVENT_BUS"], region), SesMail(sender, region) if sender else None
-
-
-def exports() -> ExportStores:
-    """What `management.exports` works with."""
-    of = stores()
-    return ExportStores(of.audiences, of.jobs, of.workflows, of.export_files, of.signing_keys, of.sharing)
-
-
-def exporter() -> Exporter:
-    """What `pipeline.export` works with."""
-    of = stores()
-    people, job = (of.memberships, of.history, of.profiles), (of.jobs, of.run_files)
-    return Exporter(
-        of.accounts,
-        of.audiences,
-        *people,
-        *job,
-        files=of.export_files,
-        mail=of.mail,
-        keys=of.signing_keys,
-        results=of.results,
-        shards=of.shards,
-        erasures=of.archive,
-        sharing=of.sharing,
-    )
-
-
-@cache
-def compaction() -> Compaction:
-    """What `pipeline.compaction` works with."""
-    of = stores()
-    return Compaction(of.accounts, of.archive, of.archive, of.shards, of.jobs, of.run_files)
-
-
-@cache
-def calculation() -> Calculation:
-    """What `pipeline.lifetime` works with."""
-    of = stores()
-    return Calculation(of.audiences, of.memberships, of.shards, of.results, of.jobs, of.run_files)
-
-
-@cache
-def sender() -> Sender:
-    """What `pipeline.send` works with."""
-    of = stores()
-    members = (of.audiences, of.outputs, of.results, of.profiles, of.shards, of.archive)
-    return Sender(*members, of.ledger, of.wake_ups, of.jobs, of.run_files, of.workflows)
-
-
-def profiles() -> ProfileStores:
-    """What `management.erasures` works with."""
-    of = stores()
-    return ProfileStores(of.profiles, of.identities, of.jobs, of.workflows)
-
-
-@cache
-def eraser() -> Eraser:
-    """What `pipeline.erase` works with."""
-    of, names, region = stores(), settings(), settings().region
-    dead = [names[name] for name in ("EVENTS_DEAD_LETTERS_URL", "REEVALUATIONS_DEAD_LETTERS_URL")]
-    return Eraser(
-        audiences=of.audiences,
-        outputs=of.outputs,
-        profiles=of.profiles,
-        identities=of.identities,
-        ledger=of.ledger,
-        wake_ups=of.wake_ups,
-        jobs=of.jobs,
-        marks=of.marks,
-        archive=of.archive,
-        shards=of.shards,
-        export_files=of.export_files,
-        traces=DynamoTraces(names, region),
-        files=S3Traces(names["ARCHIVE_BUCKET"], region),
-        dead_letters=SqsDeadLetters(dead, region),
-        workflows=of.workflows,
-        decode=decode_message,
-        identities_of=lambda batch: read_batch(batch).identities,
-        settle_ms=int(names["ERASURE_SETTLE_SECONDS"] or SETTLE_MS // 1000) * 1000,
-    )
 
 
 @cache

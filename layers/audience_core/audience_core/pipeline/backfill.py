@@ -9,7 +9,6 @@ first, the other finds nothing to do.
 import logging
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from audience_core.domain.audience import Audience, FormerSet, ProgramMark
@@ -21,6 +20,7 @@ from audience_core.domain.profile import BUCKETS
 from audience_core.domain.stores import MembershipStore
 from audience_core.errors import NotFoundError, StaleVersionError
 from audience_core.pipeline import leases
+from audience_core.pipeline.leases import Go
 from audience_core.pipeline.process import Pipeline
 from audience_core.pipeline.refill import refill_shared_attributes
 
@@ -29,13 +29,6 @@ _SMALL_BUCKET, _NEIGHBOURS = 50, 16
 _FORMER_SETS = 50
 
 logger = logging.getLogger(__name__)
-
-
-class Go(StrEnum):
-    """What a run does next."""
-
-    ON = "on"
-    NOWHERE = "nowhere"
 
 
 @dataclass(frozen=True, slots=True)

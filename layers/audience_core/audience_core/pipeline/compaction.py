@@ -19,7 +19,7 @@ from audience_core.domain.ids import DAY_MS, AccountId
 from audience_core.domain.job import UNDER_WAY, Job, JobKind, JobState
 from audience_core.errors import NotFoundError
 from audience_core.pipeline import leases
-from audience_core.pipeline.backfill import Go
+from audience_core.pipeline.leases import Go
 
 # A part may take as long as a function may run.
 LEASE_MS = 960_000

@@ -20,8 +20,8 @@ from audience_core.domain.stores import LedgerStore, MembershipStore, ProfileSto
 from audience_core.errors import InvalidInputError, NotFoundError
 from audience_core.outputs.projection import is_in, project
 from audience_core.outputs.registry import wanted_by
+from audience_core.pipeline.forwarding import own_workspaces
 from audience_core.pipeline.member_sets import MemberSets
-from audience_core.pipeline.partner_link import own_workspaces
 
 STRETCH = 400
 _DIGEST_BITS = 64

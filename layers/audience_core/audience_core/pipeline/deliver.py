@@ -14,10 +14,10 @@ from audience_core.domain.stores import LedgerStore
 from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
 from audience_core.outputs.connector import Rejection
 from audience_core.outputs.http import Send
+from audience_core.pipeline.forwarding import is_due
 from audience_core.pipeline.partner_link import (
     DeliveryStores,
     PartnerLink,
-    is_due,
     open_link,
     permitted_connection,
     record_fault,

@@ -29,9 +29,9 @@ from audience_core.domain.stores import (
     ReevaluationQueue,
     WakeUpQueue,
 )
+from audience_core.pipeline.forwarding import own_workspaces
 from audience_core.pipeline.history import changes_between, record
 from audience_core.pipeline.member_sets import MemberSets, Tenures, live
-from audience_core.pipeline.partner_link import own_workspaces
 from audience_core.pipeline.reevaluate import due_soon
 from audience_core.pipeline.retire import clear
 from audience_core.pipeline.wishes import Forwarded, Wish, desire, wake

@@ -19,8 +19,8 @@ from audience_core.domain.stores import LedgerStore, ProfileStore, WakeUpQueue
 from audience_core.outputs.lanes import wake_ups_of
 from audience_core.outputs.projection import Wanted, project
 from audience_core.outputs.registry import kind_named, wanted_by
+from audience_core.pipeline.forwarding import find_connection, own_workspaces
 from audience_core.pipeline.member_sets import MemberSets
-from audience_core.pipeline.partner_link import find_connection, own_workspaces
 
 PAGE = 200
 

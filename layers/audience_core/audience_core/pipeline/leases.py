@@ -1,6 +1,7 @@
 """How a run holds a job: it takes a lease, prolongs it, and is refused once the job is not its any more."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from audience_core.domain.control_stores import JobStore
 from audience_core.domain.ids import AccountId
@@ -8,6 +9,13 @@ from audience_core.domain.job import UNDER_WAY, Job, JobState
 from audience_core.errors import NotFoundError, NotOursError
 
 LEASE_MS = 180_000
+
+
+class Go(StrEnum):
+    """What a run does next."""
+
+    ON = "on"
+    NOWHERE = "nowhere"
 
 
 def take(jobs: JobStore, job: Job, token: int, run: str, now: datetime, lease_ms: int = LEASE_MS) -> Job | None:

@@ -17,7 +17,7 @@ from audience_core.domain.results import FoundShard, ResultStore
 from audience_core.domain.stores import MembershipStore
 from audience_core.errors import StaleVersionError
 from audience_core.pipeline import leases
-from audience_core.pipeline.backfill import Go
+from audience_core.pipeline.leases import Go
 
 LEASE_MS = 960_000
 _ATTEMPTS = 5

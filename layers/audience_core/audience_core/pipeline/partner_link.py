@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from audience_core.domain.control_stores import AudienceStore, LogInStore, OutputStore, SecretStore
-from audience_core.domain.ids import AccountId, ConnectionId, WorkspaceId
-from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output, SubscriptionState
+from audience_core.domain.ids import AccountId, ConnectionId
+from audience_core.domain.output import Connection, ConnectionStatus, Fault, FaultKind, Output
 from audience_core.domain.sharing import Side
 from audience_core.domain.sharing_stores import SharingStore
 from audience_core.domain.stores import IdentityStore, LedgerStore, WakeUpQueue
@@ -15,6 +15,7 @@ from audience_core.outputs.connector import Connector, Subscription
 from audience_core.outputs.http import Send
 from audience_core.outputs.opening import open_output
 from audience_core.outputs.registry import ConnectorKind, kind_named
+from audience_core.pipeline.forwarding import find_connection, forwarding_connection
 
 _SAVE_ATTEMPTS = 5
 
@@ -60,35 +61,6 @@ class PartnerLink:
         return replace(self.subscription, settings=settings)
 
 
-def find_connection(outputs: OutputStore, account_id: AccountId, connection_id: ConnectionId) -> Connection | None:
-    """None when it was deleted."""
-    try:
-        return outputs.get_connection(account_id, connection_id)
-    except NotFoundError:
-        return None
-
-
-def own_workspaces(audiences: AudienceStore, connection: Connection) -> tuple[WorkspaceId, ...]:
-    """The workspaces of the connection's audience, if what is shared of its members depends on them.
-
-    Of members of other accounts no attributes are shared.
-    """
-    if not connection.attributes.workspace:
-        return ()
-    try:
-        return audiences.get(connection.account_id, connection.audience_id).workspaces
-    except NotFoundError:
-        return ()
-
-
-def forwarding_connection(
-    outputs: OutputStore, account_id: AccountId, connection_id: ConnectionId
-) -> Connection | None:
-    """The connection if memberships may be sent for it now; one being deleted still has removals to send."""
-    connection = find_connection(outputs, account_id, connection_id)
-    return connection if connection is not None and _may_forward(connection) else None
-
-
 def permitted_connection(
     stores: DeliveryStores, account_id: AccountId, connection_id: ConnectionId
 ) -> Connection | None:
@@ -101,20 +73,6 @@ def permitted_connection(
     if connection is None or connection.source is None or connection.status is ConnectionStatus.DELETING:
         return connection
     return connection if stores.sharing.is_accepted(account_id, connection.source.arrangement_id) else None
-
-
-def is_due(connection: Connection, kind: ConnectorKind, dirty_since: int, now_ms: int) -> bool:
-    """Whether a lane is sent whose oldest row is dirty since an instant; for a connection that ends nobody waits."""
-    waits_ms = 0 if connection.status is ConnectionStatus.DELETING else kind.flush_after_s * 1000
-    return dirty_since + waits_ms <= now_ms
-
-
-def _may_forward(connection: Connection) -> bool:
-    return (
-        connection.fault is None
-        and connection.status in (ConnectionStatus.ACTIVE, ConnectionStatus.DELETING)
-        and connection.subscription is SubscriptionState.ACTIVE
-    )
 
 
 def open_link(stores: DeliveryStores, connection: Connection, send: Send, now_ms: int) -> PartnerLink:

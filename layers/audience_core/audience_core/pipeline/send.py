@@ -20,8 +20,8 @@ from audience_core.domain.results import ResultStore
 from audience_core.domain.stores import LedgerStore, ProfileStore, WakeUpQueue
 from audience_core.errors import ConflictError
 from audience_core.pipeline import leases
-from audience_core.pipeline.backfill import Go
-from audience_core.pipeline.partner_link import find_connection
+from audience_core.pipeline.forwarding import find_connection
+from audience_core.pipeline.leases import Go
 
 LEASE_MS = 300_000
 # A partner that has not taken everything by then goes on without anybody waiting for it.

@@ -30,7 +30,7 @@ from audience_core.outputs.projection import target_of
 from audience_core.outputs.registry import kind_named, wanted_by
 from audience_core.pipeline import leases
 from audience_core.pipeline.archived_profiles import ArchivedProfiles
-from audience_core.pipeline.partner_link import find_connection, own_workspaces
+from audience_core.pipeline.forwarding import find_connection, own_workspaces
 from audience_core.pipeline.send import LEASE_MS, Sender, SendRequest, request_of
 
 PAGE = 200

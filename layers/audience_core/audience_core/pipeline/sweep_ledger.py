@@ -6,7 +6,7 @@ from audience_core.domain.output import Connection
 from audience_core.domain.stores import LedgerStore, WakeUpQueue
 from audience_core.outputs.lanes import wake_up_of
 from audience_core.outputs.registry import ConnectorKind, kind_named
-from audience_core.pipeline.partner_link import forwarding_connection, is_due
+from audience_core.pipeline.forwarding import forwarding_connection, is_due
 
 # Longer than any wake-up takes.
 OLDER_THAN_MS = 60_000

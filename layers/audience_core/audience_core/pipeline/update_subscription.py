@@ -11,12 +11,8 @@ from audience_core.domain.ids import AccountId, ConnectionId
 from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, SubscriptionState
 from audience_core.errors import RetryableDeliveryError, TerminalDeliveryError
 from audience_core.outputs.http import Send
-from audience_core.pipeline.partner_link import (
-    DeliveryStores,
-    find_connection,
-    open_link,
-    record_fault,
-)
+from audience_core.pipeline.forwarding import find_connection
+from audience_core.pipeline.partner_link import DeliveryStores, open_link, record_fault
 
 logger = logging.getLogger(__name__)
 
