@@ -16,7 +16,7 @@ ENVIRONMENTS := .venv/.installed .tools/aws/.installed .tools/runtime/.installed
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(ARGS)
 
-.PHONY: help setup build run stop reset logs test check audit format lock bench soak stories faults fuzz load clean publish pictures
+.PHONY: help setup build run stop reset logs test check audit format lock bench soak stories faults fuzz load neighbour clean publish pictures
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -89,8 +89,11 @@ faults: setup ## kill every function at every call that it makes, and expect the
 fuzz: setup ## send a hundred requests to every operation of the API
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} $(PYTHON) -m pytest tests/integration/test_api_fuzz.py $(ARGS)
 
-load: setup ## mixed load on the local stack, with nothing lost, and beside a noisy neighbour
+load: setup ## mixed load on the local stack, with nothing lost
 	@$(PYTHON) -m benchmarks.load $(ARGS)
+
+neighbour: setup ## what an account at ten times its quota does to another on the local stack
+	@$(PYTHON) -m benchmarks.neighbour $(ARGS)
 
 clean: ## remove what was built (ALL=1: the environments too)
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local stop; fi

@@ -61,8 +61,8 @@ class Taken:
 class Load:
     """Events of one shop's customers, and what becomes of the probes among them."""
 
-    def __init__(self, shop: Shop, probe: int, probes: Sequence[str]) -> None:
-        self._shop, self._probe, self._probes = shop, probe, list(probes)
+    def __init__(self, shop: Shop, probe: int, probes: Sequence[str], probe_every: int = PROBE_EVERY) -> None:
+        self._shop, self._probe, self._probes, self._every = shop, probe, list(probes), probe_every
         resources = shop.stack.client("cloudformation").describe_stack_resources(StackName="audiences")
         physical = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources["StackResources"]}
         self._members = physical["MembershipsTable"]
@@ -75,7 +75,7 @@ class Load:
         with ThreadPoolExecutor(_SENDERS) as senders, ThreadPoolExecutor(_WATCHERS) as watchers:
             while sent < per_second * seconds:
                 time.sleep(max(0.0, began + sent / per_second - time.monotonic()))
-                if sent % PROBE_EVERY == 0 and self._probes:
+                if sent % self._every == 0 and self._probes:
                     senders.submit(self._send_probe, self._probes.pop(), watchers)
                 else:
                     senders.submit(self._send, next(batches))

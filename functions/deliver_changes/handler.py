@@ -17,6 +17,7 @@ from audience_core.errors import RetryableDeliveryError
 from audience_core.persistence.postponement import postpone
 from audience_core.persistence.queues import decode_wake_up
 from audience_core.pipeline.deliver import MAX_ATTEMPTS, delay_s, deliver
+from audience_core.tracing import traced
 
 # No batch begins when the partner could no longer use up its time and the answer still be written down.
 RESERVE_MS = 30_000
@@ -47,7 +48,8 @@ def _deliver(record: SQSRecord, until_ms: int) -> None:
     attempt = int(record.attributes.approximate_receive_count)
     attempts = int(os.environ.get("DELIVERY_ATTEMPTS", MAX_ATTEMPTS))
     try:
-        with wiring.send().kept_open() as send:
+        causes = [wake_up.correlation_id] if wake_up.correlation_id else []
+        with traced("deliver", causes), wiring.send().kept_open() as send:
             told = deliver(wiring.stores(), send, wake_up, attempt, _now_ms, until_ms, attempts)
     except RetryableDeliveryError as error:
         seconds = delay_s(attempt, error.retry_after_s, random.random())

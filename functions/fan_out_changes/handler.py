@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from audience_core import wiring_outputs
 from audience_core.persistence.profiles import profile_from_image
 from audience_core.pipeline.fan_out import ProfileChange, fan_out
+from audience_core.tracing import traced
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -36,7 +37,8 @@ def _apply(records: list[dict[str, Any]]) -> None:
     changes = [_change(record["dynamodb"]) for record in records]
     causes = {change.new.cause for change in changes if change.new is not None and change.new.cause}
     logger.info("changes taken", extra={"changes": len(changes), "correlation_ids": sorted(causes)})
-    fan_out(wiring_outputs.fan_out(), changes, time.time_ns() // 1_000_000)
+    with traced("fan out", causes):
+        fan_out(wiring_outputs.fan_out(), changes, time.time_ns() // 1_000_000)
 
 
 def _succeeds(record: dict[str, Any]) -> bool:

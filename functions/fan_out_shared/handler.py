@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from audience_core import wiring_outputs
 from audience_core.persistence.queues import decode_shared
 from audience_core.pipeline.fan_out_shared import fan_out_shared
+from audience_core.tracing import traced
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -28,4 +29,5 @@ def _handle(record: SQSRecord) -> None:
     changes = decode_shared(record.body)
     causes = {each.correlation_id for each in changes if each.correlation_id}
     logger.info("shared changes taken", extra={"changes": len(changes), "correlation_ids": sorted(causes)})
-    fan_out_shared(wiring_outputs.fan_out_shared(), changes, time.time_ns() // 1_000_000)
+    with traced("fan out shared", causes):
+        fan_out_shared(wiring_outputs.fan_out_shared(), changes, time.time_ns() // 1_000_000)

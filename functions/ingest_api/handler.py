@@ -19,6 +19,7 @@ from audience_core.domain.event import Source
 from audience_core.domain.ids import AccountId, InputId, WorkspaceId
 from audience_core.errors import MalformedBatchError, QuotaExceededError, RequestTooLargeError
 from audience_core.pipeline.ingest import Acceptance, RequestKind, accept_batches
+from audience_core.tracing import traced
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -70,7 +71,9 @@ def _acceptance(kind: RequestKind) -> Acceptance:
     stores, source, now_ms = wiring.stores(), _source(), time.time_ns() // 1_000_000
     account = account_of(source.account_id, now_ms // _MINUTE_MS)
     request = stores.requests, stores.rates, stores.events, account, source, kind, _body(), now_ms
-    return accept_batches(*request, str(app.current_event["requestContext"].get("requestId", "")))
+    correlation_id = str(app.current_event["requestContext"].get("requestId", ""))
+    with traced("accept", [correlation_id]):
+        return accept_batches(*request, correlation_id)
 
 
 def _refusal(error: Exception) -> Response[str]:

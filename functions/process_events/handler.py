@@ -12,6 +12,7 @@ from audience_core import wiring_evaluation
 from audience_core.domain.messages import AcceptedBatch, PipelineMessage
 from audience_core.persistence.queues import unpack
 from audience_core.pipeline.process import process
+from audience_core.tracing import traced
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -28,7 +29,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     causes = {each.correlation_id for each in group if isinstance(each, AcceptedBatch) and each.correlation_id}
     logger.info("messages taken", extra={"messages": len(group), "correlation_ids": sorted(causes)})
     try:
-        process(wiring_evaluation.pipeline(), group, _now_ms())
+        with traced("process", causes):
+            process(wiring_evaluation.pipeline(), group, _now_ms())
         failed: list[str] = []
     except Exception:
         logger.exception("message group failed", extra={"messages": len(messages)})

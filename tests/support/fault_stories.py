@@ -1,19 +1,119 @@
 """Stories that take every function of the data path, and every step of the jobs, through what it does."""
 
+import time
 from collections.abc import Mapping
-from typing import Any
 
 from audience_core.api import edge
 from audience_core.domain.audience import AudienceKind, AudienceStatus
-from audience_core.domain.definition import Definition, EventCriterion, EventKind, EventSelector
+from audience_core.domain.definition import (
+    Definition,
+    EventCriterion,
+    EventKind,
+    EventSelector,
+    UserAttributeCriterion,
+)
 from audience_core.domain.event import Identity
-from audience_core.management import calculations, erasures, exports
+from audience_core.domain.ids import DAY_MS, AudienceId, ConnectionId
+from audience_core.domain.value_tests import StringOperator, StringTest
+from audience_core.management import bulk_connect, calculations, connections, erasures, exports, sends
+from audience_core.management.bulk_connect import BulkConnection
 from audience_core.management.calculations import CalculationStores, NewCalculation
+from audience_core.management.connections import NewConnection
 from audience_core.management.exports import NewExport, Requester
-from tests.support.control import ACCOUNT, AUDIENCE, PLAYED, an_audience
+from audience_core.management.sends import NewSend, SendStores
+from functions.reevaluate_due import handler as reevaluate_due
+from functions.retire_profiles import handler as retire_profiles
+from tests.support.control import ACCOUNT, AUDIENCE, OUTPUT, PLAYED, an_audience
 from tests.support.faults import Scene, Story
 
 SHARED = Definition(root=EventCriterion(event=EventSelector(kind=EventKind.CUSTOM, name="Share")))
+GOLD = Definition(
+    root=UserAttributeCriterion(attribute="tier", test=StringTest(operator=StringOperator.EQUALS, value="gold"))
+)
+
+
+# What is there already ----------------------------------------------------------------------------------------------
+
+
+def somebody(here: Scene) -> None:
+    """One user."""
+    here.tell(100, "zoe")
+    here.settle()
+
+
+def people(here: Scene) -> None:
+    """Three users, of whom two have played and one has shared."""
+    here.tell(1, "ann")
+    here.tell(2, "bob", event="Share", user_attributes={"tier": "gold"})
+    here.tell(3, "cy")
+    here.settle()
+
+
+def audiences(here: Scene) -> None:
+    """People, and two more audiences, with a member each."""
+    published(here, SHARED)
+    published(here, GOLD)
+    people(here)
+
+
+def connected(here: Scene) -> None:
+    """People, of whom one is forwarded as a member of another audience."""
+    audiences(here)
+    connect(here, AudienceId(2), ConnectionId("c-000000000002"))
+    here.finish_runs()
+    here.settle()
+
+
+def lapsed(here: Scene) -> None:
+    """One of two members is none any more, since a moment ago; nobody has looked yet, and nothing is queued."""
+    here.tell(1, "ann", ago_ms=30 * DAY_MS - (_now_ms() - here.now_ms) - 20_000)
+    here.tell(2, "bob")
+    here.settle()
+    here.stack.sqs.purge_queue(QueueUrl=here.stack.queues["REEVALUATIONS_QUEUE_URL"])
+    time.sleep(21)
+
+
+def long_unheard(here: Scene) -> None:
+    """One of two members has not been heard of for longer than anybody is kept."""
+    published(here, GOLD)
+    here.tell(1, "ann", event="", ago_ms=40 * DAY_MS, user_attributes={"tier": "gold"})
+    here.tell(2, "bob", user_attributes={"tier": "gold"})
+    here.settle()
+    connect(here, AudienceId(2), ConnectionId("c-000000000002"))
+    here.finish_runs()
+    here.settle()
+
+
+def archived(here: Scene) -> None:
+    people(here)
+    here.play("compact_archive", token=0)
+
+
+def calculated(here: Scene) -> None:
+    """A lifetime audience with its members, and a connection over which nothing was sent."""
+    archived(here)
+    calculation(here)
+    connect(here, AudienceId(2), ConnectionId("c-000000000002"))
+    here.finish_runs()
+    here.settle()
+
+
+def published(here: Scene, definition: Definition) -> int:
+    of = here.stack.stores.audiences
+    number = of.next_id(ACCOUNT)
+    given = {"audience_id": number, "name": f"Audience {number}", "definition": definition}
+    version = of.publish(an_audience(status=AudienceStatus.ACTIVE, **given)).program_version
+    here.stack.stores.jobs.set_backfilled(ACCOUNT, of.program(ACCOUNT).published)
+    return version
+
+
+def connect(here: Scene, audience_id: AudienceId, connection_id: ConnectionId) -> None:
+    of = here.stack.stores
+    new = NewConnection(output_id=OUTPUT)
+    connections.create(of.outputs, of.audiences, of.workflows, ACCOUNT, audience_id, new, edge.now(), connection_id)
+
+
+# What functions die in ----------------------------------------------------------------------------------------------
 
 
 def events(here: Scene) -> None:
@@ -29,75 +129,102 @@ def events(here: Scene) -> None:
     here.settle()
 
 
-def people(here: Scene) -> None:
-    """Three users, of whom two have played and one has shared, with nothing going wrong."""
-    fault, here.functions.fault = here.functions.fault, type(here.functions.fault)()
-    here.tell(1, "ann")
-    here.tell(2, "bob", event="Share")
-    here.tell(3, "cy")
+def due(here: Scene) -> None:
+    """reevaluate_due, and what it queues."""
+    here.call(reevaluate_due.lambda_handler)
     here.settle()
-    here.functions.log.clear()
-    here.functions.fault = fault
+
+
+def retirement(here: Scene) -> None:
+    here.call(retire_profiles.lambda_handler)
+    here.settle()
 
 
 def backfill(here: Scene) -> None:
-    people(here)
-    of = here.stack.stores.audiences
-    audience = of.publish(an_audience(audience_id=of.next_id(ACCOUNT), status=AudienceStatus.ACTIVE, definition=SHARED))
-    given = {"account_id": ACCOUNT, "program_version": audience.program_version, "token": 1}
-    here.play("backfill_audience", given)
+    version = published(here, SHARED)
+    here.stack.stores.jobs.set_backfilled(ACCOUNT, version - 1)
+    here.play("backfill_audience", program_version=version, token=1)
+    here.settle()
+
+
+def filling(here: Scene) -> None:
+    """update_subscription and fill_connection_page: an audience is connected."""
+    connect(here, AudienceId(2), ConnectionId("c-000000000002"))
+    here.finish_runs()
+    here.settle()
+
+
+def withdrawal(here: Scene) -> None:
+    """The same functions: a connection is deleted."""
+    of = here.stack.stores
+    connections.delete(of.outputs, of.workflows, ACCOUNT, ConnectionId("c-000000000002"))
+    here.finish_runs()
+    here.settle()
+
+
+def bulk(here: Scene) -> None:
+    """connect_audiences: three audiences, of which one is connected already."""
+    of = here.stack.stores
+    wanted = BulkConnection(audience_ids=(AUDIENCE, AudienceId(2), AudienceId(3)))
+    bulk_connect.start(of.jobs, of.outputs, of.workflows, ACCOUNT, OUTPUT, wanted, edge.now())
+    here.finish_runs()
     here.settle()
 
 
 def compaction(here: Scene) -> None:
-    people(here)
-    here.play("compact_archive", {"account_id": ACCOUNT, "token": 0})
-
-
-def export(here: Scene) -> None:
-    people(here)
-    of = here.stack.stores
-    stores = exports.ExportStores(of.audiences, of.jobs, of.workflows, of.export_files, of.signing_keys, of.sharing)
-    wanted = NewExport.model_validate({"audiences": [{"id": AUDIENCE}], "identity_types": ["email"]})
-    job = exports.create(stores, Requester(ACCOUNT, "client-1", "https://example.com"), wanted, edge.now()).job
-    assert job.export is not None
-    here.play("export_audience", {"account_id": ACCOUNT, "export_id": job.export.export_id, "token": 1})
+    here.play("compact_archive", token=0)
 
 
 def calculation(here: Scene) -> None:
-    compaction_done(here)
     of = here.stack.stores
     number = of.audiences.next_id(ACCOUNT)
     of.audiences.save(an_audience(audience_id=number, name="Once", kind=AudienceKind.LIFETIME, definition=PLAYED))
     stores = CalculationStores(of.accounts, of.audiences, of.shards, of.jobs, of.workflows)
     job = calculations.start(stores, ACCOUNT, NewCalculation(audience_ids=(number,)), "client-1", edge.now())
-    here.play("calculate_lifetime", {"account_id": ACCOUNT, "job_id": job.job_id, "token": 1})
+    here.play("calculate_lifetime", job_id=job.job_id, token=1)
 
 
-def compaction_done(here: Scene) -> None:
-    people(here)
-    fault, here.functions.fault = here.functions.fault, type(here.functions.fault)()
-    here.play("compact_archive", {"account_id": ACCOUNT, "token": 0})
-    here.functions.log.clear()
-    here.functions.fault = fault
+def sending(here: Scene) -> None:
+    """send_audience, and the announcement to the partner."""
+    of = here.stack.stores
+    stores = SendStores(of.audiences, of.outputs, of.jobs, of.workflows)
+    sends.start(stores, ACCOUNT, AudienceId(2), NewSend(), edge.now())
+    here.finish_runs()
+    here.settle()
+
+
+def export(here: Scene) -> None:
+    of = here.stack.stores
+    stores = exports.ExportStores(of.audiences, of.jobs, of.workflows, of.export_files, of.signing_keys, of.sharing)
+    wanted = NewExport.model_validate({"audiences": [{"id": AUDIENCE}], "identity_types": ["email"]})
+    job = exports.create(stores, Requester(ACCOUNT, "client-1", "https://example.com"), wanted, edge.now()).job
+    assert job.export is not None
+    here.play("export_audience", export_id=job.export.export_id, token=1)
 
 
 def erasure(here: Scene) -> None:
-    compaction_done(here)
     of = here.stack.stores
     stores = erasures.ProfileStores(of.profiles, of.identities, of.jobs, of.workflows)
-    identity = Identity("customer_id", "ann")
-    job = erasures.erase_holders(stores, ACCOUNT, identity, edge.now()).job
-    here.stack.workflows.asked.clear()
-
-    def meanwhile(handler: Any, event: Any) -> Any:
-        here.settle()
-        here.stack.finish_runs()
-        return here.functions.run(handler, event)
-
-    here.stack.play("erase_profile", {"account_id": ACCOUNT, "job_id": job.job_id, "token": 1}, meanwhile)
+    erasures.erase_holders(stores, ACCOUNT, Identity("customer_id", "ann"), edge.now())
+    here.finish_runs()
+    here.settle()
 
 
 STORIES: Mapping[str, Story] = {
-    each.__name__: each for each in (events, backfill, compaction, calculation, export, erasure)
+    "events": Story(events, somebody),
+    "due": Story(due, lapsed),
+    "retirement": Story(retirement, long_unheard),
+    "backfill": Story(backfill, people),
+    "filling": Story(filling, audiences),
+    "withdrawal": Story(withdrawal, connected),
+    "bulk": Story(bulk, audiences, "functions.connect_audiences"),
+    "compaction": Story(compaction, people),
+    "calculation": Story(calculation, archived),
+    "sending": Story(sending, calculated),
+    "export": Story(export, people),
+    "erasure": Story(erasure, archived),
 }
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

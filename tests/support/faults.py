@@ -2,35 +2,32 @@
 
 `play(story, Fault(n, how))` plays a story in which the n-th call that any function makes to AWS or to a partner fails:
 the function dies before the call, or after it was carried out, or is told to slow down. Whatever died comes again, as
-queues, streams and state machines have it.
+queues, streams and state machines have it. Ids are drawn in the same order each time: the n-th call stays the same.
 """
 
-import io
-import re
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import random
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
+import boto3
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
+from botocore.session import Session
 
 from audience_core import wiring
-from audience_core.domain.archive import OwnedBatch
 from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.event import Environment
-from audience_core.domain.ids import AudienceId, Mpid
-from audience_core.domain.output import DELIVERY_BUCKETS, SubscriptionState
-from audience_core.domain.profile import Profile
+from audience_core.domain.output import SubscriptionState
 from audience_core.errors import NotOursError, RetryableDeliveryError
 from audience_core.outputs.http import HttpSend
 from tests.support.control import (
     ACCOUNT,
     AUDIENCE,
-    CONNECTION,
     PLAYED,
     a_connection,
     a_workspace,
@@ -39,10 +36,10 @@ from tests.support.control import (
     an_input,
     an_output,
 )
-from tests.support.data_path import FAILED, DataPath, called
-from tests.support.partners import SECRET, FaultyPartner, a_partner
-
-EVERYBODY = range(1, 4)
+from tests.support.control_stack import REGION
+from tests.support.data_path import FAILED, DataPath, StartedRuns, called
+from tests.support.fault_ends import Ends
+from tests.support.partners import SECRET, FaultyPartner, answering
 
 
 class How(StrEnum):
@@ -67,20 +64,31 @@ class Killed(BaseException):
     """The function is no more; nothing in it can catch this."""
 
 
+_READS = ("Get", "BatchGet", "Query", "Scan", "List", "Head", "Describe")
 _THROTTLES = {"dynamodb": "ProvisionedThroughputExceededException", "sqs": "RequestThrottled", "s3": "SlowDown"}
 
 
 @dataclass
 class Functions:
-    """Runs functions, and counts what they ask of the outside."""
+    """Runs functions, and counts what they ask of the outside.
+
+    Args:
+        log: the calls that were made; `invoked`: of what function, each time, and from which call on.
+    """
 
     fault: Fault = Fault()
     log: list[str] = field(default_factory=list)
+    invoked: list[tuple[str, int]] = field(default_factory=list)
     is_on: bool = False
     is_dead: bool = False
 
+    def begin(self, fault: Fault) -> None:
+        """Forget what was called so far."""
+        self.fault, self.log, self.invoked = fault, [], []
+
     def run(self, handler: Callable[..., Any], event: dict[str, Any]) -> Any:
         self.is_on = True
+        self.invoked.append((f"{handler.__module__} {event.get('step', '')}", len(self.log)))
         try:
             answer = called(handler, event)
             return called(handler, event) if self.fault.how is How.TWICE else answer
@@ -118,7 +126,7 @@ class Functions:
 
     def watch(self, patch: pytest.MonkeyPatch) -> None:
         """From here on all calls pass here."""
-        make_api_call, send = BaseClient._make_api_call, HttpSend._send
+        make_api_call, send, ask = BaseClient._make_api_call, HttpSend._send, StartedRuns.ask
 
         def to_aws(client: Any, operation: str, parameters: Any) -> Any:
             service = client.meta.service_model.service_name
@@ -127,8 +135,12 @@ class Functions:
         def to_partner(sender: Any, kept: Any, request: Any) -> Any:
             return self.make("partner", request.method, lambda: send(sender, kept, request))
 
+        def to_machines(runs: Any, name: str, *given: Any) -> Any:
+            return self.make("stepfunctions", "StartExecution", lambda: ask(runs, name, *given))
+
         patch.setattr(BaseClient, "_make_api_call", to_aws)
         patch.setattr(HttpSend, "_send", to_partner)
+        patch.setattr(StartedRuns, "ask", to_machines)
 
 
 def _throttling(service: str, operation: str) -> Exception:
@@ -137,6 +149,10 @@ def _throttling(service: str, operation: str) -> Exception:
     code = _THROTTLES.get(service, "ThrottlingException")
     error: Exception = ClientError({"Error": {"Code": code, "Message": "slow down"}}, operation)
     return error
+
+
+# Steps that look whether others have done what they wait for.
+_WATCHING = frozenset({"settle", "connect", "finish", "visit", "watch"})
 
 
 @dataclass
@@ -150,168 +166,143 @@ class Scene:
     def settle(self) -> None:
         self.stack.settle(self.functions.run)
 
-    def play(self, machine: str, given: dict[str, Any]) -> None:
-        self.stack.play(machine, given, self.functions.run)
+    @property
+    def now_ms(self) -> int:
+        return NOW
 
-    def tell(self, number: int, who: str, event: str = "Play Video", **body: Any) -> None:
-        data = {"event_name": event, "custom_event_type": "media", "timestamp_unixtime_ms": NOW - 60_000}
+    def play(self, machine: str, **given: Any) -> None:
+        """A state machine, from its beginning to its end."""
+        self.stack.play(machine, {"account_id": ACCOUNT, **given}, self._step)
+
+    def _step(self, handler: Callable[..., Any], event: dict[str, Any]) -> Any:
+        """Before it looks for what others do, they have done it."""
+        if event.get("step") in _WATCHING:
+            self.settle()
+            self.finish_runs()
+        return self.functions.run(handler, event)
+
+    def finish_runs(self) -> None:
+        self.stack.finish_runs(self._step)
+
+    def call(self, handler: Callable[..., Any]) -> None:
+        """Call what a schedule calls: again and again, until it has come off."""
+        while self.functions.run(handler, {}) is FAILED:
+            pass
+
+    def tell(self, number: int, who: str, event: str = "Play Video", ago_ms: int = 60_000, **body: Any) -> None:
+        data = {"event_name": event, "custom_event_type": "media", "timestamp_unixtime_ms": NOW - ago_ms}
         events = [{"event_type": "custom_event", "data": data}] if event else []
         identities = {"customer_id": who, "email": f"{who}@example.com", **body.pop("user_identities", {})}
         told = {"user_identities": identities, "events": events, **body}
-        self.stack.accept(number, NOW + number, **told)
+        self.stack.accept(number, NOW + number - (ago_ms - 60_000), **told)
 
 
-type Story = Callable[[Scene], None]
+type Act = Callable[[Scene], None]
+
+
+@dataclass(frozen=True)
+class Story:
+    """Args:
+    then: what functions die in.
+    before: what was there already, with nothing going wrong.
+    of: the functions that are disturbed, all by default; others have stories of their own.
+    """
+
+    then: Act
+    before: Act
+    of: str = ""
+
+
+class Invocation(NamedTuple):
+    """Args:
+    calls: numbers of those it made; `kind`: its function, its step, and what it called.
+    """
+
+    calls: range
+    kind: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Args:
+    state: what is known in the end.
+    calls: those that were made, in order; `invoked`: of what function, each time, and from which call on.
+    """
+
+    state: Mapping[str, Any]
+    calls: list[str]
+    invoked: list[tuple[str, int]]
+
+    def invocations(self) -> Iterator[Invocation]:
+        ends = [*(start for _, start in self.invoked[1:]), len(self.calls)]
+        for (function, start), end in zip(self.invoked, ends, strict=True):
+            yield Invocation(range(start + 1, end + 1), (function, *self.calls[start:end]))
 
 
 @contextmanager
-def scene(functions: Functions) -> Iterator[Scene]:
-    """An account with an audience of those who played a video, connected to a partner on loopback."""
-    with pytest.MonkeyPatch.context() as patch, a_partner() as partner:
+def scene(before: Act) -> Iterator[Scene]:
+    """An account with an audience of those who played a video, connected to a partner on loopback; and what came then.
+
+    The partner does not answer when this is done: `ending` lets it.
+    """
+    functions = Functions()
+    with pytest.MonkeyPatch.context() as patch, FaultyPartner() as partner:
+        drawn = random.Random(1)
+        patch.setattr(secrets, "token_bytes", lambda size=32: drawn.randbytes(size))
+        _share_clients(patch)
         stack = DataPath(patch)
-        stack.is_reversed = functions.fault.how is How.REVERSED
-        of = stack.stores
-        of.accounts.create(an_account(has_lifetime_audiences=True, lifetime_credits=50))
-        of.workspaces.save(a_workspace())
-        of.workspaces.save_input(an_input())
-        assert of.audiences.next_id(ACCOUNT) == AUDIENCE
-        of.audiences.publish(an_audience(status=AudienceStatus.ACTIVE, definition=PLAYED, external_name="Fans"))
-        of.jobs.set_backfilled(ACCOUNT, of.audiences.program(ACCOUNT).published)
-        secret = of.secrets.put(ACCOUNT, "o-1", {"signing_secret": SECRET})
-        of.outputs.save(an_output(settings={"url": partner.url}, secret_ref=secret))
-        of.outputs.save_connection(a_connection(subscription=SubscriptionState.ACTIVE))
+        _furnish(stack, partner)
         functions.watch(patch)
+        here = Scene(stack, partner, functions)
+        with answering(partner):
+            before(here)
         try:
-            yield Scene(stack, partner, functions)
+            yield here
         finally:
             stack.close()
 
 
-def play(story: Story, fault: Fault = Fault()) -> tuple[dict[str, Any], list[str]]:
-    """What is known in the end, and the calls that were made."""
-    functions = Functions(fault)
-    with scene(functions) as here:
-        story(here)
-        return end_state(here), functions.log
+def _share_clients(patch: pytest.MonkeyPatch) -> None:
+    """One client for each service: to make one takes longer than most stories."""
+    create, made = Session.create_client, dict[Any, Any]()
+
+    def create_once(session: Any, service: str, *given: Any, **named: Any) -> Any:
+        key = service, repr(named.get("config") and vars(named["config"]))
+        if key not in made:
+            made[key] = create(session, service, *given, **named)
+        return made[key]
+
+    patch.setattr(Session, "create_client", create_once)
+    for service in ("dynamodb", "sqs", "s3", "secretsmanager", "sesv2"):
+        boto3.client(service, region_name=REGION)
 
 
-# What is known in the end -------------------------------------------------------------------------------------------
+def _furnish(stack: DataPath, partner: FaultyPartner) -> None:
+    of = stack.stores
+    of.accounts.create(an_account(has_lifetime_audiences=True, lifetime_credits=50))
+    of.workspaces.save(a_workspace())
+    of.workspaces.save_input(an_input())
+    assert of.audiences.next_id(ACCOUNT) == AUDIENCE
+    of.audiences.publish(an_audience(status=AudienceStatus.ACTIVE, definition=PLAYED, external_name="Fans"))
+    of.jobs.set_backfilled(ACCOUNT, of.audiences.program(ACCOUNT).published)
+    secret = of.secrets.put(ACCOUNT, "o-1", {"signing_secret": SECRET})
+    of.outputs.save(an_output(settings={"url": partner.url}, secret_ref=secret))
+    of.outputs.save_connection(a_connection(subscription=SubscriptionState.ACTIVE))
 
 
-def end_state(here: Scene) -> dict[str, Any]:
-    """By the names of users instead of their random ids, and without the instants at which it was written."""
-    of, stack = here.stack.stores, here.stack
-    profiles = _profiles(here)
-    names = {profile.mpid: _name(profile) for profile in profiles}
-    sets = [AudienceId(number) for number in range(1, 4)]
-    return {
-        "profiles": sorted(_told(profile) for profile in profiles),
-        "identities": _identities(here, profiles, names),
-        "members": _members(here, names),
-        "counts": {each: of.memberships.counts(ACCOUNT, each, NOW).model_dump() for each in sets},
-        "history": _history(here, names),
-        "ledger": _ledger(here, names),
-        "notes": [item["sk"] for item in stack.items("LEDGER") if "attempts" in item],
-        "partner": {
-            names.get(Mpid(int(mpid)), "?"): sorted(value for _, value in told)
-            for mpid, told in here.partner.members(AUDIENCE).items()
-        },
-        "archive": _archive(here, names),
-        "shards": _shards(here),
-        "exports": _exports(here, names),
-        "results": _results(here, names),
-        "jobs": sorted({(job.kind.value, job.state.value) for job in of.jobs.list(ACCOUNT)}),
-        "queues": {queue: len(stack.messages(queue)) for queue in stack.queues},
-    }
+def ending(here: Scene, then: Act, fault: Fault) -> Ending:
+    """Play what functions die in, once for each scene."""
+    here.stack.is_reversed = fault.how is How.REVERSED
+    here.functions.begin(fault)
+    with answering(here.partner):
+        then(here)
+        calls, invoked = list(here.functions.log), list(here.functions.invoked)
+        return Ending(Ends(here.stack, here.partner, NOW).told(), calls, invoked)
 
 
-def _profiles(here: Scene) -> list[Profile]:
-    found: list[Profile] = []
-    for environment in Environment:
-        letter = f"#{environment[0]}#"
-        mpids = [Mpid(int(item["sk"]["S"])) for item in here.stack.items("PROFILES") if letter in item["pk"]["S"]]
-        found += here.stack.stores.profiles.load(ACCOUNT, environment, mpids).values() if mpids else ()
-    return found
-
-
-def _name(profile: Profile) -> str:
-    return min((each.value for each in profile.identities if each.type == "customer_id"), default="nobody")
-
-
-def _told(profile: Profile) -> str:
-    events = sorted((name, event.at) for (_, name), track in profile.timeline.items() for event in track)
-    registers = sorted((key, each.value, each.at) for key, each in profile.registers.items())
-    return repr((_name(profile), sorted(profile.identities.items()), registers, events, sorted(profile.memberships)))
-
-
-def _identities(here: Scene, profiles: list[Profile], names: Mapping[Mpid, str]) -> list[Any]:
-    known = {identity for profile in profiles for identity in profile.identities}
-    rows = here.stack.stores.identities.rows(ACCOUNT, Environment.PRODUCTION, known)
-    return sorted((i.type, i.value, sorted(names.get(m, "?") for m in row.holders)) for i, row in rows.items())
-
-
-def _members(here: Scene, names: Mapping[Mpid, str]) -> list[Any]:
-    rows = here.stack.items("MEMBERSHIPS")
-    return sorted((row["pk"]["S"].split("#")[1], names.get(Mpid(int(row["sk"]["S"])), "?")) for row in rows)
-
-
-def _history(here: Scene, names: Mapping[Mpid, str]) -> list[Any]:
-    rows = [
-        (row["pk"]["S"].split("#")[1], row["who"]["S"].split("#")[0], row["what"]["S"])
-        for row in here.stack.items("HISTORY")
-    ]
-    return sorted((audience, names.get(Mpid(int(mpid)), "?"), what) for audience, mpid, what in rows)
-
-
-def _ledger(here: Scene, names: Mapping[Mpid, str]) -> list[Any]:
-    rows = [
-        row
-        for lane in range(DELIVERY_BUCKETS)
-        for row in here.stack.stores.ledger.rows(ACCOUNT, CONNECTION, lane, None, 100).items
-    ]
-    told = [(row.mpid, repr(row.desired), repr(row.acknowledged), row.dirty_since is None) for row in rows]
-    return sorted((names.get(mpid, "?"), *rest) for mpid, *rest in told)
-
-
-def _archive(here: Scene, names: Mapping[Mpid, str]) -> list[Any]:
-    found = set()
-    for name in (key for key in here.stack.objects("ARCHIVE_BUCKET") if key.startswith("raw/")):
-        for entry in here.stack.stores.archive.entries(name):
-            batch = entry.batch.batch_id if isinstance(entry, OwnedBatch) else type(entry).__name__
-            found.add((batch, names.get(entry.mpid, "?")))
-    return sorted(found)
-
-
-def _shards(here: Scene) -> Any:
-    manifest = here.stack.stores.shards.manifest(ACCOUNT)
-    folders = here.stack.stores.shards.folders(ACCOUNT)
-    users = sum(shard.users for shard in manifest.shards)
-    # How many compactions it took is nobody's concern.
-    return users, manifest.events, len(folders - manifest.retired.keys())
-
-
-def _exports(here: Scene, names: Mapping[Mpid, str]) -> list[str]:
-    found = []
-    for key, content in here.stack.objects("EXPORTS_BUCKET").items():
-        assert key.endswith(".zip"), f"{key} was left behind"
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for name in archive.namelist():
-                if name.endswith(".csv"):
-                    text = archive.read(name).decode()
-                    for mpid, who in names.items():
-                        text = text.replace(str(mpid), who)
-                    found += sorted(re.sub(r"\b\d{13}\b", "instant", text).splitlines())
-    return found
-
-
-def _results(here: Scene, names: Mapping[Mpid, str]) -> list[Any]:
-    audiences = here.stack.stores.audiences.list(ACCOUNT)
-    found = []
-    for each in audiences:
-        if each.result is not None:
-            page = here.stack.stores.results.page(ACCOUNT, each.audience_id, each.result.calculation_id, None, 100)
-            found.append((each.name, sorted(names.get(mpid, "?") for mpid in page.items)))
-    return found
+def play(story: Story, fault: Fault = Fault()) -> Ending:
+    with scene(story.before) as here:
+        return ending(here, story.then, fault)
 
 
 NOW = 0
@@ -339,28 +330,53 @@ class Difference:
         found: what differs: as it is, and as it should be; or why there is no end.
     """
 
-    story: str
     fault: Fault
     call: str
     found: Mapping[str, Any]
 
 
-def compare(
-    name: str, story: Story, faults: Iterable[Fault], expected: Mapping[str, Any]
-) -> Iterator[Difference | None]:
-    """One for each fault: None when all ended well."""
-    for fault in faults:
-        try:
-            state, log = play(story, fault)
-        except Exception as error:
-            yield Difference(name, fault, "", {type(error).__name__: str(error)})
-            continue
-        differing = {key: (state[key], expected[key]) for key in expected if state[key] != expected[key]}
-        call = log[fault.at - 1] if 0 < fault.at <= len(log) else ""
-        yield Difference(name, fault, call, differing) if differing else None
+def difference(fault: Fault, attempt: Callable[[Fault], Ending], undisturbed: Ending) -> Difference | None:
+    """None when all ended well; a fault that no call came to strike is a difference, too."""
+    call = undisturbed.calls[fault.at - 1] if fault.at else ""
+    try:
+        found, expected = attempt(fault), undisturbed.state
+    except Exception as error:
+        return Difference(fault, call, {type(error).__name__: str(error)})
+    if fault.at > len(found.calls):
+        return Difference(fault, call, {"calls": (len(found.calls), "too few")})
+    differing = {key: (found.state[key], expected[key]) for key in expected if found.state[key] != expected[key]}
+    return Difference(fault, call, differing) if differing else None
 
 
-def faults_of(calls: int, every: int = 1, first: int = 1) -> list[Fault]:
-    """The messages twice and reversed, and a death or a throttle at every so-manieth call, each in turn."""
-    single = [Fault(at, how) for at in range(first, calls + 1, every) for how in (How.BEFORE, How.AFTER, How.THROTTLE)]
-    return [Fault(0, How.TWICE), Fault(0, How.REVERSED), *single]
+def faults_of(undisturbed: Ending, of: str = "", alike: int = 2) -> Iterator[Fault]:
+    """All messages twice, and the last of them first; a death and a throttle at every call of every invocation.
+
+    To die after one call is to die before the next one of the same invocation, and whether what was only read was read
+    makes no difference: deaths are tried where something has been written since the one before.
+
+    Args:
+        of: the functions that are disturbed, all by default.
+        alike: so many of the invocations of one function and step that make the same calls in the same order are
+            disturbed: the first ones, and the last. A job makes hundreds, for buckets that hold nobody.
+    """
+    yield Fault(0, How.TWICE)
+    yield Fault(0, How.REVERSED)
+    kinds = defaultdict[tuple[str, ...], list[range]](list)
+    for calls, kind in undisturbed.invocations():
+        if kind[0].startswith(of):
+            kinds[kind].append(calls)
+    chosen = [each for found in kinds.values() for each in (*found[: alike - 1], *found[alike - 1 :][-1:])]
+    for calls in sorted(chosen, key=lambda each: each.start):
+        for at in calls:
+            if at == calls[0] or not _is_read(undisturbed.calls[at - 2]):
+                yield Fault(at, How.BEFORE)
+            yield Fault(at, How.THROTTLE)
+        if calls and not _is_read(undisturbed.calls[calls[-1] - 1]):
+            yield Fault(calls[-1], How.AFTER)
+
+
+def _is_read(call: str) -> bool:
+    service, operation = call.split(" ")
+    return service != "partner" and operation.startswith(
+        ("Get", "BatchGet", "Query", "Scan", "List", "Head", "Describe")
+    )

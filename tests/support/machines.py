@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,14 @@ class Machine:
     """
 
     def __init__(self, name: str, handlers: Mapping[str, Handler]) -> None:
-        text = (Path(__file__).parents[2] / "statemachines" / f"{name}.asl.yaml").read_text()
-        self.definition: dict[str, Any] = yaml.safe_load(text)
+        self.definition = _definition(name)
         self._handlers = {f"${{{placeholder}}}": handler for placeholder, handler in handlers.items()}
         self.visited: list[str] = []
 
     def run(self, given: dict[str, Any], name: str) -> dict[str, Any]:
         """The state at the end; raise `MachineFailedError`."""
-        state: dict[str, Any] = self._play(self.definition, given, {"Execution": {"Name": name}})
+        context = {"Execution": {"Name": name}, "State": {"RetryCount": 0}}
+        state: dict[str, Any] = self._play(self.definition, given, context)
         return state
 
     def _play(self, machine: Mapping[str, Any], state: Any, context: dict[str, Any]) -> Any:
@@ -47,6 +48,7 @@ class Machine:
                     at = self._chosen(step, state)
                     continue
                 case "Wait" | "Pass":
+                    state = _placed(state, step["ResultPath"], step["Result"]) if "Result" in step else state
                     state, at = _at(step.get("OutputPath", "$"), state, context), step.get("Next")
                     continue
             state, at = self._attempted(step, state, context)
@@ -70,11 +72,9 @@ class Machine:
         return json.loads(json.dumps(answer))
 
     def _map(self, step: Mapping[str, Any], state: Any, context: dict[str, Any]) -> list[Any]:
-        where = _filled(step["ItemReader"]["Parameters"], state, context)
-        body = boto3.client("s3").get_object(Bucket=where["Bucket"], Key=where["Key"])["Body"].read()
         results = []
-        for line in body.splitlines():
-            inside = {**context, "Map": {"Item": {"Value": json.loads(line)}}}
+        for value in _values(step, state, context):
+            inside = {**context, "Map": {"Item": {"Value": value}}}
             item = _filled(step["ItemSelector"], state, inside)
             results.append(self._play(step["ItemProcessor"], item, inside))
         return results
@@ -86,6 +86,22 @@ class Machine:
             if _at(choice["Variable"], state, {}) == wanted:
                 return str(choice["Next"])
         return str(step["Default"])
+
+
+@cache
+def _definition(name: str) -> dict[str, Any]:
+    text = (Path(__file__).parents[2] / "statemachines" / f"{name}.asl.yaml").read_text()
+    definition: dict[str, Any] = yaml.safe_load(text)
+    return definition
+
+
+def _values(step: Mapping[str, Any], state: Any, context: dict[str, Any]) -> list[Any]:
+    """Of an inline Map, and of one that reads them from a file."""
+    if "ItemsPath" in step:
+        return list(_at(step["ItemsPath"], state, context))
+    where = _filled(step["ItemReader"]["Parameters"], state, context)
+    body = boto3.client("s3").get_object(Bucket=where["Bucket"], Key=where["Key"])["Body"].read()
+    return [json.loads(line) for line in body.splitlines()]
 
 
 def _filled(template: Mapping[str, Any], state: Any, context: dict[str, Any]) -> dict[str, Any]:

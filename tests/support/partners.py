@@ -98,15 +98,21 @@ def obeying_twice(handler: FaultyHandler, message: dict[str, Any]) -> None:
 
 
 @contextmanager
+def answering[P: FaultyPartner](partner: P) -> Iterator[P]:
+    """It answers meanwhile; before and after, it is there and says nothing."""
+    thread = threading.Thread(target=partner.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield partner
+    finally:
+        partner.shutdown()
+        thread.join()
+
+
+@contextmanager
 def serving[P: FaultyPartner](partner: P) -> Iterator[P]:
-    with partner:
-        thread = threading.Thread(target=partner.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield partner
-        finally:
-            partner.shutdown()
-            thread.join()
+    with partner, answering(partner):
+        yield partner
 
 
 def a_partner() -> AbstractContextManager[FaultyPartner]:

@@ -40,8 +40,11 @@ class RequestStore(Protocol):
 
 
 class RateStore(Protocol):
-    def add(self, account_id: AccountId, batches: int, second: int) -> int:
-        """Count batches against one second (UNIX time); the total of that second, these included."""
+    def add(self, account_id: AccountId, batches: int, second: int, limit: int) -> int:
+        """Count batches against one second (UNIX time); the total of that second, these included.
+
+        Once it is beyond `limit`, further batches of the second need not be counted: any total beyond it will do.
+        """
 
 
 class EventQueue(Protocol):

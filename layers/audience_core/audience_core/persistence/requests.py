@@ -55,11 +55,18 @@ class DynamoRequestStore:
 class DynamoRateStore:
     def __init__(self, table_name: str, region: str | None = None) -> None:
         self._rates = bind(RateItem, table_name, region)
+        # Who is over the limit in which second: a flood costs no write per request.
+        self._over: dict[AccountId, int] = {}
 
-    def add(self, account_id: AccountId, batches: int, second: int) -> int:
+    def add(self, account_id: AccountId, batches: int, second: int, limit: int) -> int:
+        if self._over.get(account_id) == second:
+            return limit + batches
         item = self._rates(f"{account_id}#rate#{second}", _RATE)
         item.update([RateItem.batches.add(batches), RateItem.ttl.set(second + _RATE_KEPT_S)])
-        return int(item.batches)
+        total = int(item.batches)
+        if total > limit:
+            self._over[account_id] = second
+        return total
 
 
 def request_key(input_id: InputId, request_id: str) -> str:

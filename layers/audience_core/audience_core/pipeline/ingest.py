@@ -98,7 +98,7 @@ def _bodies(body: bytes, kind: RequestKind) -> list[Any]:
 
 def _count_against_quota(rates: RateStore, account: Account, batches: int, now_ms: int) -> int:
     limit = account.batches_per_second
-    total = rates.add(account.account_id, batches, now_ms // 1000)
+    total = rates.add(account.account_id, batches, now_ms // 1000, limit)
     if total > limit:
         raise QuotaExceededError(f"The account may send {limit} batches per second.", retry_after_s=1)
     return total * 100 // limit if limit else 0

@@ -26,7 +26,7 @@ class MemoryRateStore:
     def __init__(self) -> None:
         self._counts: Counter[tuple[AccountId, int]] = Counter()
 
-    def add(self, account_id: AccountId, batches: int, second: int) -> int:
+    def add(self, account_id: AccountId, batches: int, second: int, limit: int) -> int:
         self._counts[account_id, second] += batches
         return self._counts[account_id, second]
 
