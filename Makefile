@@ -16,7 +16,7 @@ ENVIRONMENTS := .venv/.installed .tools/aws/.installed .tools/runtime/.installed
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(ARGS)
 
-.PHONY: help setup build run stop reset logs test check audit format lock bench soak stories faults fuzz load neighbour clean publish pictures
+.PHONY: help setup build run stop reset logs test check audit format lock bench soak stories faults fuzz load rehearse neighbour clean publish pictures
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -86,11 +86,14 @@ stories: setup ## play a thousand random stories of a connection against partner
 faults: setup ## kill every function at every call that it makes, and expect the same end
 	@$(PYTHON) -m benchmarks.faults $(ARGS)
 
-fuzz: setup ## send a hundred requests to every operation of the API
+fuzz: setup ## send a hundred requests to every operation of the API (FUZZ_STACK=1: of the local stack)
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} $(PYTHON) -m pytest tests/integration/test_api_fuzz.py $(ARGS)
 
 load: setup ## mixed load on the local stack, with nothing lost
 	@$(PYTHON) -m benchmarks.load $(ARGS)
+
+rehearse: setup ## withdraw consents, erase users, and restore tables on the local stack
+	@$(PYTHON) -m benchmarks.rehearsals $(ARGS)
 
 neighbour: setup ## what an account at ten times its quota does to another on the local stack
 	@$(PYTHON) -m benchmarks.neighbour $(ARGS)

@@ -29,6 +29,7 @@ from tests.support.faults import Ending, Fault, Scene, Story
 _COPIES = multiprocessing.get_context("fork")
 # A copy that has not come to its end by then never will.
 _PATIENCE_S = 300
+_TOLD_EVERY = 50
 
 
 def main() -> int:
@@ -57,6 +58,8 @@ def _tried(name: str, given: argparse.Namespace) -> int:
                 shares.remove(share)
                 continue
             tried += 1
+            if tried % _TOLD_EVERY == 0:
+                print(f"{name}: {tried} faults tried", file=sys.stderr, flush=True)
             wrong += found is not None
             if found is not None:
                 print(f"{name}: {found.fault.how} {found.fault.at} {found.call}: {dict(found.found)}", flush=True)

@@ -28,15 +28,20 @@ from audience_core.domain.account import Role
 from tests.support.access import client_of, furnish, open_accounts
 from tests.support.control import ACCOUNT
 from tests.support.front_door import FrontDoor
+from tests.support.running_door import RunningDoor, a_running_api
 from tests.support.tokens import ISSUER, a_key, a_token, publishing
 from tests.support.whole_stack import WholeStack, forget_wiring
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
+# Whether a local stack is asked, through its gateway, instead of the handlers.
+IS_STACK_ASKED = bool(os.environ.get("FUZZ_STACK"))
 DESCRIBED = json.loads((Path(__file__).parents[2] / "docs/openapi.json").read_text())
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance, status_code_conformance]
+type Door = FrontDoor | RunningDoor
+
 # They speak to partners.
 APART = r"/(test|lookalike|authorize)$|/v1/oauth/callback"
-DOOR: list[FrontDoor] = []
+DOOR: list[Door] = []
 KNOWN: dict[str, Any] = {}
 HEADERS: dict[str, str] = {}
 
@@ -83,21 +88,30 @@ schema.app = application
 
 
 @pytest.fixture(scope="module", autouse=True)
-def furnished(aws: str) -> Iterator[None]:
+def furnished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    if IS_STACK_ASKED:
+        with a_running_api(tmp_path_factory.mktemp("aws")) as (door, headers):
+            _furnish(door, headers)
+            yield
+        return
+    request.getfixturevalue("aws")
     with pytest.MonkeyPatch.context() as patch:
         stack, key = WholeStack(), a_key()
         stack.tell(patch, TOKEN_ISSUER=ISSUER, JWKS_URL="")
         with publishing(key) as url:
             patch.setenv("JWKS_URL", f"{url}/jwks.json")
             forget_wiring()
-            DOOR.append(FrontDoor(stack.template))
             open_accounts(wiring.stores())
-            HEADERS["Authorization"] = (
-                f"Bearer {a_token(key, client_id=client_of(ACCOUNT, Role.ADMIN), exp=time.time() + 36_000)}"
-            )
-            KNOWN.update(furnish(wiring.stores(), DOOR[0], HEADERS, ACCOUNT, "mine"))
+            token = a_token(key, client_id=client_of(ACCOUNT, Role.ADMIN), exp=time.time() + 36_000)
+            _furnish(FrontDoor(stack.template), {"Authorization": f"Bearer {token}"})
             yield
         forget_wiring()
+
+
+def _furnish(door: Door, headers: dict[str, str]) -> None:
+    DOOR.append(door)
+    HEADERS.update(headers)
+    KNOWN.update(furnish(wiring.stores(), door, HEADERS, ACCOUNT, "mine"))
 
 
 @schema.parametrize()

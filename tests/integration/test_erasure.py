@@ -1,29 +1,20 @@
 """A user is erased: nothing that is stored anywhere names them any more, and no partner has them."""
 
-import gzip
 import io
-import json
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from audience_core.api import edge
 from audience_core.domain.account import Role
 from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.event import Environment
 from audience_core.domain.export import Export
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.job import Job, JobKind, JobState
 from audience_core.domain.output import Fault, FaultKind, SubscriptionState
-from audience_core.domain.profile import Profile
-from audience_core.persistence.ledger_codec import unpack_attempts, unpack_target
-from audience_core.persistence.profile_codec import unpack_state, unpack_timeline
 from functions.erase_profile import handler as erase_profile
 from functions.jobs_api import handler as jobs_api
 from functions.profiles_api import handler as profiles_api
@@ -41,6 +32,7 @@ from tests.support.data_path import DataPath, called, now_ms
 from tests.support.http_api import Answer, Caller, a_sample
 from tests.support.partners import SECRET, FaultyPartner, a_partner
 from tests.support.results import keep_members
+from tests.support.stored_bytes import stored
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 
@@ -98,56 +90,8 @@ def erased(stack: DataPath, call: Caller, answer: Answer) -> dict[str, Any]:
     return receipt
 
 
-def stored(stack: DataPath, at: Path) -> list[str]:
-    """Everything that lies anywhere, unpacked, as text."""
-    found = [f"{name}: {_told(item)}" for name in stack.tables for item in stack.items(name.removesuffix("_TABLE"))]
-    for bucket in stack.buckets:
-        found += [f"{bucket}/{key}: {_text(key, content, at)}" for key, content in stack.objects(bucket).items()]
-    found += [f"{queue}: {body}" for queue in stack.queues for body in stack.messages(queue)]
-    return found
-
-
-def _told(item: dict[str, Any]) -> str:
-    """A table's item: binary attributes are packed in one of the product's three ways."""
-    parts = []
-    for name, value in item.items():
-        for kind, content in value.items():
-            parts.append(f"{name}={_unpacked(name, content) if kind == 'B' else json.dumps(content, default=str)}")
-    return " ".join(parts)
-
-
-def _unpacked(name: str, content: bytes) -> str:
-    match name:
-        case "attempts":
-            return repr(unpack_attempts(content))
-        case "desired" | "acknowledged" | "may_have":
-            return repr(unpack_target(content))
-        case "timeline" | "events":
-            return repr(unpack_timeline(content))
-        case "state":
-            profile = Profile(ACCOUNT, Environment.PRODUCTION, Mpid(1))
-            unpack_state(content, profile)
-            return repr(profile).replace("Mpid(1)", "")
-        case "definition":
-            return zlib.decompress(content).decode()
-    raise AssertionError(f"nobody knows how {name} is packed")
-
-
-def _text(key: str, content: bytes, at: Path) -> str:
-    if key.endswith(".gz") or key.startswith(("staged/", "erasures/")):
-        return gzip.decompress(content).decode()
-    if key.endswith(".members"):
-        (users,) = struct.unpack_from(">q", content)
-        return repr(struct.unpack_from(f">{users}q", content, 8))
-    if key.endswith(".zip"):
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return repr([archive.read(name) for name in archive.namelist()])
-    if key.endswith(".parquet"):
-        path = at / "table.parquet"
-        path.write_bytes(content)
-        groups = pq.ParquetFile(path)
-        return repr([groups.read_row_group(n).to_pylist() for n in range(groups.num_row_groups)])
-    return content.decode()
+def everything(stack: DataPath, at: Path) -> list[str]:
+    return stored(stack, at) + [f"{queue}: {body}" for queue in stack.queues for body in stack.messages(queue)]
 
 
 def test_nothing_that_is_stored_names_an_erased_user(
@@ -167,14 +111,14 @@ def test_nothing_that_is_stored_names_an_erased_user(
     assert ann["audiences"] == [AUDIENCE]
     assert set(partner.members(AUDIENCE)) == {ann["mpid"], bob["mpid"]}
     traces = [ANN, "ann@new.example", ann["mpid"], "0f3c5a0e", *of_development]
-    before = stored(stack, tmp_path)
+    before = everything(stack, tmp_path)
     assert all(any(trace in text for text in before) for trace in traces)
     stack.stores.events.send([])
 
     receipts = [erased(stack, call, call("DELETE", f"/v1/profiles/{each}")) for each in (ann["mpid"], *of_development)]
 
     assert [receipt["state"] for receipt in receipts] == ["succeeded"] * 2
-    after = stored(stack, tmp_path)
+    after = everything(stack, tmp_path)
     assert [(trace, text) for trace in traces for text in after if trace in text] == []
     assert set(partner.members(AUDIENCE)) == {bob["mpid"]}
     assert find(call, BOB) == [bob]

@@ -29,10 +29,11 @@ from tests.support.control import (
     an_input,
     an_output,
 )
-from tests.support.front_door import FrontDoor
+from tests.support.http_api import Answer
 from tests.support.sharing import THIRD_ACCOUNT, a_receiving
 
 type Ids = Mapping[str, Any]
+type Door = Callable[..., Answer]
 type Ask = Callable[..., Any]
 
 # In the name or value of everything that the other account has.
@@ -265,7 +266,7 @@ def open_accounts(stores: Any) -> None:
         stores.sharing.save_receiving(a_receiving(**known, terms_version=TERMS.version), [])
 
 
-def furnish(stores: Any, door: FrontDoor, admin: Mapping[str, str], account_id: AccountId, mark: str) -> dict[str, Any]:
+def furnish(stores: Any, door: Door, admin: Mapping[str, str], account_id: AccountId, mark: str) -> dict[str, Any]:
     """One of everything, and two of what is listed by pages; its ids.
 
     Args:
@@ -296,7 +297,7 @@ def furnish(stores: Any, door: FrontDoor, admin: Mapping[str, str], account_id: 
     return found | share(stores, account_id)
 
 
-def _asker(door: FrontDoor, headers: Mapping[str, str]) -> Ask:
+def _asker(door: Door, headers: Mapping[str, str]) -> Ask:
     def ask(method: str, path: str, body: Any) -> Any:
         answer = door(method, path, body, headers)
         assert answer.status < 300, (method, path, answer)

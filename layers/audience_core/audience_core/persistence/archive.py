@@ -46,9 +46,11 @@ class S3Archive:
             content = _text_of(sorted(texts))
             self._write(f"{population}/{_minute(now_ms)}-{sha256(content).hexdigest()[:32]}.jsonl.gz", content)
 
-    def files(self, account_id: AccountId, since_ms: int) -> Sequence[RawFile]:
+    def files(
+        self, account_id: AccountId, since_ms: int, environment: Environment = Environment.PRODUCTION
+    ) -> Sequence[RawFile]:
         """Raise `UnavailableError` when S3 does not answer."""
-        prefix = f"raw/{account_id}/{Environment.PRODUCTION}/"
+        prefix = f"raw/{account_id}/{environment}/"
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=prefix, StartAfter=f"{prefix}{_minute(max(since_ms, 0))}"
         )
