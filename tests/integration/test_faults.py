@@ -10,6 +10,7 @@ from tests.support import faults
 from tests.support.control import AUDIENCE
 from tests.support.fault_stories import STORIES, somebody
 from tests.support.faults import Fault, Story
+from tests.support.whole_stack import forget_wiring
 
 # About so many faults of each story, at calls spread over it.
 SAMPLES = {"events": 4, "compaction": 1, "sending": 2}
@@ -19,7 +20,7 @@ SAMPLES = {"events": 4, "compaction": 1, "sending": 2}
 def told_at(aws: str) -> Iterator[None]:
     faults.set_now(time.time_ns() // 1_000_000 - 1000)
     yield
-    faults.forget()
+    forget_wiring()
 
 
 @pytest.mark.parametrize("name", SAMPLES)

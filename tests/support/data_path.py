@@ -42,6 +42,7 @@ from functions.update_subscription import handler as update_subscription
 from tests.support.control import ACCOUNT, INPUT, WORKSPACE
 from tests.support.control_stack import REGION
 from tests.support.machines import Machine
+from tests.support.whole_stack import forget_wiring
 
 _INDEXES = {
     "LEDGER": ("GlobalSecondaryIndexes", "dirty", ("dirty_bucket", "dirty_since", "N"), "ALL"),
@@ -145,7 +146,7 @@ class DataPath:
             patch.setenv(name, value)
         patch.setenv("ERASURE_SETTLE_SECONDS", "0")
         patch.setenv("ALLOW_PRIVATE_ENDPOINTS", "true")
-        self._forget()
+        forget_wiring()
         self.workflows = StartedRuns()
         self.stores = replace(wiring.stores(), workflows=self.workflows)
         patch.setattr(wiring, "stores", lambda: self.stores)
@@ -156,7 +157,7 @@ class DataPath:
 
     def close(self) -> None:
         """Take away what this stack put into the AWS, so that others find theirs quickly."""
-        self._forget()
+        forget_wiring()
         for table in self.tables.values():
             self.dynamodb.delete_table(TableName=table)
 
@@ -278,12 +279,6 @@ class DataPath:
         return [each["Body"] for each in found.get("Messages", [])]
 
     # Making -------------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _forget() -> None:
-        for each in vars(wiring).values():
-            if hasattr(each, "cache_clear"):
-                each.cache_clear()
 
     def _queue(self, name: str, attributes: dict[str, str]) -> str:
         url: str = self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]

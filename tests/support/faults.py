@@ -20,7 +20,6 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from botocore.session import Session
 
-from audience_core import wiring
 from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.output import SubscriptionState
 from audience_core.errors import NotOursError, RetryableDeliveryError
@@ -312,13 +311,6 @@ def set_now(now_ms: int) -> None:
     """The instant that stories are told at: one for all runs that are compared."""
     global NOW  # noqa: PLW0603 - an instant of the past would be beyond the look-back one day
     NOW = now_ms
-
-
-def forget() -> None:
-    """Nothing of this is left in the process."""
-    for each in vars(wiring).values():
-        if hasattr(each, "cache_clear"):
-            each.cache_clear()
 
 
 @dataclass(frozen=True)
