@@ -32,7 +32,7 @@ from benchmarks.load import Sender
 from local.aws import ACCESS_KEY, REGION
 from local.stack import Stack, ensure_stack
 from tests.support.partners import a_partner
-from tests.support.shop import Shop
+from tests.support.shop import Shop, cpu_seconds
 
 _QUOTA, _TIMES = 2, 10
 _CONTROL = "/v2/control"
@@ -49,13 +49,19 @@ _ORDERS = ((0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1))
 
 @dataclass
 class Measured:
-    """Milliseconds of each call until its 202, and from there until the list had the member, round by round."""
+    """Milliseconds of each call until its 202, and from there until the list had the member, round by round.
+
+    Args:
+        cpu_s: processor time of the whole stack in each round.
+    """
 
     calls: list[list[float]] = field(default_factory=list)
     visible: list[list[float]] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
 
-    def add(self, load: Load) -> None:
+    def add(self, load: Load, cpu_s: float) -> None:
         assert not load.taken.lost, "a member never came to its list"
+        self.cpu_s.append(cpu_s)
         self.calls.append([each * 1000 for each in load.taken.calls])
         self.visible.append([each * 1000 for each in load.taken.visible])
 
@@ -138,12 +144,14 @@ def measure(quiet: Shop, noisy: Shop, given: argparse.Namespace) -> None:
     neighbour.statuses.clear()
     for number in range(given.rounds):
         for place in _ORDERS[number % len(_ORDERS)]:
-            measured[PHASES[place]].add(neighbour.during(PHASES[place], given.seconds, quietly))
+            before = cpu_seconds(quiet.stack)
+            load = neighbour.during(PHASES[place], given.seconds, quietly)
+            measured[PHASES[place]].add(load, cpu_seconds(quiet.stack) - before)
         print(f"round {number + 1}; load {os.getloadavg()[0]:.1f}", flush=True)
-    tell(measured, neighbour)
+    tell(measured, neighbour, given)
 
 
-def tell(measured: dict[str, Measured], neighbour: Neighbour) -> None:
+def tell(measured: dict[str, Measured], neighbour: Neighbour, given: argparse.Namespace) -> None:
     for what, of in (("call to 202", "calls"), ("202 to member list", "visible")):
         rounds: dict[str, list[list[float]]] = {phase: getattr(measured[phase], of) for phase in PHASES}
         for phase in PHASES:
@@ -154,6 +162,12 @@ def tell(measured: dict[str, Measured], neighbour: Neighbour) -> None:
             ratios = [_percentile(beside, percent) / _percentile(control, percent) - 1 for beside, control in pairs]
             told = ", ".join(f"{each:+.0%}" for each in sorted(ratios))
             print(f"{what}, p{percent} beyond the control: {median(ratios):+.1%} in the middle round ({told})")
+    extra = given.rounds * given.seconds * _QUOTA * (_TIMES - 1)
+    for phase in PHASES[1:]:
+        more = sum(measured[phase].cpu_s) - sum(measured[_ALONE].cpu_s)
+        print(
+            f"processor time of the stack, {phase}: {1000 * more / extra:.1f} ms more for each request beyond the quota"
+        )
     print(f"the neighbour's answers: {neighbour.statuses}")
 
 

@@ -26,8 +26,8 @@ _OF_THE_CONNECTION = {"host", "content-length", "connection"}
 class RunningDoor:
     """Sends a request to the stack's own gateway."""
 
-    def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=60)
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
 
     def __call__(
         self,
@@ -65,7 +65,8 @@ def a_running_api(folder: Path) -> Iterator[tuple[RunningDoor, dict[str, str]]]:
             patch.setenv(name, ACCESS_KEY)
         forget_wiring()
         open_accounts(wiring.stores())
-        yield RunningDoor(outputs["ApiUrl"]), _of_an_admin(stack)
+        with httpx.Client(base_url=outputs["ApiUrl"], timeout=60) as client:
+            yield RunningDoor(client), _of_an_admin(stack)
     forget_wiring()
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -135,6 +136,16 @@ def kill_workers(stack: Stack, name: str) -> int:
     for pid in mine:
         os.kill(pid, signal.SIGKILL)
     return len(mine)
+
+
+def cpu_seconds(stack: Stack) -> float:
+    """Processor time that the emulator of this stack and the functions in it have taken so far."""
+    root, ticks = running_pid(stack.emulator), 0
+    for pid in [root, *_descendants(stack.emulator)] if root else []:
+        with suppress(OSError), open(f"/proc/{pid}/stat") as file:
+            # Its own time and that of its ended children, in user space and in the kernel.
+            ticks += sum(map(int, file.read().rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _descendants(emulator: Emulator) -> list[int]:
