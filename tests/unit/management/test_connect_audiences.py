@@ -193,6 +193,15 @@ def test_a_run_that_died_after_connecting_knows_its_own_connection(world: World)
     assert world.results(forgotten) == [(1, "connected")]
 
 
+def test_a_run_whose_last_answer_was_lost_says_it_again(world: World) -> None:
+    job = world.start(1, status="inactive")
+    assert world.work(job) is Progress.DONE
+
+    assert world.work(job) is Progress.DONE
+    with pytest.raises(NotOursError):
+        world.work(job, run="run-2")
+
+
 def test_a_cancelled_job_stops_and_goes_on_when_restarted(world: World) -> None:
     job, stores = world.start(1, 2, status="inactive"), JobStores(world.jobs, world.audiences, world.workflows)
     world.work(job, steps=3)

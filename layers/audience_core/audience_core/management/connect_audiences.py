@@ -82,7 +82,11 @@ def work_on(
     Raises:
         NotOursError: the job was cancelled, or another run has taken over.
     """
-    job = job_lease.take(stores.jobs, stores.jobs.get(account_id, job_id), run, _moment(clock()))
+    asked = stores.jobs.get(account_id, job_id)
+    if (asked.state, asked.run) == (JobState.SUCCEEDED, run):
+        # The run has told so before, and was not heard.
+        return Progress.DONE
+    job = job_lease.take(stores.jobs, asked, run, _moment(clock()))
     wanted, open_parts = _Wanted.of(job), _open_parts(stores.jobs, job)
     for done, part in enumerate(open_parts):
         if clock() >= until_ms:
