@@ -328,6 +328,14 @@ def test_of_two_at_once_the_second_is_refused_until_the_first_is_over_or_dead() 
     assert office.desired() == live_addresses(FIRST)
 
 
+def test_a_last_look_whose_answer_was_lost_says_it_again() -> None:
+    office = an_office()
+    job = office.sent()
+    assert office.report(job.job_id).job.state is JobState.SUCCEEDED
+
+    assert office.watch(job.job_id)
+
+
 def test_a_faulted_connection_is_told_of_and_resumed_with_the_rest(partner: FaultyPartner) -> None:
     office = an_office(partner.url)
     partner.default = refusing(HTTPStatus.FORBIDDEN)

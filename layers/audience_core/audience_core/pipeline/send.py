@@ -102,6 +102,8 @@ def watch(stores: Sender, account_id: AccountId, job_id: str, token: int, now: d
     Raises:
         NotOursError: the job was cancelled or is another run's now.
     """
+    if leases.has_succeeded(stores.jobs, account_id, job_id, token):
+        return True
     leases.require_ours(stores.jobs, account_id, job_id, token, leases.ms(now), LEASE_MS)
     job = stores.jobs.get(account_id, job_id)
     codes = [_noted(stores, job, each) for each in request_of(job).connection_ids]
