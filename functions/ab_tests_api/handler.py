@@ -19,7 +19,7 @@ from audience_core.api.routing import IdempotencyKey, IfMatch, account_of, answe
 from audience_core.api.views import Listing
 from audience_core.domain.audience import Audience
 from audience_core.domain.ids import AudienceId
-from audience_core.management import ab_tests, jobs, measurements, variant_sizes
+from audience_core.management import ab_tests, measurements, variant_sizes
 from audience_core.management.ab_tests import NewAbTest
 from audience_core.management.measurements import NewMeasurement
 
@@ -76,7 +76,7 @@ def create_outcomes(
 
     def make() -> OutcomesView:
         job = measurements.start(*stores, *audience, body, now)
-        return outcomes_view(measurements.get(_jobs(), *audience, job.job_id, now))
+        return outcomes_view(measurements.get(wiring_management.jobs(), *audience, job.job_id, now))
 
     view = once(of.audiences, edge.create_of(app.current_event.raw_event, audience[0]), now, OutcomesView, make)
     headers = {"Location": f"/v1/audiences/{audience_id}/ab-test/outcomes/{view.id}"}
@@ -86,14 +86,16 @@ def create_outcomes(
 @app.get("/v1/audiences/<audience_id>/ab-test/outcomes", summary="List outcomes, the latest first", tags=["A/B tests"])
 def list_outcomes(audience_id: int) -> Listing[OutcomesView]:
     """Those of tests that were deleted, too."""
-    found = measurements.list_all(_jobs(), account_of(app), AudienceId(audience_id), edge.now())
+    found = measurements.list_all(wiring_management.jobs(), account_of(app), AudienceId(audience_id), edge.now())
     return Listing(items=tuple(map(outcomes_view, found)))
 
 
 @app.get("/v1/audiences/<audience_id>/ab-test/outcomes/<outcomes_id>", summary="Get outcomes", tags=["A/B tests"])
 def get_outcomes(audience_id: int, outcomes_id: str) -> OutcomesView:
     """Users, conversions, rate and lift of each variant, with 95 % intervals, when all is counted."""
-    return outcomes_view(measurements.get(_jobs(), account_of(app), AudienceId(audience_id), outcomes_id, edge.now()))
+    return outcomes_view(
+        measurements.get(wiring_management.jobs(), account_of(app), AudienceId(audience_id), outcomes_id, edge.now())
+    )
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
@@ -106,11 +108,6 @@ def _view(audience: Audience) -> AbTestView:
     return ab_test_view(
         audience, variant_sizes.measure(of.memberships, of.splits, audience, _now_ms, _now_ms() + COUNTING_MS)
     )
-
-
-def _jobs() -> jobs.JobStores:
-    of = wiring.stores()
-    return jobs.JobStores(of.jobs, of.audiences, of.workflows)
 
 
 def _now_ms() -> int:

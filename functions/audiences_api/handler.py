@@ -134,7 +134,9 @@ def list_audiences(
         limit,
         edge.milliseconds(now),
     )
-    calculating = jobs.calculating(_jobs(), account_of(app), [each.audience for each in found.page.items], now)
+    calculating = jobs.calculating(
+        wiring_management.jobs(), account_of(app), [each.audience for each in found.page.items], now
+    )
     return AudienceList(
         items=tuple(audience_row(each, calculating.get(each.audience.audience_id), now) for each in found.page.items),
         next=cursors.encode(found.page.next),
@@ -318,12 +320,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 def _view(audience_id: AudienceId) -> AudienceView:
     of, account_id, now = wiring.stores(), account_of(app), edge.now()
     found = listings.one(of.audiences, of.outputs, of.memberships, account_id, audience_id, edge.milliseconds(now))
-    return audience_view(found, jobs.calculating(_jobs(), account_id, [found.audience], now).get(audience_id), now)
-
-
-def _jobs() -> jobs.JobStores:
-    of = wiring.stores()
-    return jobs.JobStores(of.jobs, of.audiences, of.workflows)
+    calculating = jobs.calculating(wiring_management.jobs(), account_id, [found.audience], now)
+    return audience_view(found, calculating.get(audience_id), now)
 
 
 def _ok(audience_id: AudienceId) -> Response[Any]:

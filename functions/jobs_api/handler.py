@@ -8,7 +8,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring, wiring_management
 from audience_core.api import edge
 from audience_core.api.cursor import Cursors
 from audience_core.api.job_views import JobView, job_view
@@ -28,7 +28,7 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Next = None,
 ) -> Listing[JobView]:
-    reports = jobs.list_all(_stores(), account_of(app), edge.now())
+    reports = jobs.list_all(wiring_management.jobs(), account_of(app), edge.now())
     wanted = [report for report in reports if state in (None, report.state)]
     cursors = Cursors(wiring.stores().signing_keys, account_of(app), f"jobs {state}")
     start = int(cursors.decode(after) or 0)
@@ -38,26 +38,21 @@ def list_jobs(
 
 @app.get("/v1/jobs/<job_id>", summary="Get a job", tags=["jobs"])
 def get_job(job_id: str) -> JobView:
-    return job_view(jobs.get(_stores(), account_of(app), job_id, edge.now()))
+    return job_view(jobs.get(wiring_management.jobs(), account_of(app), job_id, edge.now()))
 
 
 @app.post("/v1/jobs/<job_id>/cancel", summary="Stop a job", tags=["jobs"])
 def cancel_job(job_id: str) -> JobView:
     """What it has done stays done; it can be restarted."""
-    return job_view(jobs.cancel(_stores(), account_of(app), job_id, edge.now()))
+    return job_view(jobs.cancel(wiring_management.jobs(), account_of(app), job_id, edge.now()))
 
 
 @app.post("/v1/jobs/<job_id>/restart", summary="Go on with a job that stopped", tags=["jobs"])
 def restart_job(job_id: str) -> JobView:
     """One that failed, was cancelled, or is dead."""
-    return job_view(jobs.restart(_stores(), account_of(app), job_id, edge.now()))
+    return job_view(jobs.restart(wiring_management.jobs(), account_of(app), job_id, edge.now()))
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return answer(app, event, context)
-
-
-def _stores() -> jobs.JobStores:
-    of = wiring.stores()
-    return jobs.JobStores(of.jobs, of.audiences, of.workflows)

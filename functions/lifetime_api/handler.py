@@ -10,7 +10,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import wiring, wiring_management
 from audience_core.api import edge
 from audience_core.api.cursor import Cursors
 from audience_core.api.idempotency import once
@@ -56,7 +56,7 @@ def start_calculation(body: NewCalculation, idempotency_key: IdempotencyKey = No
 
 @app.get("/v1/lifetime-calculations", summary="List calculations, the latest first", tags=["lifetime audiences"])
 def list_calculations(limit: Annotated[int, Query(ge=1, le=100)] = 50, after: Next = None) -> Listing[CalculationView]:
-    found = jobs.calculations(_jobs(), account_of(app), edge.now())
+    found = jobs.calculations(wiring_management.jobs(), account_of(app), edge.now())
     cursors = Cursors(wiring.stores().signing_keys, account_of(app), "calculations")
     start = int(cursors.decode(after) or 0)
     more = str(start + limit) if len(found) > start + limit else None
@@ -72,7 +72,7 @@ def get_quota() -> QuotaView:
 
 @app.get("/v1/lifetime-calculations/<calculation_id>", summary="Get a calculation", tags=["lifetime audiences"])
 def get_calculation(calculation_id: str) -> CalculationView:
-    return calculation_view(jobs.calculation(_jobs(), account_of(app), calculation_id, edge.now()))
+    return calculation_view(jobs.calculation(wiring_management.jobs(), account_of(app), calculation_id, edge.now()))
 
 
 @app.get("/v1/archive", summary="Get how far the event archive reaches", tags=["lifetime audiences"])
@@ -93,8 +93,3 @@ def start_compaction() -> Response[CompactionStartView]:
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return answer(app, event, context)
-
-
-def _jobs() -> jobs.JobStores:
-    of = wiring.stores()
-    return jobs.JobStores(of.jobs, of.audiences, of.workflows)

@@ -2,8 +2,15 @@
 
 from audience_core import wiring
 from audience_core.management.erasures import ProfileStores
+from audience_core.management.jobs import JobStores
 from audience_core.management.received import OwnAndReceived
 from audience_core.management.sharing import SharingStores
+
+
+def jobs() -> JobStores:
+    """What `management.jobs` works with."""
+    of = wiring.stores()
+    return JobStores(of.jobs, of.audiences, of.workflows)
 
 
 def own_and_received() -> OwnAndReceived:

@@ -84,20 +84,12 @@ class _User:
 class BrazeConnector:
     """The attribute is named when the audience is first announced and keeps its name: segments there refer to it."""
 
+    accepted_identities = IDENTITY_TYPES
+    required_identities = frozenset[str]()
+    batch_size = BATCH_SIZE
+
     def __init__(self, settings: BrazeSettings, send: Send) -> None:
         self._settings, self._send = settings, send
-
-    @property
-    def accepted_identities(self) -> frozenset[str]:
-        return IDENTITY_TYPES
-
-    @property
-    def required_identities(self) -> frozenset[str]:
-        return frozenset()
-
-    @property
-    def batch_size(self) -> int:
-        return BATCH_SIZE
 
     def subscribe(self, subscription: Subscription, now_ms: int) -> Mapping[str, str]:
         self._knock(now_ms)

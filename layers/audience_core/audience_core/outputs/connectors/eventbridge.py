@@ -62,20 +62,12 @@ class EventBridgeConnectionSettings(BaseModel):
 class EventBridgeConnector:
     """The source of every event holds the account, so that bus policies can tell the customers of one stack apart."""
 
+    accepted_identities = IDENTITY_TYPES
+    required_identities = frozenset[str]()
+    batch_size = BATCH_SIZE
+
     def __init__(self, settings: EventBridgeSettings, send: Send) -> None:
         self._settings, self._send = settings, send
-
-    @property
-    def accepted_identities(self) -> frozenset[str]:
-        return IDENTITY_TYPES
-
-    @property
-    def required_identities(self) -> frozenset[str]:
-        return frozenset()
-
-    @property
-    def batch_size(self) -> int:
-        return BATCH_SIZE
 
     def subscribe(self, subscription: Subscription, now_ms: int) -> Mapping[str, str]:
         self._announce(subscription, "add")

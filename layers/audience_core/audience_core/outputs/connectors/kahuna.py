@@ -61,20 +61,12 @@ class Mark:
 
 
 class KahunaConnector:
+    accepted_identities = IDENTITY_TYPES
+    required_identities = frozenset[str]()
+    batch_size = BATCH_SIZE
+
     def __init__(self, settings: KahunaSettings, send: Send) -> None:
         self._settings, self._send = settings, send
-
-    @property
-    def accepted_identities(self) -> frozenset[str]:
-        return IDENTITY_TYPES
-
-    @property
-    def required_identities(self) -> frozenset[str]:
-        return frozenset()
-
-    @property
-    def batch_size(self) -> int:
-        return BATCH_SIZE
 
     def subscribe(self, subscription: Subscription, now_ms: int) -> Mapping[str, str]:
         """Kahuna has no audiences to announce: see only whether it would listen."""

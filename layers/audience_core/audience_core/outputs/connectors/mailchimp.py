@@ -82,21 +82,13 @@ class MailchimpConnectionSettings(BaseModel):
 
 
 class MailchimpConnector:
+    accepted_identities = IDENTITY_TYPES
+    required_identities = frozenset[str]()
+    batch_size = BATCH_SIZE
+
     def __init__(self, settings: MailchimpSettings, api: MailchimpApi) -> None:
         self._settings, self._api = settings, api
         self._merge_tags: dict[str, frozenset[str]] = {}
-
-    @property
-    def accepted_identities(self) -> frozenset[str]:
-        return IDENTITY_TYPES
-
-    @property
-    def required_identities(self) -> frozenset[str]:
-        return frozenset()
-
-    @property
-    def batch_size(self) -> int:
-        return BATCH_SIZE
 
     def subscribe(self, subscription: Subscription, now_ms: int) -> Mapping[str, str]:
         """Nothing is announced: the list must be there. The tag keeps its name, whatever becomes of the audience's."""

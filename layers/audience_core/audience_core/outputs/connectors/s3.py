@@ -73,20 +73,12 @@ class S3ConnectionSettings(BaseModel):
 class S3Connector:
     """Every key holds the account, so that bucket policies can tell the customers of one stack apart."""
 
+    accepted_identities = IDENTITY_TYPES
+    required_identities = frozenset[str]()
+    batch_size = BATCH_SIZE
+
     def __init__(self, settings: S3Settings, send: Send) -> None:
         self._settings, self._send = settings, send
-
-    @property
-    def accepted_identities(self) -> frozenset[str]:
-        return IDENTITY_TYPES
-
-    @property
-    def required_identities(self) -> frozenset[str]:
-        return frozenset()
-
-    @property
-    def batch_size(self) -> int:
-        return BATCH_SIZE
 
     def subscribe(self, subscription: Subscription, now_ms: int) -> Mapping[str, str]:
         self._describe(subscription, is_active=True)
