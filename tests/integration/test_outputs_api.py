@@ -1,37 +1,18 @@
 """The directory, outputs and connections, through their handler."""
 
-import json
-from collections.abc import Iterator
-from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from audience_core import wiring
-from audience_core.domain.account import Role
 from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.ids import ConnectionId, Mpid
-from audience_core.domain.membership import Membership
-from audience_core.domain.messages import WakeUp
-from audience_core.domain.output import DELIVERY_BUCKETS, Fault, FaultKind, SubscriptionState
 from audience_core.errors import NotFoundError
-from audience_core.outputs.http import HttpRequest, HttpResponse, HttpSend
-from audience_core.outputs.registry import CONNECTORS
-from audience_core.pipeline.update_subscription import update_subscription
-from functions.connect_audiences import handler as connect_audiences
-from functions.jobs_api import handler as jobs_handler
+from audience_core.outputs.http import HttpRequest, HttpResponse
 from functions.outputs_api import handler
-from tests.support.control import ACCOUNT, AUDIENCE, NOW, OTHER_ACCOUNT, an_audience
+from tests.support.control import ACCOUNT, OTHER_ACCOUNT, an_audience
 from tests.support.control_stack import control_stack, emptied, runs
-from tests.support.delivery import T, email
 from tests.support.http_api import Caller, a_context, a_sample
-from tests.support.meta_partner import ACCOUNT as META_ACCOUNT
-from tests.support.meta_partner import TOKEN as META_TOKEN
-from tests.support.meta_partner import MetaPartner, sha
-
-ANY = {"If-Match": "*"}
-FAULT = Fault(kind=FaultKind.AUTHENTICATION, message="401 Unauthorized", at=NOW)
+from tests.support.outputs_api import ANY, FAULT, connected, new
 
 
 @pytest.fixture(scope="module")
@@ -55,20 +36,6 @@ def call(stack: SimpleNamespace) -> Caller:
 @pytest.fixture
 def stranger(stack: SimpleNamespace) -> Caller:
     return Caller(handler.lambda_handler, OTHER_ACCOUNT)
-
-
-def new(**settings: Any) -> dict[str, Any]:
-    return {
-        "connector": "webhook",
-        "name": "Warehouse",
-        "settings": {"url": "https://example.com/members", "token": "t0ken", **settings},
-    }
-
-
-def connected(call: Caller) -> str:
-    """Path of a new connection of a new output."""
-    output = call("POST", "/v1/outputs", new())
-    return call("POST", "/v1/audiences/1/connections", {"output_id": output.body["id"]}).headers["Location"]
 
 
 def test_the_directory_describes_each_connector(call: Caller) -> None:
@@ -207,256 +174,6 @@ def test_an_output_is_tried_at_the_partner(
     assert (answer.body["fault"] or {}).get("kind") == fault
 
 
-def test_an_audience_is_connected_paused_and_disconnected(call: Caller, stack: SimpleNamespace) -> None:
-    output = call("POST", "/v1/outputs", new())
-    created = call("POST", "/v1/audiences/1/connections", {"output_id": output.body["id"], "settings": {"list": "vip"}})
-    path = created.headers["Location"]
-    paused = call("PATCH", path, {"status": "inactive"}, {"If-Match": created.headers["ETag"]})
-    deleted = call("DELETE", path)
-
-    assert (created.status, created.body["status"], created.body["settings"]) == (201, "active", {"list": "vip"})
-    assert (paused.body["status"], paused.body["active_since"]) == ("inactive", None)
-    assert (deleted.status, deleted.body["status"]) == (202, "deleting")
-    assert call("GET", path).body == deleted.body
-    assert call("GET", "/v1/audiences/1/connections").body["items"] == [deleted.body]
-    assert sorted(runs(stack)) == [f"fill-{ACCOUNT}-{created.body['id']}-{version}" for version in (1, 2, 3)]
-
-
-def test_attributes_are_chosen_before_the_partner_is_told_anything(call: Caller, stack: SimpleNamespace) -> None:
-    output_id = call("POST", "/v1/outputs", new()).body["id"]
-    inactive = {"output_id": output_id, "status": "inactive"}
-    created = call("POST", "/v1/audiences/1/connections", inactive)
-    path = created.headers["Location"]
-    lists = {"account": ["tier", "city", "tier"], "workspace": ["visits"]}
-
-    changed = call("PATCH", path, {"attributes": lists, "status": "active"}, ANY)
-
-    assert created.body["attributes"] == {"account": [], "workspace": []}
-    assert "attributes" in created.body["notice"]
-    assert changed.body["attributes"] == {"account": ["city", "tier"], "workspace": ["visits"]}
-    assert call("GET", path).body == changed.body
-    assert f"fill-{ACCOUNT}-{created.body['id']}-2" in runs(stack)
-    stored = stack.outputs.list_connections(ACCOUNT)[0]
-    stack.outputs.save_connection(stored.model_copy(update={"subscription": SubscriptionState.ACTIVE}))
-    assert call("GET", path).body["notice"] is None
-    assert call("PATCH", path, {"attributes": {}}, ANY).body["attributes"] == {"account": [], "workspace": []}
-
-
-@pytest.mark.parametrize(
-    ("attributes", "pointer"),
-    [
-        ({"account": [str(n) for n in range(30)], "workspace": [str(n) for n in range(100, 120)]}, "/attributes"),
-        ({"account": [""]}, "/attributes/account/0"),
-        ({"device": ["model"]}, "/attributes/device"),
-    ],
-    ids=["too many", "no name", "no such list"],
-)
-def test_lists_of_attributes_that_cannot_be_used_are_named(call: Caller, attributes: Any, pointer: str) -> None:
-    output_id = call("POST", "/v1/outputs", new()).body["id"]
-
-    refused = call("POST", "/v1/audiences/1/connections", {"output_id": output_id, "attributes": attributes})
-
-    assert (refused.status, refused.pointers) == (422, [pointer])
-
-
-def test_a_connector_without_attributes_takes_none(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = replace(CONNECTORS["webhook"], kind="plain", accepts_attributes=False)
-    monkeypatch.setitem(CONNECTORS, "plain", plain)
-    output_id = call("POST", "/v1/outputs", {**new(), "connector": "plain"}).body["id"]
-    body = {"output_id": output_id, "attributes": {"account": ["tier"]}}
-
-    refused = call("POST", "/v1/audiences/1/connections", body)
-    created = call("POST", "/v1/audiences/1/connections", {"output_id": output_id})
-    edited = call("PATCH", created.headers["Location"], {"attributes": body["attributes"]}, ANY)
-
-    assert (refused.status, refused.pointers) == (422, ["/attributes"])
-    assert created.body["notice"] is None
-    assert (edited.status, edited.pointers) == (422, ["/attributes"])
-
-
-def test_a_connection_being_deleted_is_not_changed_and_not_replaced(call: Caller) -> None:
-    path = connected(call)
-    output_id = call("DELETE", path).body["output_id"]
-
-    changed = call("PATCH", path, {"status": "active"}, ANY)
-    replaced = call("POST", "/v1/audiences/1/connections", {"output_id": output_id})
-
-    assert (changed.status, replaced.status) == (409, 409)
-    assert call("DELETE", path).body["version"] == 2
-
-
-def test_a_faulted_partner_is_given_up_by_deleting_twice(call: Caller, stack: SimpleNamespace) -> None:
-    path = connected(call)
-    call("DELETE", path)
-    stored = stack.outputs.list_connections(ACCOUNT)[0]
-    stack.outputs.save_connection(stored.model_copy(update={"fault": FAULT}))
-
-    call("DELETE", path)
-
-    given_up = stack.outputs.list_connections(ACCOUNT)[0]
-    assert (given_up.subscription, given_up.fault) == (SubscriptionState.REMOVED, None)
-
-
-def test_only_an_active_audience_is_connected_and_only_once(call: Caller, stack: SimpleNamespace) -> None:
-    output_id = call("POST", "/v1/outputs", new()).body["id"]
-    stack.audiences.save(an_audience(audience_id=2))
-
-    draft = call("POST", "/v1/audiences/2/connections", {"output_id": output_id})
-    first = call("POST", "/v1/audiences/1/connections", {"output_id": output_id})
-    second = call("POST", "/v1/audiences/1/connections", {"output_id": output_id})
-    nowhere = call("POST", "/v1/audiences/1/connections", {"output_id": "o-none"})
-
-    assert [draft.status, first.status, second.status] == [409, 201, 409]
-    assert (nowhere.status, nowhere.pointers) == (422, ["/output_id"])
-
-
-def test_resuming_clears_the_fault_and_wakes_every_lane(call: Caller, stack: SimpleNamespace) -> None:
-    path = connected(call)
-    stored = stack.outputs.list_connections(ACCOUNT)[0]
-    told = {"fault": FAULT, "subscription": SubscriptionState.ACTIVE}
-    faulted = stack.outputs.save_connection(stored.model_copy(update=told))
-    shown = call("GET", path)
-
-    resumed = call("POST", f"{path}/resume")
-
-    assert shown.body["fault"]["kind"] == "authentication"
-    assert resumed.body["fault"] is None
-    assert stack.wake_ups.sent == [WakeUp(ACCOUNT, faulted.connection_id, bucket) for bucket in range(DELIVERY_BUCKETS)]
-
-
-def test_resuming_what_the_partner_never_heard_of_tells_it_again(call: Caller, stack: SimpleNamespace) -> None:
-    path = connected(call)
-    stored = stack.outputs.list_connections(ACCOUNT)[0]
-    stack.outputs.save_connection(stored.model_copy(update={"fault": FAULT}))
-
-    resumed = call("POST", f"{path}/resume")
-
-    assert f"fill-{ACCOUNT}-{resumed.body['id']}-{resumed.body['version']}" in runs(stack)
-
-
-def test_fixed_settings_stay_as_the_connection_was_made_with(call: Caller) -> None:
-    meta = {"ad_account_id": "123", "access_token": "t0ken", "app_id": "55"}
-    output = call("POST", "/v1/outputs", {"connector": "meta", "name": "Ads", "settings": meta})
-    given = {"customer_file_source": "USER_PROVIDED_ONLY", "value_based": True, "value_attribute": "ltv"}
-    path = call("POST", "/v1/audiences/1/connections", {"output_id": output.body["id"], "settings": given}).headers[
-        "Location"
-    ]
-
-    toggled = call("PATCH", path, {"settings": {**given, "forward_phones": False}}, ANY)
-    refused = call("PATCH", path, {"settings": {**given, "value_attribute": "age", "multi_key": True}}, ANY)
-
-    assert (toggled.status, toggled.body["settings"]["forward_phones"]) == (200, False)
-    assert refused.status == 422
-    assert {each["pointer"] for each in refused.body["errors"]} == {"/settings/value_attribute", "/settings/multi_key"}
-    assert "t0ken" not in str(output.body)
-
-
-@pytest.fixture
-def partner(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetaPartner]:
-    monkeypatch.setattr(wiring, "send", lambda: HttpSend(allow_private=True))
-    with MetaPartner().serving() as partner:
-        yield partner
-
-
-def advertised(call: Caller, stack: SimpleNamespace, partner: MetaPartner, members: int) -> str:
-    """Path of a connection to Meta whose audience of e-mails has members."""
-    meta = {"ad_account_id": META_ACCOUNT, "access_token": META_TOKEN, "graph_url": partner.url}
-    output = call("POST", "/v1/outputs", {"connector": "meta", "name": "Ads", "settings": meta})
-    given = {"output_id": output.body["id"], "settings": {"customer_file_source": "USER_PROVIDED_ONLY"}}
-    path = call("POST", "/v1/audiences/1/connections", given).headers["Location"]
-    update_subscription(stack, wiring.send(), ACCOUNT, ConnectionId(path.rpartition("/")[2]), 1, NOW)
-    origin = next(each for each in partner.audiences.values() if each.name.endswith("(email)"))
-    origin.entries = {frozenset({("EMAIL", sha(str(n)))}): None for n in range(members)}
-    return path
-
-
-def test_a_lookalike_is_made_once(call: Caller, stack: SimpleNamespace, partner: MetaPartner) -> None:
-    path = advertised(call, stack, partner, 100)
-    spec = {"country": "DE", "ratio": 0.03, "starting_ratio": 0.01}
-
-    made = call("POST", f"{path}/lookalike", spec)
-    again = call("POST", f"{path}/lookalike", spec)
-    other = call("POST", f"{path}/lookalike", {"country": "DE", "origin": "email"})
-
-    assert (made.status, made.body["name"]) == (201, "Lookalike (DE, 1%-3%) - Players (email)")
-    assert (again.status, again.body) == (201, made.body)
-    assert other.body["name"] == "Lookalike (DE, 1%) - Players (email)"
-    fields = partner.audiences[made.body["remote_id"]].fields
-    assert json.loads(fields["lookalike_spec"]) == spec
-    assert partner.audiences[fields["origin_audience_id"]].name == "Players (email)"
-
-
-def test_a_lookalike_needs_members_and_a_partner_that_makes_them(
-    call: Caller, stack: SimpleNamespace, partner: MetaPartner
-) -> None:
-    path, spec = advertised(call, stack, partner, 99), {"country": "DE"}
-
-    few = call("POST", f"{path}/lookalike", spec)
-    elsewhere = call("POST", f"{path}/lookalike", {**spec, "origin": "phones"})
-    nonsense = call("POST", f"{path}/lookalike", {"country": "Germany", "ratio": 0.015})
-    call("DELETE", path)
-
-    assert (few.status, "hundred" in few.body["detail"]) == (409, True)
-    assert (elsewhere.status, elsewhere.pointers) == (422, ["/origin"])
-    assert (nonsense.status, nonsense.pointers) == (422, ["/country", "/ratio"])
-    assert call("POST", "/v1/connections/c-9/lookalike", spec).status == 404
-
-
-def test_a_webhook_makes_no_lookalikes_and_nobody_before_the_partner_was_told(
-    call: Caller, stack: SimpleNamespace
-) -> None:
-    meta = {"connector": "meta", "name": "Ads", "settings": {"ad_account_id": "1", "access_token": "t"}}
-    untold = call(
-        "POST",
-        "/v1/audiences/1/connections",
-        {
-            "output_id": call("POST", "/v1/outputs", meta).body["id"],
-            "settings": {"customer_file_source": "USER_PROVIDED_ONLY"},
-        },
-    ).headers["Location"]
-
-    answers = [call("POST", f"{path}/lookalike", {"country": "DE"}) for path in (connected(call), untold)]
-
-    assert [each.status for each in answers] == [409, 409]
-
-
-def test_a_partner_is_compared_with_its_audience(call: Caller, stack: SimpleNamespace) -> None:
-    path = connected(call)
-    connection_id = path.rsplit("/", 1)[1]
-    stack.memberships.rows[ACCOUNT, AUDIENCE] = [Membership(AUDIENCE, Mpid(n), 1) for n in (8, 16, 24)]
-    for mpid in (Mpid(8), Mpid(16), Mpid(24)):
-        stack.ledger.desire(ACCOUNT, connection_id, mpid, email(f"user-{mpid}"), 1, T)
-    first, second, third = stack.ledger.dirty(ACCOUNT, connection_id, 0, 10)
-    stack.ledger.acknowledge([first])
-    stack.ledger.reject(second, "unsubscribed", None)
-
-    page = call("GET", f"{path}/reconciliation", limit=1).body
-    rest = call("GET", f"{path}/reconciliation", limit=1, next=page["next"]).body
-    last = call("GET", f"{path}/reconciliation", limit=1, next=rest["next"]).body
-    counted = call("GET", f"{path}/reconciliation", limit=0).body
-
-    assert (page["is_complete"], page["is_converged"], len(page["items"])) == (False, None, 1)
-    assert {each["mpid"]: each["reason"] for each in page["items"] + rest["items"] + last["items"]} == {
-        str(second.mpid): "rejected",
-        str(third.mpid): "waiting",
-    }
-    assert [each["detail"] for each in page["items"] + rest["items"]] == ["unsubscribed", None]
-    assert (last["is_complete"], last["is_converged"], last["next"]) == (True, False, None)
-    assert counted["items"] == []
-    assert counted["total"] == last["total"]
-    assert {name: counted["total"][name] for name in ("members", "delivered", "waiting", "rejected")} == {
-        "members": 3, "delivered": 1, "waiting": 1, "rejected": 1,
-    }  # fmt: skip
-    assert "example.com" not in str((page, rest, last))
-
-
-@pytest.mark.parametrize("cursor", ["nonsense", "W10", ""])
-def test_a_comparison_is_not_continued_from_nowhere(call: Caller, cursor: str) -> None:
-    refused = call("GET", f"{connected(call)}/reconciliation", next=cursor)
-
-    assert (refused.status, refused.pointers) == (422, ["/query/next"])
-
-
 def test_a_connected_output_is_not_deleted(call: Caller) -> None:
     path = connected(call)
     output_id = call("GET", path).body["output_id"]
@@ -465,10 +182,6 @@ def test_a_connected_output_is_not_deleted(call: Caller) -> None:
 
     assert refused.status == 409
     assert path.rsplit("/", 1)[1] in refused.body["detail"]
-
-
-def test_people_do_not_set_a_connection_to_deleting(call: Caller) -> None:
-    assert call("PATCH", connected(call), {"status": "deleting"}, ANY).pointers == ["/status"]
 
 
 def test_another_account_finds_nothing(call: Caller, stranger: Caller) -> None:
@@ -491,83 +204,6 @@ def test_another_account_finds_nothing(call: Caller, stranger: Caller) -> None:
 
     assert {answer.status for answer in answers} == {404}
     assert stranger("GET", "/v1/outputs").body["items"] == []
-
-
-def test_another_account_cannot_connect_to_these_outputs(
-    call: Caller, stranger: Caller, stack: SimpleNamespace
-) -> None:
-    output_id = call("POST", "/v1/outputs", new()).body["id"]
-    stack.audiences.publish(an_audience(account_id=OTHER_ACCOUNT, status=AudienceStatus.ACTIVE))
-
-    refused = stranger("POST", "/v1/audiences/1/connections", {"output_id": output_id})
-
-    assert (refused.status, refused.pointers) == (422, ["/output_id"])
-
-
-def test_audience_makers_connect_to_outputs_that_users_create(stack: SimpleNamespace) -> None:
-    maker = Caller(handler.lambda_handler, ACCOUNT, Role.AUDIENCES_ONLY)
-    user = Caller(handler.lambda_handler, ACCOUNT, Role.USER)
-
-    assert maker("POST", "/v1/outputs", new()).status == 403
-    created = user("POST", "/v1/outputs", new())
-    assert created.status == 201
-    assert maker("POST", "/v1/audiences/1/connections", {"output_id": created.body["id"]}).status == 201
-
-
-def test_many_audiences_are_connected_by_a_job_with_a_result_for_each(call: Caller, stack: SimpleNamespace) -> None:
-    output = call("POST", "/v1/outputs", new()).body["id"]
-    body = {"audience_ids": [1, 2], "status": "inactive", "settings": {"list": "7"}}
-    once, key = f"/v1/outputs/{output}/connect-audiences", {"Idempotency-Key": "k-1"}
-
-    started, repeated = call("POST", once, body, key), call("POST", once, body, key)
-    assert (started.status, started.body["state"], started.body["results"]) == (202, "queued", [])
-    assert repeated.body["id"] == started.body["id"]
-    arguments = {"account_id": ACCOUNT, "job_id": started.body["id"], "run": "run-1"}
-    answer = connect_audiences.lambda_handler({"step": "connect", **arguments}, a_context())
-    job = Caller(jobs_handler.lambda_handler, ACCOUNT)("GET", started.headers["Location"])
-
-    assert answer == {"next": "done"}
-    assert (job.body["state"], job.body["kind"]) == ("succeeded", "connect_audiences")
-    assert [(each["audience_id"], each["code"]) for each in job.body["results"]] == [(1, "connected"), (2, "not_found")]
-    (connection,) = stack.outputs.list_connections(ACCOUNT)
-    assert (connection.connection_id, connection.settings) == (job.body["results"][0]["connection_id"], {"list": "7"})
-
-
-def test_a_failed_bulk_connection_says_why(call: Caller) -> None:
-    output = call("POST", "/v1/outputs", new()).body["id"]
-    started = call("POST", f"/v1/outputs/{output}/connect-audiences", {"audience_ids": [1]}).body["id"]
-
-    failure = {"step": "fail", "account_id": ACCOUNT, "job_id": started, "run": "run-1", "error": "TimeoutError"}
-    connect_audiences.lambda_handler(failure, a_context())
-
-    job = Caller(jobs_handler.lambda_handler, ACCOUNT)("GET", f"/v1/jobs/{started}")
-    assert (job.body["state"], job.body["error"]) == ("failed", "TimeoutError")
-
-
-@pytest.mark.parametrize(
-    ("body", "pointer"),
-    [
-        ({"audience_ids": []}, "/audience_ids"),
-        ({"audience_ids": [1, 1]}, "/audience_ids"),
-        ({"audience_ids": list(range(501))}, "/audience_ids"),
-        ({"audience_ids": [1], "status": "deleting"}, "/status"),
-        ({"audience_ids": [1], "colour": "red"}, "/colour"),
-    ],
-)
-def test_a_bulk_connection_that_cannot_be_read_names_its_field(
-    call: Caller, body: dict[str, Any], pointer: str
-) -> None:
-    output = call("POST", "/v1/outputs", new()).body["id"]
-
-    answer = call("POST", f"/v1/outputs/{output}/connect-audiences", body)
-
-    assert (answer.status, answer.pointers) == (422, [pointer])
-
-
-def test_the_output_of_a_stranger_is_connected_to_nothing(call: Caller, stranger: Caller) -> None:
-    output = call("POST", "/v1/outputs", new()).body["id"]
-
-    assert stranger("POST", f"/v1/outputs/{output}/connect-audiences", {"audience_ids": [1]}).status == 404
 
 
 @pytest.mark.parametrize(("sample", "status"), [("outputs_api_create", 201), ("outputs_api_connect", 422)])

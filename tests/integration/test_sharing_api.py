@@ -14,7 +14,6 @@ from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.persistence.memory.identities import MemoryIdentityStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.splits import MemorySplitStore
-from audience_core.persistence.memory.summaries import MemoryCountSummaries
 from functions.ab_tests_api import handler as ab_tests_api
 from functions.audiences_api import handler as audiences_api
 from functions.connect_audiences import handler as connect_audiences
@@ -23,6 +22,7 @@ from functions.sharing_api import handler
 from functions.sharing_logo import handler as sharing_logo
 from tests.support.control import ACCOUNT, AUDIENCE, INPUT, OTHER_ACCOUNT, WORKSPACE, an_account, an_audience, an_output
 from tests.support.control_stack import control_stack, emptied, runs
+from tests.support.fixed_figures import FixedFigures
 from tests.support.http_api import Caller, a_context, a_sample, an_event
 from tests.support.sharing import THIRD_ACCOUNT
 
@@ -304,15 +304,6 @@ def test_figures_are_those_of_the_initiators_audience(stack: SimpleNamespace, mo
     stack.audiences.save(audience.model_copy(update={"status": AudienceStatus.DRAFT, "external_name": "Old fans"}))
     renamed = FRIEND("GET", f"/v1/sharing/received/{made['id']}").body
     assert (renamed["name"], renamed["size"], renamed["volatility"]) == ("Old fans", None, None)
-
-
-class FixedFigures(MemoryCountSummaries):
-    def __init__(self, figures: dict[Any, AudienceCounts]) -> None:
-        self._figures = figures
-
-    def figures(self, account_id: Any, audience_ids: Any, now_ms: int) -> dict[Any, AudienceCounts]:
-        nothing = AudienceCounts(size=0, adds_24h=0, drops_24h=0)
-        return {each: self._figures.get((account_id, each), nothing) for each in audience_ids}
 
 
 def test_deleting_a_shared_audience_ends_the_sharing(stack: SimpleNamespace) -> None:

@@ -6,7 +6,6 @@ Real HTTP to a partner on loopback, the product's use cases from management to d
 """
 
 import inspect
-import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from copy import deepcopy
@@ -15,16 +14,10 @@ from http import HTTPStatus
 from random import Random
 
 from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.event import Environment, Identity
-from audience_core.domain.ids import AccountId, ConnectionId, Mpid
+from audience_core.domain.event import Environment
+from audience_core.domain.ids import ConnectionId, Mpid
 from audience_core.domain.messages import WakeUp
-from audience_core.domain.output import (
-    DELIVERY_BUCKETS,
-    Connection,
-    ConnectionStatus,
-    SharedAttributes,
-    Target,
-)
+from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, SharedAttributes, Target
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen, bucket_of
 from audience_core.errors import (
     ConflictError,
@@ -36,12 +29,9 @@ from audience_core.errors import (
 from audience_core.management import connections
 from audience_core.management.connections import ConnectionEdit, NewConnection
 from audience_core.outputs.http import HttpRequest, HttpResponse, HttpSend, TimeLimits
-from audience_core.outputs.projection import project
-from audience_core.outputs.registry import wanted_by
-from audience_core.persistence.memory.control import MemoryAccountStore, MemoryWorkflows
+from audience_core.persistence.memory.control import MemoryAccountStore
 from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.ingest import MemoryReevaluationQueue
-from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
 from audience_core.pipeline.deliver import MAX_ATTEMPTS, deliver
 from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
@@ -54,69 +44,23 @@ from audience_core.pipeline.update_subscription import Work, finish_deletion, up
 from tests.support.control import ACCOUNT, AUDIENCE, OUTPUT, WORKSPACE, an_account
 from tests.support.delivery import T, World
 from tests.support.lists import ListPartner, obeying_in_part
-from tests.support.partners import (
-    Fault,
-    FaultyHandler,
-    FaultyPartner,
-    dropping,
-    obeying_then_dropping,
-    obeying_twice,
-    refusing,
+from tests.support.partners import Fault, FaultyPartner, dropping, obeying_then_dropping, obeying_twice, refusing
+from tests.support.sequence_parts import (
+    ACCEPTED,
+    IDENTITIES,
+    MPIDS,
+    InterruptedLedger,
+    Rested,
+    StartedRuns,
+    check_list,
+    check_members,
+    silent_after_obeying,
+    wanted_of,
 )
 
 STEPS = 80
-# Three lanes; the first three share a lane.
-MPIDS = tuple(map(Mpid, (8, 16, -24, 9, 17, 3)))
-IDENTITIES = (
-    *(Identity("email", f"{who}@example.com") for who in ("family", "work")),
-    *(Identity("customer_id", f"customer-{n}") for n in range(2)),
-    Identity("push_token", "never"),
-    Identity("facebook", "not asked for"),
-)
-ACCEPTED = frozenset({"email", "customer_id"})
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 SEND = HttpSend(allow_private=True, limits=TimeLimits(2, 0.15, 1))
-
-
-class StartedRuns(MemoryWorkflows):
-    """Runs of the state machine that were started, for the story to play."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fills: list[ConnectionId] = []
-
-    def start_connection_fill(
-        self, account_id: AccountId, connection_id: ConnectionId, version: int, token: int = 1
-    ) -> str:
-        self.fills.append(connection_id)
-        return super().start_connection_fill(account_id, connection_id, version, token)
-
-
-def silent_after_obeying(handler: FaultyHandler, message: dict[str, object]) -> None:
-    """Do what was asked and let the client wait in vain."""
-    handler.server.book.hear(message)
-    time.sleep(0.2)
-    handler.hang_up()
-
-
-class InterruptedLedger(MemoryLedgerStore):
-    """Something may happen before each wish is written."""
-
-    def __init__(self, interrupt: Callable[[], None]) -> None:
-        super().__init__()
-        self._interrupt = interrupt
-
-    def desire(
-        self,
-        account_id: AccountId,
-        connection_id: ConnectionId,
-        mpid: Mpid,
-        desired: Target | None,
-        version: int,
-        now_ms: int,
-    ) -> bool:
-        self._interrupt()
-        return super().desire(account_id, connection_id, mpid, desired, version, now_ms)
 
 
 class Story:
@@ -388,41 +332,16 @@ class Story:
         return sweep_ledger(self.world.ledger, self.world.outputs, self.world.wake_ups, self.now()) > 0
 
     def check(self) -> None:
-        wanted = self.wanted()
         if isinstance(self.partner, ListPartner):
-            told = {Identity(*key) for key in self.partner.book.lists.get("Fans", {})}
-            expected = {identity for target in wanted.values() for identity in target.identities}
-            assert told == expected, (told ^ expected, self.log)
-            assert set(self.partner.book.heard_types) <= ACCEPTED
+            check_list(self.partner, self.wanted(), self.log)
         else:
-            members = self.partner.members(AUDIENCE)
-            expected_members = {str(m): {(i.type, i.value) for i in target.identities} for m, target in wanted.items()}
-            names, names_of = {"customer": "customer_id"}, {"customer_id": "customer"}
-            told_members = {
-                m: {(names.get(kind, kind), value) for kind, value in known} for m, known in members.items()
-            }
-            assert types_heard(self.partner) <= {names_of.get(kind, kind) for kind in ACCEPTED}
-            assert told_members == expected_members, (told_members, expected_members, self.log)
-            book = self.partner.book.audiences.get(AUDIENCE)
-            attributes = {m: known for m, known in (book.attributes if book else {}).items() if known}
-            expected_attributes = {
-                str(m): {name: str(value) for name, value in t.attributes} for m, t in wanted.items() if t.attributes
-            }
-            assert attributes == expected_attributes, (attributes, expected_attributes, self.log)
+            check_members(self.partner, self.wanted(), self.log)
         for connection in self.connections():
             assert connection.fault is None
             assert connection.status is ConnectionStatus.ACTIVE, connection.status
 
     def wanted(self) -> dict[Mpid, Target]:
-        """By projecting every profile afresh."""
-        profiles = self.world.profiles.load(ACCOUNT, Environment.PRODUCTION, MPIDS)
-        output = self.world.outputs.list(ACCOUNT)[0]
-        targets = {
-            mpid: project(profile, AUDIENCE, connection, wanted_by(output, connection), (WORKSPACE,))
-            for connection in self.connections()
-            for mpid, profile in profiles.items()
-        }
-        return {mpid: target for mpid, target in targets.items() if target}
+        return wanted_of(self.world, self.connections())
 
     def summary(self) -> dict[str, int]:
         """What happened, so that one can see that something did."""
@@ -476,16 +395,3 @@ class Story:
 
     def instant(self) -> datetime:
         return datetime.fromtimestamp(self.now() / 1000, UTC)
-
-
-def types_heard(partner: FaultyPartner) -> set[str]:
-    """Of all identities in all messages, those that the partner did not obey included."""
-    profiles = [profile for message in partner.heard for profile in message.get("user_profiles", ())]
-    return {i["type"] for profile in profiles for i in profile["user_identities"] + profile["device_identities"]}
-
-
-class Rested(Random):
-    """Nothing happens meanwhile any more, and no message comes twice."""
-
-    def random(self) -> float:
-        return 0.5

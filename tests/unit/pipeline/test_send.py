@@ -1,8 +1,6 @@
 """Sending lifetime audiences: partners get the members that were found last, whoever dies or sends on the way."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -13,51 +11,25 @@ from audience_core.domain.ids import ConnectionId, Mpid, OutputId
 from audience_core.domain.job import JobState, JobStep
 from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus, FaultKind, SubscriptionState
 from audience_core.domain.profile import Register, RegisterKey, RegisterKind
-from audience_core.errors import ConflictError, NotFoundError, NotOursError, StaleVersionError
-from audience_core.management import connections, jobs
+from audience_core.errors import ConflictError, NotFoundError
+from audience_core.management import connections
 from audience_core.management.connections import ConnectionEdit
-from audience_core.outputs.http import HttpSend, TimeLimits
 from audience_core.outputs.lanes import wake_ups_of
 from audience_core.outputs.registry import kind_named
-from audience_core.pipeline import send
 from audience_core.pipeline.convergence import compare
-from audience_core.pipeline.deliver import deliver
 from audience_core.pipeline.fill_connection import withdraw_bucket
 from audience_core.pipeline.partner_link import record_fault
-from audience_core.pipeline.send_parts import PAGE
 from audience_core.pipeline.update_subscription import Work, finish_deletion, update_subscription
 from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, WORKSPACE, a_connection, an_output
 from tests.support.partners import FaultyPartner, a_partner, refusing
-from tests.support.sends import PostOffice, live_addresses
-
-SEND = HttpSend(allow_private=True, limits=TimeLimits(2, 2, 4))
-FIRST, SECOND = {-9, 1, 2, 3, 4, 12, 64}, {2, 3, 5, 12, 70}
+from tests.support.sends import live_addresses
+from tests.support.sent import FIRST, SECOND, SEND, an_office, delivered, emails
 
 
 @pytest.fixture
 def partner() -> Iterator[FaultyPartner]:
     with a_partner() as partner:
         yield partner
-
-
-def an_office(url: str = "https://partner.example/", members: set[int] = FIRST) -> PostOffice:
-    office = PostOffice(url)
-    office.live(*(FIRST | SECOND))
-    office.found("lifetime-1", members)
-    return office
-
-
-def delivered(office: PostOffice) -> None:
-    """Drain whatever was woken, as the queue does."""
-    now = time.time_ns() // 1_000_000
-    while awake := office.wake_ups.take():
-        for each in awake:
-            deliver(office, SEND, each, 1, lambda: now, now + 60_000)
-
-
-def emails(partner: FaultyPartner) -> dict[int, str]:
-    told = partner.members(AUDIENCE).items()
-    return {int(mpid): value for mpid, identities in told for _, value in identities}
 
 
 def test_all_members_reach_the_partner_and_the_job_says_so(partner: FaultyPartner) -> None:
@@ -210,130 +182,6 @@ def test_a_partner_is_compared_with_what_the_last_send_asked_for() -> None:
     office.acknowledge()
 
     assert (before, under_way, compared()) == ((0, 0, 0, True), (7, 0, 0, False), (7, 7, 0, True))
-
-
-@pytest.mark.parametrize("shard_count", [1, 2, 8, 64])
-def test_members_of_any_number_of_shards_are_sent_page_by_page(shard_count: int) -> None:
-    office, many = PostOffice(), set(range(-40, 3 * PAGE))
-    office.live(*many)
-    office.found("lifetime-1", many, shard_count)
-    office.sent()
-    assert office.desired() == live_addresses(many)
-    few = {each for each in many if each % 3}
-    office.found("lifetime-2", few, 4)
-    office.now += 1000
-
-    office.sent()
-
-    assert office.desired() == live_addresses(few)
-
-
-@pytest.mark.parametrize("at", range(0, 13, 2))
-def test_after_a_crash_another_run_goes_on(at: int) -> None:
-    office = an_office()
-    office.sent()
-    office.now += 1000
-    office.found("lifetime-2", SECOND)
-    job = office.start()
-    crashed = office.run(job.job_id)
-    for _ in range(at + 1):
-        next(crashed)
-    office.now += send.LEASE_MS + 1
-
-    jobs.restart(office.watchers(), ACCOUNT, job.job_id, office.clock())
-    list(office.run(job.job_id, "again", token=2))
-
-    assert office.desired() == live_addresses(SECOND)
-    assert f"{ACCOUNT}-{job.job_id}-again-2" in office.workflows.started
-
-
-def test_a_restart_has_partners_told_of_the_audience_if_nobody_did() -> None:
-    office = an_office()
-    office.change(subscription=SubscriptionState.NONE)
-    job = office.start()
-    told = [each for each in office.workflows.started if each.startswith("fill-")]
-    office.now += send.LEASE_MS + 1
-    office.change()  # as when the workflow of the first attempt was never started: this version has none
-    jobs.restart(office.watchers(), ACCOUNT, job.job_id, office.clock())
-
-    list(office.run(job.job_id, "again", token=2))
-
-    again = [each for each in office.workflows.started if each.startswith("fill-")]
-    assert len(told) == 1
-    assert again == [*told, f"fill-{ACCOUNT}-{CONNECTION}-{office.connection.version}"]
-
-
-@pytest.mark.parametrize("is_in_a_page", [True, False])
-@pytest.mark.parametrize("meanwhile", [0, 3, 8, 12])
-@pytest.mark.parametrize("stop", [0, 1, 3, 6, 8, 12])
-def test_a_worker_of_a_send_that_was_given_up_does_the_work_of_the_later_one(
-    stop: int, meanwhile: int, is_in_a_page: bool
-) -> None:
-    office = an_office()
-    job = office.start()
-    sleeper = office.run(job.job_id)
-    for _ in range(stop + 1):
-        next(sleeper)
-    begun, later = list[bool](), list[Iterator[str]]()
-
-    def overtake() -> None:
-        """Somebody gives the send up, another result is sent, and some of that is done already."""
-        if begun:
-            return
-        begun.append(True)
-        jobs.cancel(office.watchers(), ACCOUNT, job.job_id, office.clock())
-        office.now += 1000
-        office.found("lifetime-2", SECOND)
-        later.append(office.run(office.start().job_id, "later"))
-        for _, _ in zip(range(meanwhile + 1), later[0], strict=False):
-            pass
-
-    if is_in_a_page:
-        asleep_in_a_page(office, overtake)
-    else:
-        overtake()
-    with suppress(NotOursError, StaleVersionError):  # it may have had nothing to write
-        list(sleeper)
-    overtake()
-    list(later[0])
-
-    assert office.desired() == live_addresses(SECOND)
-
-
-def asleep_in_a_page(office: PostOffice, overtake: Callable[[], None]) -> None:
-    """What happens meanwhile happens between the look at the connection and the first row."""
-    write, slept = office.ledger.desire, list[bool]()
-
-    def desire(*arguments):
-        if not slept:
-            slept.append(True)
-            overtake()
-        return write(*arguments)
-
-    office.ledger.desire = desire  # type: ignore[method-assign]  # the change happens between two calls
-
-
-def test_of_two_at_once_the_second_is_refused_until_the_first_is_over_or_dead() -> None:
-    office = an_office()
-    job = office.start()
-
-    with pytest.raises(ConflictError, match=f"{job.job_id} sends to {CONNECTION}"):
-        office.start()
-    office.now += 3 * 60_000 + 1
-    second = office.start()
-
-    list(office.run(job.job_id))
-    assert office.report(job.job_id).results[0]["code"] == "superseded"
-    list(office.run(second.job_id))
-    assert office.desired() == live_addresses(FIRST)
-
-
-def test_a_last_look_whose_answer_was_lost_says_it_again() -> None:
-    office = an_office()
-    job = office.sent()
-    assert office.report(job.job_id).job.state is JobState.SUCCEEDED
-
-    assert office.watch(job.job_id)
 
 
 def test_a_faulted_connection_is_told_of_and_resumed_with_the_rest(partner: FaultyPartner) -> None:
