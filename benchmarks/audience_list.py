@@ -55,8 +55,8 @@ class Stores:
         first = self.audiences.publish(an_audience(status=AudienceStatus.ACTIVE, tags=("Spring", "VIP")))
         self.outputs.save_connection(a_connection())
         hours = [self.now_ms - each * HOUR_MS for each in reversed(range(24))]
-        steps = [CountStep(str(place), at, 100, 40) for place, at in enumerate(hours, start=1)]
-        DynamoMembershipStore("none", self._tables["counts"], REGION).count(ACCOUNT, AudienceId(1), 0, steps)
+        steps = [CountStep(0, str(place), at, 100, 40) for place, at in enumerate(hours, start=1)]
+        DynamoMembershipStore("none", self._tables["counts"], REGION).count(ACCOUNT, {AudienceId(1): steps})
         self.summaries.refresh(CountChange(ACCOUNT, AudienceId(1)), self.now_ms)
         audience = self._item("audiences", "audiences", "A#0000000001")
         connection = self._item("outputs", "outputs", "C#c-000000000001")

@@ -9,7 +9,7 @@ from moto import mock_aws
 from audience_core.domain.ids import DAY_MS, AccountId, AudienceId, Mpid
 from audience_core.domain.membership import HistoryEntry, Reason
 from audience_core.persistence.history import DynamoHistoryStore
-from tests.support.control_stack import REGION, create_history_table
+from tests.support.control_stack import REGION, create_table
 
 CHANGES = 2000
 MILLION = 1_000_000
@@ -43,7 +43,7 @@ def stored_items() -> list[dict[str, Any]]:
         for _ in range(CHANGES)
     ]
     with mock_aws():
-        table = create_history_table()
+        table = create_table("history")
         DynamoHistoryStore(table, REGION).record(AccountId(2_000_000_000), entries, KEPT_DAYS)
         page: dict[str, Any] = boto3.resource("dynamodb", region_name=REGION).Table(table).scan()
         found: list[dict[str, Any]] = page["Items"]

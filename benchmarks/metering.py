@@ -7,6 +7,7 @@ exception; transactions take double; a refused conditional write takes what the 
 
 import base64
 import math
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -96,7 +97,7 @@ class Meter:
     Args:
         indexes: table -> its secondary indexes; tables are known by the part of their names before the first hyphen.
         counts: (service or table, what) -> how much.
-        spent: seconds of this thread's CPU inside calls.
+        spent: seconds of the main thread's CPU inside calls.
     """
 
     indexes: Mapping[str, Index]
@@ -121,7 +122,8 @@ class Meter:
                     return original(client, operation, given)
                 return meter._dynamodb(original, client, operation, given)
             finally:
-                meter.spent += time.thread_time() - began
+                if threading.current_thread() is threading.main_thread():
+                    meter.spent += time.thread_time() - began
 
         with patch.object(BaseClient, "_make_api_call", call):
             yield

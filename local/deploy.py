@@ -26,6 +26,8 @@ TRANSLATOR = Path(__file__).with_name("sam_to_cloudformation.py")
 BACKFILL_CONCURRENCY = EXPORT_CONCURRENCY = 3
 # Streams are read at once here.
 EXPORT_SETTLE_SECONDS = 5
+# As long as it takes somebody to look for a figure.
+COUNTING_WINDOW_SECONDS = 2
 # Functions of the local stack are done with a message within seconds.
 ERASURE_SETTLE_SECONDS = 20
 SENDER = "exports@audiences.example"
@@ -58,6 +60,7 @@ def _of_this_machine(app: App, emulator: Emulator) -> dict[str, str]:
         "ExportConcurrency": str(EXPORT_CONCURRENCY),
         "ExportSettleSeconds": str(EXPORT_SETTLE_SECONDS),
         "ErasureSettleSeconds": str(ERASURE_SETTLE_SECONDS),
+        "CountingWindow": str(COUNTING_WINDOW_SECONDS),
         "SenderEmail": SENDER,
         "CompactionConcurrency": str(COMPACTION_CONCURRENCY),
     }

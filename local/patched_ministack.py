@@ -1,12 +1,16 @@
 """Starts ministack without what dominates its time; runs in `.tools/aws`, as a script.
 
-That is two waits in a warm invocation, and reading a query's condition again for each item. All patches
-touch what ministack does not promise to keep, so each first looks whether it is still what it was in the pinned
-version, and refuses to start otherwise.
+That is two waits in a warm invocation, reading a query's condition again for each item, and one thread that calls the
+reader of one stream after that of another, while everything else waits for both. All patches touch what ministack does
+not promise to keep, so each first looks whether it is still what it was in the pinned version, and refuses to start
+otherwise.
 """
 
 import copy
 import http.server
+import threading
+import time
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
 from types import FunctionType, SimpleNamespace
@@ -14,13 +18,15 @@ from typing import Any
 
 from ministack.app import main
 from ministack.core import lambda_runtime
-from ministack.services import dynamodb
+from ministack.services import dynamodb, lambda_svc
 
 KNOWN_VERSION = "1.5.33"
 KNOWN_LOG_WAITS = (0.050, 0.005, 0.250)
 # Seconds: for the first log line of an invocation, between two lines, and at most. Handlers log before they answer.
 LOG_WAITS = (0.003, 0.003, 0.250)
 EXPRESSIONS_KEPT = 4096
+# A reader that failed looks again after so long, though nobody wakes it.
+LONGEST_SLEEP_S = 0.5
 
 
 def require(holds: bool, what: str) -> None:
@@ -77,10 +83,66 @@ def _copied(value: Any) -> Any:
     return value if type(value) is str else copy.deepcopy(value)
 
 
+def read_streams_side_by_side() -> None:
+    """As on AWS, each reader of a stream has a poller of its own, and waits for its window between two batches."""
+    for name in ("_iter_all_esms", "_poll_dynamodb_streams"):
+        require(isinstance(getattr(lambda_svc, name, None), FunctionType), f"lambda_svc.{name} is no function any more")
+    require(isinstance(lambda_svc._esm_wake, threading.Event), "mappings are not woken by an event")
+    readers = StreamReaders(lambda_svc._iter_all_esms, lambda_svc._poll_dynamodb_streams, lambda_svc._esm_wake)
+    lambda_svc._iter_all_esms = readers.mappings
+    lambda_svc._poll_dynamodb_streams = readers.start_new
+
+
+class StreamReaders:
+    """Args:
+    every: lists the mappings of functions to queues and streams; `poll`: reads the streams among them, each once.
+    """
+
+    def __init__(self, every: Callable[[], Any], poll: Callable[[], bool], wake: threading.Event) -> None:
+        self._every, self._poll, self._own = every, poll, threading.local()
+        self._readers: dict[str, threading.Event] = {}
+        self._wake_all, wake.set = wake.set, self._wake  # type: ignore[method-assign]  # all its callers hold it
+
+    def mappings(self) -> list[Any]:
+        """A reader's own one, or all."""
+        mine = getattr(self._own, "mapping", None)
+        return [each for each in self._every() if mine is None or each[2]["UUID"] == mine]
+
+    def start_new(self) -> bool:
+        for _, _, mapping in self._every():
+            known = mapping["UUID"]
+            if ":dynamodb:" in mapping.get("EventSourceArn", "") and known not in self._readers:
+                self._readers[known] = threading.Event()
+                window_s = mapping.get("MaximumBatchingWindowInSeconds") or 0
+                threading.Thread(target=self._read, args=(known, window_s), daemon=True).start()
+        return False
+
+    def _wake(self) -> None:
+        self._wake_all()
+        for each in list(self._readers.values()):
+            each.set()
+
+    def _read(self, mapping: str, window_s: float) -> None:
+        self._own.mapping, news = mapping, self._readers[mapping]
+        while self.mappings():
+            news.clear()
+            try:
+                is_moving = self._poll()
+            except Exception as error:
+                lambda_svc.logger.error("reader of %s: %s", mapping, error)
+                is_moving = False
+            if is_moving:
+                time.sleep(window_s)
+            else:
+                news.wait(LONGEST_SLEEP_S)
+        del self._readers[mapping]
+
+
 if __name__ == "__main__":
     require(version("ministack") == KNOWN_VERSION, "it is another version")
     answer_without_delay()
     do_not_wait_for_silent_functions()
     read_each_expression_once()
     copy_items_plainly()
+    read_streams_side_by_side()
     main()

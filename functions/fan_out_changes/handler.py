@@ -1,4 +1,4 @@
-"""Reads the profiles table's stream and brings member lists, counts and the delivery ledger up to date."""
+"""Reads the profiles table's stream and brings history, member lists and the delivery ledger up to date."""
 
 import time
 from typing import Any
@@ -9,8 +9,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import wiring_outputs
-from audience_core.persistence.profiles import profile_from_image
-from audience_core.pipeline.fan_out import ProfileChange, fan_out
+from audience_core.persistence.profiles import change_from_record
+from audience_core.pipeline.fan_out import fan_out
 from audience_core.tracing import traced
 
 logger = Logger()
@@ -34,7 +34,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def _apply(records: list[dict[str, Any]]) -> None:
-    changes = [_change(record["dynamodb"]) for record in records]
+    changes = [change_from_record(record["dynamodb"]) for record in records]
     causes = {change.new.cause for change in changes if change.new is not None and change.new.cause}
     logger.info("changes taken", extra={"changes": len(changes), "correlation_ids": sorted(causes)})
     with traced("fan out", causes):
@@ -48,12 +48,3 @@ def _succeeds(record: dict[str, Any]) -> bool:
         logger.exception("fan-out failed", extra={"sequence": record["dynamodb"]["SequenceNumber"]})
         return False
     return True
-
-
-def _change(record: dict[str, Any]) -> ProfileChange:
-    return ProfileChange(
-        old=profile_from_image(record["OldImage"]) if "OldImage" in record else None,
-        new=profile_from_image(record["NewImage"]) if "NewImage" in record else None,
-        sequence=record["SequenceNumber"],
-        at=int(record["ApproximateCreationDateTime"] * 1000),
-    )

@@ -14,8 +14,10 @@ from audience_core import wiring
 from audience_core.pipeline.programs import Programs
 from audience_core.pipeline.reconcile import Reconciliation, reconcile
 
-# What was written has reached what is derived from it by then, or the alarm of fan-out is on.
+# What was written has reached member lists by then, or the alarm of fan-out is on.
 PAUSE_S = 20
+# And sizes by then, counted from the end of their window, or theirs is.
+COUNTING_S = 60
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -30,7 +32,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
     stretches = int(event.get("stretches", settings["RECONCILE_STRETCHES"] or 50))
     audiences = int(event.get("audiences", settings["RECONCILE_AUDIENCES"] or 50))
     stores = (of.accounts, of.audiences, Programs(of.accounts, of.audiences), of.profiles)
-    work = Reconciliation(*stores, of.history, of.memberships, of.marks, _pause, _now_ms)
+    work = Reconciliation(*stores, of.history, of.memberships, of.marks, _pause, _pause_for_sizes, _now_ms)
     findings = reconcile(work, stretches, audiences, random.Random())
     metrics.add_metric("Repairs", MetricUnit.Count, findings.repairs)
     logger.info("reconciled", extra=asdict(findings))
@@ -39,6 +41,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
 
 def _pause() -> None:
     time.sleep(int(wiring.settings()["RECONCILE_PAUSE_S"] or PAUSE_S))
+
+
+def _pause_for_sizes() -> None:
+    """A record may just have missed one window, and wait for the end of the next."""
+    windows_s = 2 * int(wiring.settings()["COUNTING_WINDOW_S"] or 0)
+    time.sleep(int(wiring.settings()["RECONCILE_PAUSE_S"] or COUNTING_S + windows_s))
 
 
 def _now_ms() -> int:

@@ -8,7 +8,8 @@ from audience_core.domain.audience import AudienceCounts
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.stores import CountChange, CountStep, CountSummaries, MembershipStore
 from audience_core.errors import StaleVersionError
-from audience_core.persistence.memberships import CountItem, DynamoMembershipStore
+from audience_core.persistence.counts import CountItem
+from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.summaries import MemoryCountSummaries
 from audience_core.persistence.summaries import DynamoCountSummaries
@@ -121,16 +122,16 @@ def test_a_refresh_overtaken_by_another_writes_nothing(
     dynamo: tuple[DynamoMembershipStore, DynamoCountSummaries], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts, summaries = dynamo
-    read = summaries._counts.count_items
+    read = summaries._counts.read
 
-    def overtaken(pk: str) -> list[CountItem]:
-        items = read(pk)
-        monkeypatch.setattr(summaries._counts, "count_items", read)
+    def overtaken(account_id: AccountId, audience_id: AudienceId) -> CountItem:
+        item = read(account_id, audience_id)
+        monkeypatch.setattr(summaries._counts, "read", read)
         _count(counts, PLAYERS, 0, (1, 4, 0))
         summaries.refresh(_changed(PLAYERS), NOW)
-        return items
+        return item
 
-    monkeypatch.setattr(summaries._counts, "count_items", overtaken)
+    monkeypatch.setattr(summaries._counts, "read", overtaken)
     with pytest.raises(StaleVersionError):
         summaries.refresh(_changed(PLAYERS), NOW)
 
@@ -139,8 +140,8 @@ def test_a_refresh_overtaken_by_another_writes_nothing(
 
 def _count(store: MembershipStore, audience_id: AudienceId, bucket: int, *steps: Any, at: int = NOW) -> None:
     """Steps are (sequence, adds, drops)."""
-    made = [CountStep(str(sequence), at, adds, drops) for sequence, adds, drops in steps]
-    store.count(ACCOUNT, audience_id, bucket, made)
+    made = [CountStep(bucket, str(sequence), at, adds, drops) for sequence, adds, drops in steps]
+    store.count(ACCOUNT, {audience_id: made})
 
 
 def _changed(audience_id: AudienceId) -> CountChange:

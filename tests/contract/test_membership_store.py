@@ -1,6 +1,6 @@
 """What every store of member lists and counts promises."""
 
-import json
+import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +12,7 @@ from audience_core.domain.membership import Membership
 from audience_core.domain.stores import CountStep, MembershipStore, Tally
 from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
+from benchmarks.metering import item_bytes
 from tests.contract.conftest import CreateTable
 
 ACCOUNT, OTHER_ACCOUNT = AccountId(7), AccountId(8)
@@ -104,7 +105,7 @@ def test_a_tally_compares_the_listed_with_the_counted_and_is_adjusted(store: Mem
     steps = _steps("++-")
     store.apply(ACCOUNT, [Membership(PLAYERS, Mpid(64 * n + BUCKET), 5) for n in range(3)], [])
     assert store.tally(ACCOUNT, PLAYERS, BUCKET) == Tally(3, 0, "")
-    store.count(ACCOUNT, PLAYERS, BUCKET, steps)
+    store.count(ACCOUNT, {PLAYERS: steps})
     found = store.tally(ACCOUNT, PLAYERS, BUCKET)
 
     assert store.adjust(ACCOUNT, PLAYERS, BUCKET, 2, found.sequence)
@@ -112,14 +113,14 @@ def test_a_tally_compares_the_listed_with_the_counted_and_is_adjusted(store: Mem
     assert (found.listed, found.counted) == (3, 1)
     assert store.tally(ACCOUNT, PLAYERS, BUCKET).counted == 3
     assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(3, 2, 1)
-    store.count(ACCOUNT, PLAYERS, BUCKET, steps)
+    store.count(ACCOUNT, {PLAYERS: steps})
     assert store.counts(ACCOUNT, PLAYERS, NOW).size == 3
 
 
 def test_a_size_that_moved_is_not_adjusted(store: MembershipStore) -> None:
-    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("+"))
+    store.count(ACCOUNT, {PLAYERS: _steps("+")})
     seen = store.tally(ACCOUNT, PLAYERS, BUCKET).sequence
-    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("++"))
+    store.count(ACCOUNT, {PLAYERS: _steps("++")})
 
     assert not store.adjust(ACCOUNT, PLAYERS, BUCKET, 5, seen)
     assert not store.adjust(ACCOUNT, PLAYERS, BUCKET, 5, "")
@@ -132,10 +133,10 @@ def test_an_audience_nobody_joined_counts_nothing(store: MembershipStore) -> Non
 
 
 def test_joins_and_leaves_of_all_buckets_add_up(store: MembershipStore) -> None:
-    store.count(ACCOUNT, PLAYERS, 0, _steps("++-"))
-    store.count(ACCOUNT, PLAYERS, 63, _steps("+"))
-    store.count(ACCOUNT, BUYERS, 0, _steps("++"))
-    store.count(OTHER_ACCOUNT, PLAYERS, 0, _steps("+++"))
+    store.count(ACCOUNT, {PLAYERS: _steps("++-", bucket=0)})
+    store.count(ACCOUNT, {PLAYERS: _steps("+", bucket=63)})
+    store.count(ACCOUNT, {BUYERS: _steps("++", bucket=0)})
+    store.count(OTHER_ACCOUNT, {PLAYERS: _steps("+++", bucket=0)})
 
     assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(2, 3, 1)
     assert store.counts(ACCOUNT, BUYERS, NOW) == _counts(2, 2, 0)
@@ -156,7 +157,7 @@ def test_records_count_once_however_they_are_cut(store: MembershipStore, cuts: S
 
     for cut in cuts:
         start, end = map(int, cut.split(":"))
-        store.count(ACCOUNT, PLAYERS, BUCKET, steps[start:end])
+        store.count(ACCOUNT, {PLAYERS: steps[start:end]})
 
     assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(2, 4, 2)
 
@@ -165,20 +166,20 @@ def test_records_of_several_hours_count_once_in_each(store: MembershipStore) -> 
     steps = _steps("+-+-+-", at=[NOW - each * HOUR for each in (30, 30, 2, 1, 1, 0)])
 
     for start in (0, 3, 1):
-        store.count(ACCOUNT, PLAYERS, BUCKET, steps[start:])
+        store.count(ACCOUNT, {PLAYERS: steps[start:]})
 
     assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(0, 2, 2)
 
 
 def test_changes_fade_after_twenty_four_hours_and_members_stay(store: MembershipStore) -> None:
-    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("+"))
+    store.count(ACCOUNT, {PLAYERS: _steps("+")})
 
     assert store.counts(ACCOUNT, PLAYERS, NOW + 23 * HOUR) == _counts(1, 1, 0)
     assert store.counts(ACCOUNT, PLAYERS, NOW + 24 * HOUR) == _counts(1, 0, 0)
 
 
 def test_late_records_count_in_the_hour_they_are_of(store: MembershipStore) -> None:
-    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("+++-", at=[NOW - each * HOUR for each in (25, 3, 0, 3)]))
+    store.count(ACCOUNT, {PLAYERS: _steps("+++-", at=[NOW - each * HOUR for each in (25, 3, 0, 3)])})
 
     assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(2, 2, 1)
     assert store.counts(ACCOUNT, PLAYERS, NOW + 20 * HOUR) == _counts(2, 2, 1)
@@ -188,26 +189,29 @@ def test_late_records_count_in_the_hour_they_are_of(store: MembershipStore) -> N
 def test_what_was_adjusted_before_anything_was_counted_stays(store: MembershipStore) -> None:
     assert store.adjust(ACCOUNT, PLAYERS, BUCKET, 3, "")
 
-    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("+-+"))
+    store.count(ACCOUNT, {PLAYERS: _steps("+-+")})
 
     assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(4, 2, 1)
 
 
-def test_an_adjustment_between_reading_and_writing_an_hour_is_kept(
+def test_what_others_write_between_reading_and_writing_is_kept(
     dynamo: DynamoMembershipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dynamo.count(ACCOUNT, PLAYERS, BUCKET, _steps("+", at=[NOW - HOUR]))
-    updated = dynamo._updated
+    dynamo.count(ACCOUNT, {PLAYERS: _steps("+", at=[NOW - HOUR])})
+    written = dynamo.counted._written
 
-    def adjusted(*arguments: Any) -> bool:
-        monkeypatch.setattr(dynamo, "_updated", updated)
-        assert dynamo.adjust(ACCOUNT, PLAYERS, BUCKET, 5, str(FIRST).zfill(40))
-        return updated(*arguments)
+    def overtaken(*arguments: Any) -> bool:
+        monkeypatch.setattr(dynamo.counted, "_written", written)
+        assert dynamo.adjust(ACCOUNT, PLAYERS, BUCKET, 5, str(FIRST))
+        dynamo.count(ACCOUNT, {PLAYERS: _steps("++-", bucket=BUCKET + 1)})
+        return written(*arguments)
 
-    monkeypatch.setattr(dynamo, "_updated", adjusted)
-    dynamo.count(ACCOUNT, PLAYERS, BUCKET, _steps("++"))
+    monkeypatch.setattr(dynamo.counted, "_written", overtaken)
+    dynamo.count(ACCOUNT, {PLAYERS: _steps("++")})
 
-    assert dynamo.counts(ACCOUNT, PLAYERS, NOW) == _counts(7, 2, 0)
+    assert dynamo.counts(ACCOUNT, PLAYERS, NOW) == _counts(8, 4, 1)
+    assert dynamo.tally(ACCOUNT, PLAYERS, BUCKET).counted == 7
+    assert dynamo.tally(ACCOUNT, PLAYERS, BUCKET + 1).counted == 1
 
 
 @pytest.mark.parametrize(
@@ -217,28 +221,54 @@ def test_an_adjustment_between_reading_and_writing_an_hour_is_kept(
 def test_the_last_day_begins_with_a_whole_hour(store: MembershipStore, ago_ms: int, is_recent: bool) -> None:
     """NOW is a full hour: the last 24 of them, the one under way included, are counted."""
     assert NOW % HOUR == 0
-    store.count(ACCOUNT, PLAYERS, BUCKET, _steps("+-", at=[NOW - ago_ms] * 2))
+    store.count(ACCOUNT, {PLAYERS: _steps("+-", at=[NOW - ago_ms] * 2)})
 
     assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(0, int(is_recent), int(is_recent))
     assert store.counts(ACCOUNT, PLAYERS, NOW + HOUR - 1) == _counts(0, int(is_recent), int(is_recent))
 
 
-def test_a_batch_of_one_bucket_is_one_update_and_touches_no_other_item(dynamo: DynamoMembershipStore) -> None:
+def test_a_batch_of_many_records_is_one_read_and_one_write_an_audience(dynamo: DynamoMembershipStore) -> None:
     calls: list[dict[str, Any]] = []
-    dynamo.count(ACCOUNT, PLAYERS, BUCKET, _steps("-"))
-    events = dynamo._counts._get_connection().connection.client.meta.events
-    events.register("before-call.dynamodb.*", lambda params, **_: calls.append(json.loads(params["body"])))
+    dynamo.count(ACCOUNT, {PLAYERS: _steps("-")})
+    events = dynamo.counted._items._get_connection().connection.client.meta.events
+    events.register("before-call.dynamodb.*", lambda model, params, **_: calls.append({"call": model.name} | params))
 
-    dynamo.count(ACCOUNT, PLAYERS, BUCKET, _steps("-" + "+" * 100)[1:])
+    steps = [each for bucket in range(64) for each in _steps("+" * 20, bucket=bucket)]
+    dynamo.count(ACCOUNT, {PLAYERS: steps, BUYERS: steps[:500]})
 
-    assert [call["Key"]["sk"]["S"] for call in calls] == ["count#05"]
+    assert sorted(each["call"] for each in calls) == ["BatchGetItem", "PutItem", "PutItem"]
 
 
-def _steps(moves: str, at: Sequence[int] | None = None) -> list[CountStep]:
+def test_an_item_of_an_audience_with_members_everywhere_takes_two_write_units(dynamo: DynamoMembershipStore) -> None:
+    """Numbers as long as those of DynamoDB, of four shards, and joins and leaves in every hour of the day."""
+    chosen = random.Random(1)
+    shards = [4_421_584_500_000_000_017_450_439_091 + 10**26 * number for number in range(4)]
+    steps = [
+        CountStep(bucket, str(shards[bucket % 4] + chosen.randrange(10**12)), NOW - bucket % 24 * HOUR, 900, 300)
+        for bucket in range(64)
+    ]
+    dynamo.count(ACCOUNT, {PLAYERS: steps})
+
+    item = dynamo.counted._items.get(f"{ACCOUNT}#{PLAYERS}", "count").serialize()
+    assert 1024 < item_bytes(item) <= 2048
+
+
+def test_records_of_several_shards_are_told_apart_by_bucket(store: MembershipStore) -> None:
+    """One shard's numbers say nothing about how far another was counted."""
+    late, early = _steps("+++", bucket=1), _steps("++", bucket=2)
+    store.count(ACCOUNT, {PLAYERS: late})
+
+    for _ in range(2):
+        store.count(ACCOUNT, {PLAYERS: early})
+
+    assert store.counts(ACCOUNT, PLAYERS, NOW) == _counts(5, 5, 0)
+
+
+def _steps(moves: str, at: Sequence[int] | None = None, bucket: int = BUCKET) -> list[CountStep]:
     """One step for each + (join) and - (leave)."""
     instants = at or [NOW] * len(moves)
     return [
-        CountStep(str(FIRST + number), instant, int(move == "+"), int(move == "-"))
+        CountStep(bucket, str(FIRST + number), instant, int(move == "+"), int(move == "-"))
         for number, (move, instant) in enumerate(zip(moves, instants, strict=True))
     ]
 

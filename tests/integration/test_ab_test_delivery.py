@@ -16,6 +16,7 @@ from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import Mpid
 from audience_core.domain.output import DELIVERY_BUCKETS, ConnectionStatus
 from audience_core.domain.profile import BUCKETS, Profile
+from audience_core.domain.profile_change import ProfileChange
 from audience_core.outputs.http import HttpSend
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.audiences import DynamoAudienceStore
@@ -32,7 +33,7 @@ from audience_core.persistence.queues import SqsReevaluationQueue, SqsWakeUpQueu
 from audience_core.persistence.secrets import SecretsManagerStore
 from audience_core.persistence.sharing import DynamoSharingStore
 from audience_core.persistence.splits import DynamoSplitStore
-from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
+from audience_core.pipeline.fan_out import FanOut, fan_out
 from audience_core.pipeline.member_sets import MemberSets
 from functions.ab_tests_api import handler as ab_tests_api
 from functions.deliver_changes import handler as deliver_changes
@@ -41,7 +42,7 @@ from functions.outputs_api import handler as outputs_api
 from functions.update_subscription import handler as update_subscription
 from tests.support.ab_tests import an_ab_test, mpids_in
 from tests.support.control import ACCOUNT, AUDIENCE, OUTPUT, an_account, an_audience, an_output
-from tests.support.control_stack import create_history_table, create_profiles_table, create_table
+from tests.support.control_stack import create_profiles_table, create_table
 from tests.support.http_api import Caller
 from tests.support.partners import SECRET, FaultyPartner, a_partner
 
@@ -72,7 +73,7 @@ class Stack:
             outputs=DynamoOutputStore(create_table("outputs"), region),
             secrets=SecretsManagerStore(region),
             workflows=MemoryWorkflows(),
-            history=DynamoHistoryStore(create_history_table(), region),
+            history=DynamoHistoryStore(create_table("history"), region),
             memberships=DynamoMembershipStore(create_table("memberships"), counts, region),
             splits=DynamoSplitStore(counts, region),
             ledger=DynamoLedgerStore(_ledger_table(region), region),

@@ -64,8 +64,9 @@ def counted(stack: SimpleNamespace, audience_id: AudienceId, size: int, adds: in
     """Let it have these figures, by joins and leaves of a week ago and of now."""
     now_ms = time.time_ns() // 1_000_000
     week_ago = now_ms - 7 * 86_400_000
-    steps = [CountStep("1", week_ago, size - adds + drops, 0), CountStep("2", now_ms, adds, drops)]
-    stack.counts.count(ACCOUNT, audience_id, audience_id % 64, steps)
+    bucket = audience_id % 64
+    steps = [CountStep(bucket, "1", week_ago, size - adds + drops, 0), CountStep(bucket, "2", now_ms, adds, drops)]
+    stack.counts.count(ACCOUNT, {audience_id: steps})
     stack.summaries.refresh(CountChange(ACCOUNT, audience_id), now_ms)
 
 

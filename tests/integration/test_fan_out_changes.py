@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from audience_core import wiring_outputs
+from audience_core import wiring_counting, wiring_outputs
 from audience_core.domain.audience import AudienceCounts, AudienceStatus
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import Mpid
@@ -28,11 +28,12 @@ from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
 from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.persistence.queues import SqsReevaluationQueue, SqsWakeUpQueue
+from audience_core.pipeline.count_members import Counting
 from audience_core.pipeline.fan_out import FanOut
 from audience_core.pipeline.member_sets import MemberSets
+from functions.count_members import handler as count_members
 from functions.fan_out_changes import handler
 from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, a_connection, an_account, an_audience, an_output
-from tests.support.control_stack import create_history_table
 
 EVENTS = Path("events")
 INDEXES = {"ledger": ("dirty", "dirty_bucket", "dirty_since"), "profiles": ("due", "due_shard", "due_at")}
@@ -120,9 +121,6 @@ class Stack:
             ]
         with suppress(self.dynamodb.exceptions.ResourceNotFoundException):
             self.dynamodb.delete_table(TableName=name)
-        if name == "history":
-            create_history_table(name)
-            return
         self.dynamodb.create_table(
             TableName=name,
             KeySchema=_keys("pk", "sk"),
@@ -144,7 +142,17 @@ def _in_json(value: dict[str, Any]) -> dict[str, Any]:
 def stack(aws: str, monkeypatch: pytest.MonkeyPatch) -> Stack:
     stack = Stack(aws)
     monkeypatch.setattr(wiring_outputs, "fan_out", lambda: stack.fan_out)
+    of = stack.fan_out
+    counting = Counting(of.accounts, of.history, of.memberships, of.identities, MemberSets(of.audiences))
+    monkeypatch.setattr(wiring_counting, "counting", lambda: counting)
     return stack
+
+
+def take(*records: dict[str, Any]) -> dict[str, Any]:
+    """Both readers of the stream; what fan-out answers."""
+    count_members.lambda_handler({"Records": list(records)}, CONTEXT)
+    answer: dict[str, Any] = handler.lambda_handler({"Records": list(records)}, CONTEXT)
+    return answer
 
 
 def a_record(old: dict[str, Any] | None, new: dict[str, Any] | None, sequence: int) -> dict[str, Any]:
@@ -174,7 +182,7 @@ def test_joins_and_leaves_reach_members_counts_ledger_and_queue(stack: Stack) ->
     joined = stack.image(a_member())
     left = stack.image(a_left(FIRST_VERSION))
 
-    answer = handler.lambda_handler({"Records": [a_record(None, joined, 1)]}, CONTEXT)
+    answer = take(a_record(None, joined, 1))
 
     assert answer == {"batchItemFailures": []}
     assert stack.members() == [(ANN, NOW - 5)]
@@ -182,7 +190,7 @@ def test_joins_and_leaves_reach_members_counts_ledger_and_queue(stack: Stack) ->
     assert stack.queued(stack.wake_ups_url) == [
         {"account_id": ACCOUNT, "connection_id": CONNECTION, "bucket": delivery_bucket_of(ANN)}
     ]
-    handler.lambda_handler({"Records": [a_record(joined, left, 2)]}, CONTEXT)
+    take(a_record(joined, left, 2))
     assert stack.members() == []
     assert stack.desired(ANN) == [None]
     assert stack.fan_out.memberships.counts(ACCOUNT, AUDIENCE, NOW) == AudienceCounts(size=0, adds_24h=1, drops_24h=1)
@@ -198,7 +206,7 @@ def test_records_that_come_again_count_once(stack: Stack) -> None:
     records = [a_record(None, joined, 9), a_record(joined, left, 10)]
 
     for batch in (records, records[1:], records):
-        handler.lambda_handler({"Records": batch}, CONTEXT)
+        take(*batch)
 
     assert stack.fan_out.memberships.counts(ACCOUNT, AUDIENCE, NOW) == AudienceCounts(size=0, adds_24h=1, drops_24h=1)
 
@@ -234,7 +242,7 @@ def test_sample_events_are_understood(stack: Stack, sample: str) -> None:
 def test_the_samples_tell_a_membership_from_join_to_deletion(stack: Stack) -> None:
     sizes = []
     for sample in ("join", "leave", "delete"):
-        handler.lambda_handler(json.loads((EVENTS / f"fan_out_{sample}.json").read_text()), CONTEXT)
+        take(*json.loads((EVENTS / f"fan_out_{sample}.json").read_text())["Records"])
         sizes.append(stack.fan_out.memberships.counts(ACCOUNT, AUDIENCE, NOW).size)
 
     assert sizes == [1, 0, 0]

@@ -32,7 +32,9 @@ def call(aws_stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Caller:
     stores.audiences.save(an_audience())
     joined, left = (int(at.timestamp() * 1000) for at in (JOINED, LEFT))
     entries = [HistoryEntry(AUDIENCE, mpid, True, joined, Reason.EVENT, 1) for mpid in (ANN, BO)]
-    stores.history.record(ACCOUNT, [*entries, HistoryEntry(AUDIENCE, ANN, False, left, Reason.TIME, 2)], 90)
+    entries.append(HistoryEntry(AUDIENCE, ANN, False, left, Reason.TIME, 2))
+    stores.history.record(ACCOUNT, entries, 90)
+    stores.history.log(ACCOUNT, [(str(number), each) for number, each in enumerate(entries)], 90)
     stores.memberships.rows[ACCOUNT, AUDIENCE] = [Membership(AUDIENCE, BO, joined)]
     return Caller(handler.lambda_handler, ACCOUNT)
 

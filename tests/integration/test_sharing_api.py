@@ -289,7 +289,6 @@ def test_receivers_are_found_by_name_with_their_logos_and_not_by_themselves(stac
 
 
 def test_figures_are_those_of_the_initiators_audience(stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    stack.counts.count(ACCOUNT, AUDIENCE, 0, [])
     summaries = FixedFigures({(ACCOUNT, AUDIENCE): AudienceCounts(size=10, adds_24h=3, drops_24h=2)})
     monkeypatch.setattr(stack, "summaries", summaries)
     made = shared(stack)

@@ -40,7 +40,7 @@ def figures(stack: SimpleNamespace, *audience_ids: int) -> list[AudienceCounts]:
 
 def test_audiences_that_were_counted_are_summarised_and_no_others(stack: SimpleNamespace) -> None:
     for audience_id in (1, 3, 12):
-        stack.memberships.count(ACCOUNT, AudienceId(audience_id), 5, [CountStep("1", NOW, 3, 1)])
+        stack.memberships.count(ACCOUNT, {AudienceId(audience_id): [CountStep(5, "1", NOW, 3, 1)]})
 
     for _ in range(2):
         handler.lambda_handler(SAMPLE, a_context())
@@ -50,7 +50,7 @@ def test_audiences_that_were_counted_are_summarised_and_no_others(stack: SimpleN
 
 
 def test_a_failure_is_told_to_the_stream_and_the_repeat_makes_it_good(stack: SimpleNamespace) -> None:
-    stack.memberships.count(ACCOUNT, AudienceId(12), 5, [CountStep("1", NOW, 3, 1)])
+    stack.memberships.count(ACCOUNT, {AudienceId(12): [CountStep(5, "1", NOW, 3, 1)]})
     refresh = stack.summaries.refresh
 
     def fail(change: Any, now_ms: int) -> None:

@@ -1,5 +1,7 @@
 """Nightly audit and retirement through their real handlers, over real tables."""
 
+import json
+import zlib
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -18,7 +20,7 @@ from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.pipeline.process import process
 from functions.reconcile import handler as reconciling
 from functions.retire_profiles import handler as retiring
-from tests.support.control_stack import create_history_table, create_profiles_table, create_table
+from tests.support.control_stack import create_profiles_table, create_table
 from tests.support.http_api import a_context, a_sample
 from tests.support.population import ACCOUNT, Population, a_batch, at_least, custom_event
 
@@ -36,7 +38,7 @@ class Stack:
             accounts=self.population.accounts,
             audiences=self.population.audiences,
             profiles=self.profiles,
-            history=DynamoHistoryStore(create_history_table(), region),
+            history=DynamoHistoryStore(create_table("history"), region),
             memberships=DynamoMembershipStore(create_table("memberships"), self.counts, region),
             marks=DynamoMarkStore(create_table("marks"), region),
         )
@@ -77,8 +79,9 @@ def test_a_night_mends_profile_list_and_size_and_the_next_finds_nothing(stack: S
 
 
 def test_repairs_are_a_metric(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    buckets = zlib.compress(json.dumps([[7, 2, 1]]).encode())
     boto3.resource("dynamodb", region_name="us-east-1").Table(stack.counts).put_item(
-        Item={"pk": f"{ACCOUNT}#{VIEWERS}", "sk": "count#07", "adds": 3, "drops": 1}
+        Item={"pk": f"{ACCOUNT}#{VIEWERS}", "sk": "count", "adds": 3, "drops": 1, "writes": 1, "buckets": buckets}
     )
 
     reconciling.lambda_handler(a_sample("reconcile"), a_context())

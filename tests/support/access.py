@@ -360,9 +360,9 @@ def _members(stores: Any, account_id: AccountId, ids: Ids, mark: str, at: int) -
         known = RegisterKey(WorkspaceId(ids["workspace_id"]), RegisterKind.ATTRIBUTE, f"is {mark}")
         profile.registers = {known: Register(mark, at)}
         stores.profiles.save(profile, at)
-        stores.history.record(
-            account_id, [HistoryEntry(audience_id, mpid, True, at, Reason.EVENT, profile.version)], 90
-        )
+        entry = HistoryEntry(audience_id, mpid, True, at, Reason.EVENT, profile.version)
+        stores.history.record(account_id, [entry], 90)
+        stores.history.log(account_id, [(str(abs(mpid)), entry)], 90)
         stores.ledger.desire(account_id, ids["connection_id"], mpid, Target((email,)), profile.version, at)
     customer = IdentityRow(Identity("customer_id", ids["customer_id"]), {Mpid(int(audience_id)): at})
     stores.identities.write(account_id, Environment.PRODUCTION, [customer])

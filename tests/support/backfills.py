@@ -12,6 +12,7 @@ from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.job import STEPS, JobKind, JobState, JobStep
 from audience_core.domain.messages import PipelineMessage, Reevaluation
 from audience_core.domain.profile import BUCKETS, Profile
+from audience_core.domain.profile_change import ProfileChange
 from audience_core.persistence.memory.control import (
     MemoryAccountStore,
     MemoryAudienceStore,
@@ -34,9 +35,10 @@ from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
 from audience_core.pipeline import backfill
 from audience_core.pipeline.backfill import Backfill
 from audience_core.pipeline.backfill_parts import Order, work
-from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out, of_audiences
+from audience_core.pipeline.fan_out import FanOut, fan_out
 from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.process import Pipeline, process
+from audience_core.pipeline.profile_changes import of_audiences
 from audience_core.pipeline.programs import Programs
 from tests.support.population import ACCOUNT, NOW
 

@@ -81,7 +81,7 @@ def control_stack() -> SimpleNamespace:
     """Stores by the names that `wiring.Stores` has; to be emptied before each test."""
     names = ("accounts", "workspaces", "audiences", "outputs", "counts", "chunks", "jobs", "sharing")
     tables = {name: create_table(name) for name in names}
-    history, ledger, profiles = create_history_table(), create_ledger_table(), create_profiles_table()
+    history, ledger, profiles = create_table("history"), create_ledger_table(), create_profiles_table()
     return SimpleNamespace(
         accounts=DynamoAccountStore(tables["accounts"], REGION),
         workspaces=DynamoWorkspaceStore(tables["workspaces"], REGION),
@@ -155,23 +155,6 @@ def _create_indexed_table(name: str, index: str, keys: tuple[str, str], projecti
         BillingMode="PAY_PER_REQUEST",
     )
     return unique
-
-
-def create_history_table(name: str = "") -> str:
-    """A table of joins and leaves with its index by profile; its name, which is new each time unless given."""
-    table = name or f"history-{uuid.uuid4()}"
-    partition = {"AttributeName": "pk", "KeyType": "HASH"}
-    by_time, by_profile = ([partition, {"AttributeName": key, "KeyType": "RANGE"}] for key in ("sk", "who"))
-    boto3.client("dynamodb", region_name=REGION).create_table(
-        TableName=table,
-        KeySchema=by_time,
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk", "who")],
-        LocalSecondaryIndexes=[
-            {"IndexName": "by_profile", "KeySchema": by_profile, "Projection": {"ProjectionType": "ALL"}}
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return table
 
 
 def runs(stack: SimpleNamespace) -> dict[str, Any]:

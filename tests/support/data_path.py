@@ -28,6 +28,7 @@ from functions.calculate_shard import handler as calculate_shard
 from functions.compact_part import handler as compact_part
 from functions.compact_run import handler as compact_run
 from functions.connect_audiences import handler as connect_audiences
+from functions.count_members import handler as count_members
 from functions.deliver_changes import handler as deliver_changes
 from functions.erase_profile import handler as erase_profile
 from functions.export_page import handler as export_page
@@ -47,7 +48,6 @@ from tests.support.whole_stack import forget_wiring
 _INDEXES = {
     "LEDGER": ("GlobalSecondaryIndexes", "dirty", ("dirty_bucket", "dirty_since", "N"), "ALL"),
     "PROFILES": ("GlobalSecondaryIndexes", "due", ("due_shard", "due_at", "N"), "KEYS_ONLY"),
-    "HISTORY": ("LocalSecondaryIndexes", "by_profile", ("pk", "who", "S"), "ALL"),
 }
 _TABLES = (
     "ACCOUNTS", "WORKSPACES", "AUDIENCES", "OUTPUTS", "PROFILES", "IDENTITIES", "CHUNKS", "HISTORY", "MEMBERSHIPS",
@@ -185,6 +185,7 @@ class DataPath:
             moved = self._drain("EVENTS_QUEUE_URL", process_events.lambda_handler, call)
             if not self.is_stream_down:
                 moved += self._stream("PROFILES", fan_out_changes.lambda_handler, call)
+                moved += self._stream("PROFILES", count_members.lambda_handler, call)
             moved += self._drain("REEVALUATIONS_QUEUE_URL", process_events.lambda_handler, call)
             moved += self._drain("WAKE_UPS_QUEUE_URL", deliver_changes.lambda_handler, call)
             moved += self._stream("COUNTS", summarise_counts.lambda_handler, call)
@@ -238,27 +239,28 @@ class DataPath:
         raise AssertionError(f"{queue} is not drained")
 
     def _stream(self, table: str, handler: Callable[..., Any], run: Callable[..., Any]) -> int:
-        records, after = self._records(table)
+        """Every reader of a stream has a place of its own in it."""
+        reader = handler.__module__
+        records, after = self._records(table, self._places.get(reader, 0))
         for _ in range(_ATTEMPTS):
             if not records:
-                self._places[table] = after
+                self._places[reader] = after
                 return 0
             answer = run(handler, {"Records": records})
             if answer is not FAILED:
                 failed = [each["itemIdentifier"] for each in _failures(answer)]
                 if not failed:
-                    self._places[table] = after
+                    self._places[reader] = after
                     return len(records)
                 numbers = [each["dynamodb"]["SequenceNumber"] for each in records]
                 records = records[numbers.index(failed[0]) :]
         raise AssertionError(f"the stream of {table} is stuck")
 
-    def _records(self, table: str) -> tuple[list[Event], int]:
+    def _records(self, table: str, place: int) -> tuple[list[Event], int]:
         """Moto keeps them, and gives them to nobody who asks by the API."""
         backend = moto_backend("dynamodb")["123456789012"][REGION]
         shard = backend.tables[self.tables[f"{table}_TABLE"]].stream_shard
         assert shard is not None
-        place = self._places.get(table, 0)
         found = [_stream_record(each.to_json()) for each in shard.items[place:]]
         return found, place + len(found)
 

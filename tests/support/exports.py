@@ -154,8 +154,8 @@ class Town:
         number = next(self._sequence)
         entry = HistoryEntry(audience_id, Mpid(mpid), is_member, self.now, Reason.EVENT, number)
         self.history.record(ACCOUNT, [entry], 90)
-        step = CountStep(str(number), self.now, int(is_member), int(not is_member))
-        self.memberships.count(ACCOUNT, audience_id, bucket_of(mpid), [step])
+        step = CountStep(bucket_of(Mpid(mpid)), str(number), self.now, int(is_member), int(not is_member))
+        self.memberships.count(ACCOUNT, {audience_id: [step]})
 
     # Exports of it ------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from audience_core.domain.event import Environment
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.output import DELIVERY_BUCKETS
 from audience_core.domain.profile import Profile
+from audience_core.persistence.history import LOG_ENTRY
 from tests.support.control import ACCOUNT
 from tests.support.data_path import DataPath
 from tests.support.partners import FaultyPartner
@@ -77,11 +78,15 @@ class Ends:
         return sorted((row["pk"]["S"].split("#")[1], self._named(row["sk"]["S"])) for row in rows)
 
     def _history(self) -> list[Any]:
-        rows = [
-            (row["pk"]["S"].split("#")[1], row["who"]["S"].split("#")[0], row["what"]["S"])
-            for row in self.stack.items("HISTORY")
-        ]
-        return sorted((audience, self._named(mpid), what) for audience, mpid, what in rows)
+        """Rows, and the entries of logs, of which one that is there twice counts once."""
+        rows, logged = [], set()
+        for item in self.stack.items("HISTORY"):
+            audience, (first, *_) = item["pk"]["S"].split("#")[1], item["sk"]["S"].split("#")
+            if "what" in item:
+                rows.append((audience, self._named(first), item["what"]["S"]))
+            else:
+                logged |= {(audience, first, *entry) for entry in LOG_ENTRY.iter_unpack(item["entries"]["B"])}
+        return sorted(rows + [(audience, self._named(str(e[1])), f"log {e[3]}") for audience, _, *e in logged])
 
     def _connections(self) -> list[Any]:
         found = self.stack.stores.outputs.list_connections(ACCOUNT)

@@ -19,6 +19,7 @@ from audience_core.domain.ids import ConnectionId, Mpid
 from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import DELIVERY_BUCKETS, Connection, ConnectionStatus, SharedAttributes, Target
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen, bucket_of
+from audience_core.domain.profile_change import ProfileChange
 from audience_core.errors import (
     ConflictError,
     NotFoundError,
@@ -34,7 +35,7 @@ from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.ingest import MemoryReevaluationQueue
 from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
 from audience_core.pipeline.deliver import MAX_ATTEMPTS, deliver
-from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
+from audience_core.pipeline.fan_out import FanOut, fan_out
 from audience_core.pipeline.fill_connection import fill_bucket, wake_connection, withdraw_bucket
 from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.partner_link import record_fault

@@ -15,6 +15,7 @@ from audience_core.domain.output import (
     Target,
 )
 from audience_core.domain.profile import BUCKETS, Profile
+from audience_core.domain.profile_change import ProfileChange
 from audience_core.errors import NotFoundError
 from audience_core.management import connections
 from audience_core.management.connections import NewConnection
@@ -28,7 +29,7 @@ from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
 from audience_core.pipeline.deliver import deliver
-from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
+from audience_core.pipeline.fan_out import FanOut, fan_out
 from audience_core.pipeline.fan_out_shared import FanOutShared, fan_out_shared
 from audience_core.pipeline.fill_connection import fill_bucket, withdraw_bucket
 from audience_core.pipeline.member_sets import MemberSets

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import Mpid
 from audience_core.domain.profile import Profile
+from audience_core.persistence.history import LOG_ENTRY
 from audience_core.persistence.ledger_codec import unpack_attempts, unpack_target
 from audience_core.persistence.profile_codec import unpack_state, unpack_timeline
 from tests.support.control import ACCOUNT
@@ -67,7 +68,9 @@ def _unpacked(name: str, content: bytes) -> str:
             profile = Profile(ACCOUNT, Environment.PRODUCTION, Mpid(1))
             unpack_state(content, profile)
             return repr(profile).replace("Mpid(1)", "")
-        case "definition":
+        case "entries":
+            return repr([Mpid(entry[1]) for entry in LOG_ENTRY.iter_unpack(content)])
+        case "definition" | "buckets":
             return zlib.decompress(content).decode()
     raise AssertionError(f"nobody knows how {name} is packed")
 

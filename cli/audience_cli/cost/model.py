@@ -7,17 +7,19 @@ from importlib.resources import files
 from typing import Any
 
 # Memory of the functions (template.yaml), GB; at 1,769 MB one has a whole processor, below that a share of it.
-_MEMORY_GB = {"ingest": 0.5, "process": 1769 / 1024, "fan_out": 0.5}
+_MEMORY_GB = {"ingest": 0.5, "process": 1769 / 1024, "fan_out": 0.5, "count": 0.5}
 _WHOLE_PROCESSOR_GB = 1769 / 1024
 # An event source asks for, and deletes, so many messages of a standard queue at once.
 _MESSAGES_AT_ONCE = 10
 # Tables whose reads a group of events shares; what a change of membership writes.
 _SHARED = frozenset({"accounts", "audiences", "outputs"})
-_PER_CHANGE = frozenset({"history", "history index", "memberships", "counts", "ledger", "ledger index"})
+_PER_CHANGE = frozenset({"history", "memberships", "counts", "ledger", "ledger index"})
 _NAMES = {
     "profiles": "profile",
     "profiles index": "due index",
     "memberships": "member rows",
+    "counts": "sizes and their summaries",
+    "history": "history and logs",
     "requests": "repeats and quota",
     "audiences": "definitions' version",
 }
@@ -86,6 +88,7 @@ class _Run:
         self._by_changes = 1.0 if wanted is None else wanted * run["events"] / run["changes"]
         self.visits = self._per_event * (run["events"] + run["wakes"])
         self.wakes = self._per_event * run["wakes"]
+        self.windows = self._per_event * run["windows"]
         self.events, self.group = workload.events, workload.group_size
 
     def units(self, table: str, what: str) -> float:
@@ -98,7 +101,7 @@ class _Run:
         """The processor's time, and waiting for each request that events of one group do not share."""
         calls: Mapping[str, int] = self._run["counts"]["calls"]
         memory = _MEMORY_GB[stage]
-        group = 1 if stage == "ingest" else self.group
+        group = 1 if stage in ("ingest", "count") else self.group
         waits: float = calls.get(f"{stage} own", 0) + calls.get(f"{stage} shared", 0) / group
         seconds: float = waits * self._workload.latency_ms / 1000
         seconds += self._run["cpu_ms"][stage] / 1000 * _WHOLE_PROCESSOR_GB / memory
@@ -119,12 +122,13 @@ def _lines(run: _Run, prices: Mapping[str, float]) -> Iterator[Line]:
 
 
 def _tables() -> tuple[str, ...]:
-    data = ("profiles", "profiles index", "identities", "memberships", "counts", "history", "history index")
+    data = ("profiles", "profiles index", "identities", "memberships", "counts", "history")
     return (*data, "ledger", "ledger index", "requests", "audiences", "accounts", "outputs")
 
 
 def _functions(run: _Run, prices: Mapping[str, float]) -> Iterator[Line]:
     invocations = {"ingest": run.events, "process": run.visits / run.group, "fan_out": run.visits / run.group}
+    invocations["count"] = 2 * run.windows
     for stage, many in invocations.items():
         yield Line("Lambda", f"{stage}: invocations", many, prices["lambda_request"])
         yield Line("Lambda", f"{stage}: GB-seconds", run.gb_seconds(stage), prices["lambda_gb_second"])

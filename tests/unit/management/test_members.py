@@ -14,6 +14,7 @@ from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.membership import Membership, MembershipChange, PastMembership, Reason
 from audience_core.domain.profile import Profile
+from audience_core.domain.profile_change import ProfileChange
 from audience_core.domain.stores import Page
 from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
 from audience_core.management.members import MemberStores, history, members_at, page
@@ -22,7 +23,7 @@ from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.jobs import MemoryJobStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.results import MemoryResultStore
-from audience_core.pipeline.fan_out import ProfileChange, _update_members
+from audience_core.pipeline.fan_out import _update_members
 from audience_core.pipeline.history import changes_between, record
 from tests.support.control import ACCOUNT, AUDIENCE, OTHER_ACCOUNT, an_account, an_audience
 
@@ -115,7 +116,7 @@ def test_a_removed_profile_was_a_member_until_it_was_removed(world: World) -> No
 
     assert [each.mpid for each in world.members_at(START + 4)] == [MPIDS[0]]
     assert list(world.members_at(START + 5)) == []
-    (left, _) = world.history.newest(ACCOUNT, AUDIENCE, None, 10).items
+    (left, _) = world.history.of_profile(ACCOUNT, AUDIENCE, MPIDS[0], None, 10).items
     assert (left.is_member, left.reason) == (False, Reason.DELETION)
 
 

@@ -19,6 +19,7 @@ from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.job import Job, JobKind, JobState
 from audience_core.domain.membership import Membership, MembershipChange, Reason
 from audience_core.domain.profile import BUCKETS, Profile, Register, RegisterKey, RegisterKind, Seen
+from audience_core.domain.profile_change import ProfileChange
 from audience_core.domain.value_tests import NumberOperator, NumberTest
 from audience_core.errors import NotOursError
 from audience_core.management import outcome_runs, outcomes
@@ -28,7 +29,7 @@ from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.jobs import MemoryJobStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
-from audience_core.pipeline.fan_out import ProfileChange, _update_members
+from audience_core.pipeline.fan_out import _update_members
 from audience_core.pipeline.history import changes_between, record
 from tests.support.ab_tests import a_measurement, an_ab_test
 from tests.support.control import ACCOUNT, AUDIENCE, INPUT, WORKSPACE, an_account, an_audience

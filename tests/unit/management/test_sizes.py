@@ -32,10 +32,10 @@ def left(user: int, at: int) -> HistoryEntry:
 def series(days: int, *entries: HistoryEntry) -> sizes.SizeSeries:
     audiences, memberships, history = MemoryAudienceStore(), MemoryMembershipStore(), MemoryHistoryStore()
     audiences.publish(an_audience(audience_id=AUDIENCE))
-    history.record(ACCOUNT, entries, 365)
+    history.log(ACCOUNT, [(str(number), each) for number, each in enumerate(entries)], 365)
     for number, each in enumerate(sorted(entries, key=lambda one: one.at)):
-        step = CountStep(str(number), each.at, int(each.is_member), int(not each.is_member))
-        memberships.count(ACCOUNT, AUDIENCE, bucket_of(each.mpid), [step])
+        step = CountStep(bucket_of(each.mpid), str(number), each.at, int(each.is_member), int(not each.is_member))
+        memberships.count(ACCOUNT, {AUDIENCE: [step]})
     return sizes.series(audiences, memberships, history, ACCOUNT, AUDIENCE, days, instant(NOW))
 
 

@@ -15,6 +15,7 @@ from audience_core.domain.event import Environment
 from audience_core.domain.ids import NEVER, AudienceId, Mpid
 from audience_core.domain.membership import Membership
 from audience_core.domain.profile import BUCKETS, Profile
+from audience_core.domain.profile_change import ProfileChange
 from audience_core.management import ab_tests, edits
 from audience_core.management.ab_tests import NewAbTest
 from audience_core.management.variant_sizes import Sizes, measure
@@ -27,7 +28,7 @@ from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
 from audience_core.persistence.memory.splits import MemorySplitStore
-from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
+from audience_core.pipeline.fan_out import FanOut, fan_out
 from audience_core.pipeline.member_sets import MemberSets
 from tests.support import population
 from tests.support.ab_tests import an_ab_test

@@ -1,7 +1,7 @@
-"""What fanning out promises: member lists, counts and the ledger follow the profiles, however records are delivered."""
+"""What fanning out and counting promise: lists, ledger, logs and sizes follow the profiles, however records come."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count, pairwise
 from typing import Any
@@ -24,6 +24,8 @@ from audience_core.domain.output import (
     delivery_bucket_of,
 )
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen, bucket_of
+from audience_core.domain.profile_change import ProfileChange
+from audience_core.domain.stores import CountStep
 from audience_core.outputs.registry import CONNECTORS
 from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore, MemoryOutputStore
 from audience_core.persistence.memory.history import MemoryHistoryStore
@@ -33,7 +35,8 @@ from audience_core.persistence.memory.ledger import MemoryLedgerStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
-from audience_core.pipeline.fan_out import FanOut, ProfileChange, fan_out
+from audience_core.pipeline.count_members import Counting, count_members
+from audience_core.pipeline.fan_out import FanOut, fan_out
 from audience_core.pipeline.member_sets import MemberSets
 from tests.support.control import (
     ACCOUNT,
@@ -80,8 +83,16 @@ class World:
         used: list[Any] = stores if calls is None else [Failing(store, calls) for store in stores]
         return FanOut(*[*used, MemberSets(used[1]), self.shared_changes])
 
+    def counting(self, calls_until_crash: int | None = None) -> Counting:
+        stores: list[Any] = [self.accounts, self.history, self.memberships, self.identities]
+        if calls_until_crash is not None:
+            calls = iter(range(calls_until_crash))
+            stores = [Failing(store, calls) for store in stores]
+        return Counting(*[*stores, MemberSets(self.audiences)])
+
     def take(self, *changes: ProfileChange, now: int = NOW) -> None:
         fan_out(self.stores(), changes, now)
+        count_members(self.counting(), changes, now)
 
     def members(self, audience_id: AudienceId = AUDIENCE) -> tuple[Membership, ...]:
         return self.memberships.members(ACCOUNT, audience_id, None, 1000).items
@@ -168,8 +179,20 @@ def test_the_history_is_written_before_the_member_list() -> None:
     with pytest.raises(ConnectionError):
         fan_out(stores, [a_change(None, joined)], NOW)
 
-    assert len(world.history.newest(ACCOUNT, AUDIENCE, None, 10).items) == 1
+    assert len(world.history.of_profile(ACCOUNT, AUDIENCE, ANN, None, 10).items) == 1
     assert world.members() == ()
+
+
+def test_the_log_is_written_before_the_sizes() -> None:
+    world = World()
+    joined = a_profile(audiences=[1], changes=(MembershipChange(AUDIENCE, True, NOW, Reason.EVENT),))
+    stores = replace(world.counting(), memberships=Failing(world.memberships, iter(())))
+
+    with pytest.raises(ConnectionError):
+        count_members(stores, [a_change(None, joined)], NOW)
+
+    assert len(world.history.newest(ACCOUNT, AUDIENCE, None, 10).items) == 1
+    assert world.counted() == (0, 0, 0)
 
 
 def test_a_leave_undoes_it_all() -> None:
@@ -298,10 +321,9 @@ def test_a_count_that_fails_fails_the_batch_and_is_made_up_for_by_the_next(monke
     joins = a_change(None, a_profile(audiences=[1, 2]))
     working = world.memberships.count
 
-    def failing(account_id: AccountId, audience_id: AudienceId, *rest: Any) -> None:
-        if audience_id == OTHER_AUDIENCE:
-            raise ConnectionError("throttled")
-        working(account_id, audience_id, *rest)
+    def failing(account_id: AccountId, steps: Mapping[AudienceId, Sequence[CountStep]]) -> None:
+        working(account_id, {AUDIENCE: steps[AUDIENCE]})
+        raise ConnectionError("throttled")
 
     monkeypatch.setattr(world.memberships, "count", failing)
     with pytest.raises(ConnectionError):
@@ -346,16 +368,19 @@ deliveries = st.lists(
 )
 
 
-@given(st.lists(written, max_size=20), deliveries)
+@given(st.lists(written, max_size=20), deliveries, deliveries)
 @settings(max_examples=300, deadline=None)
 def test_however_records_are_cut_and_repeated_the_end_is_the_same(
-    writes: list[tuple[Mpid, set[int], set[Identity], bool]], plan: list[tuple[int, int, int, int]]
+    writes: list[tuple[Mpid, set[int], set[Identity], bool]],
+    plan: list[tuple[int, int, int, int]],
+    of_counting: list[tuple[int, int, int, int]],
 ) -> None:
     stream = list(_stream(writes))
     shards = [[change for change in stream if bucket_of(change.profile.mpid) % 2 == parity] for parity in (0, 1)]
     world = World()
 
-    _deliver(world, shards, plan)
+    _deliver(lambda calls, some: fan_out(world.stores(calls), some, NOW), shards, plan)
+    _deliver(lambda calls, some: count_members(world.counting(calls), some, NOW), shards, of_counting)
 
     final = {change.profile.mpid: change.new for change in stream}
     for audience_id in (AUDIENCE, OTHER_AUDIENCE):
@@ -389,19 +414,27 @@ def _moves(change: ProfileChange, audience_id: AudienceId) -> list[bool]:
     return [is_now] if was != is_now else []
 
 
-def _deliver(world: World, shards: list[list[ProfileChange]], plan: Iterable[tuple[int, int, int, int]]) -> None:
-    """A delivery that fails, and now and then one that does not, comes again, cut differently."""
+def _deliver(
+    take: Callable[[int | None, Sequence[ProfileChange]], None],
+    shards: list[list[ProfileChange]],
+    plan: Iterable[tuple[int, int, int, int]],
+) -> None:
+    """A delivery that fails, and now and then one that does not, comes again, cut differently.
+
+    Args:
+        take: is given how many calls of stores succeed (None: all), and records.
+    """
     positions = [0, 0]
     for shard, size, calls, back in plan:
         batch = shards[shard][positions[shard] : positions[shard] + size]
         try:
-            fan_out(world.stores(calls_until_crash=calls), batch, NOW)
+            take(calls, batch)
             positions[shard] += len(batch)
         except ConnectionError:
             pass
         positions[shard] = max(0, positions[shard] - back)
     for records, position in zip(shards, positions, strict=True):
-        fan_out(world.stores(), records[position:], NOW)
+        take(None, records[position:])
 
 
 def test_a_write_that_makes_a_profile_due_soon_queues_its_visit() -> None:

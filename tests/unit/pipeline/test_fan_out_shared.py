@@ -15,10 +15,10 @@ from audience_core.domain.output import (
     delivery_bucket_of,
 )
 from audience_core.domain.profile import Register, RegisterKey, RegisterKind
+from audience_core.domain.profile_change import ProfileChange
 from audience_core.management import ab_tests, sharing
 from audience_core.management.ab_tests import NewAbTest, NewVariation
 from audience_core.pipeline.convergence import compare
-from audience_core.pipeline.fan_out import ProfileChange
 from audience_core.pipeline.fan_out_shared import FanOutShared, fan_out_shared
 from audience_core.pipeline.member_sets import MemberSets
 from tests.support.control import ACCOUNT, AUDIENCE, NOW, OTHER_ACCOUNT, an_account
@@ -162,7 +162,6 @@ ONE_CHANGE = [
     "MemoryAudienceStore.program_version",
     "MemoryHistoryStore.record",
     "MemoryMembershipStore.apply",
-    "MemoryMembershipStore.count",
     "MemoryOutputStore.forwarding",
     "MemoryOutputStore.list",
     "MemorySharedChangeQueue.send",

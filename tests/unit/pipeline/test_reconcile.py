@@ -42,8 +42,8 @@ class World:
         return self.population.everybody()
 
     def count(self, audience_id: AudienceId, mpid: Mpid, sequence: int, adds: int) -> None:
-        step = CountStep(str(sequence), NOW, adds, 0)
-        self.memberships.count(ACCOUNT, audience_id, bucket_of(mpid), [step])
+        step = CountStep(bucket_of(mpid), str(sequence), NOW, adds, 0)
+        self.memberships.count(ACCOUNT, {audience_id: [step]})
 
     def spoil(self, profile: Profile, **fields: object) -> None:
         self.population.profiles.save(replace(profile, **fields), NOW)  # type: ignore[arg-type]  # of any field
@@ -53,7 +53,10 @@ class World:
         programs = Programs(of.accounts, of.audiences)
         stores = (of.accounts, of.audiences, programs, of.profiles, self.history, self.memberships, self.marks)
         return reconcile(
-            Reconciliation(*stores, self.pause, lambda: self.now), stretches, audiences, random.Random(night)
+            Reconciliation(*stores, self.pause, self.pause, lambda: self.now),
+            stretches,
+            audiences,
+            random.Random(night),
         )
 
     def pause(self) -> None:

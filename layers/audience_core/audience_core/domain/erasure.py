@@ -43,8 +43,13 @@ def grave_of(mpid: Mpid) -> Identity:
 
 
 def passed_of(mpid: Mpid) -> Identity:
-    """By which it is remembered that everything which follows from an erased profile has been told of its end."""
+    """By which it is remembered that what fan-out derives from an erased profile has been told of its end."""
     return Identity("passed", str(mpid))
+
+
+def counted_of(mpid: Mpid) -> Identity:
+    """By which it is remembered that figures and logs have been told of an erased profile's end."""
+    return Identity("counted", str(mpid))
 
 
 @dataclass(frozen=True, slots=True)

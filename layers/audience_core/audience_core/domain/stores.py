@@ -160,10 +160,12 @@ class CountStep:
     """What one stream record adds to the counts of one audience.
 
     Args:
+        bucket: of its profile.
         sequence: the record's sequence number, decimal; within a bucket later records have greater ones.
         at: when the record was written (UTC ms).
     """
 
+    bucket: int
     sequence: str
     at: int
     adds: int
@@ -209,11 +211,12 @@ class MembershipStore(Protocol):
     def forget(self, account_id: AccountId, audience_id: AudienceId, bucket: int) -> None:
         """Delete the rows of a bucket, for a member list that nobody reads any more."""
 
-    def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
-        """Count joins and leaves of one bucket of profiles.
+    def count(self, account_id: AccountId, steps: Mapping[AudienceId, Sequence[CountStep]]) -> None:
+        """Count joins and leaves.
 
         Args:
-            steps: ascending by sequence; those counted before, in whatever company, are not counted again.
+            steps: of each audience, ascending by sequence; those counted before, in whatever company, are not counted
+                again.
         """
 
     def counts(self, account_id: AccountId, audience_id: AudienceId, now_ms: int) -> AudienceCounts: ...
@@ -259,10 +262,18 @@ class HistoryStore(Protocol):
     def record(self, account_id: AccountId, entries: Sequence[HistoryEntry], retention_days: int) -> None:
         """Keep entries for so many days after their instants; repeats are harmless."""
 
+    def log(self, account_id: AccountId, entries: Sequence[tuple[str, HistoryEntry]], retention_days: int) -> None:
+        """Keep entries in their audiences' logs, by time; repeats are harmless.
+
+        Args:
+            entries: ascending in the numbers of the stream records that brought them, each after that number, decimal.
+                Those that come again come in the same order, though others may be beside them.
+        """
+
     def newest(
         self, account_id: AccountId, audience_id: AudienceId, cursor: str | None, limit: int
     ) -> Page[HistoryEntry]:
-        """Of all profiles, newest first."""
+        """Of all profiles, newest first, as far as they are in the log."""
 
     def of_profile(
         self, account_id: AccountId, audience_id: AudienceId, mpid: Mpid, cursor: str | None, limit: int

@@ -17,6 +17,7 @@ from audience_core.domain.event import Environment, Event, by_time
 from audience_core.domain.ids import DAY_MS, NEVER, AccountId, Mpid
 from audience_core.domain.messages import Due
 from audience_core.domain.profile import ChunkRef, Profile, Track, TrackKey, bucket_of, due_shard_of, next_version
+from audience_core.domain.profile_change import ProfileChange
 from audience_core.domain.stores import Page
 from audience_core.errors import StaleVersionError
 from audience_core.persistence import cursors
@@ -246,6 +247,16 @@ def _due_index() -> DueIndex:
     meta = type("Meta", (), {"index_name": "due", "projection": KeysOnlyProjection()})
     index = type("DueIndex", (DueIndex,), {"Meta": meta})()
     return cast(DueIndex, index)
+
+
+def change_from_record(record: Mapping[str, Any]) -> ProfileChange:
+    """What a stream record tells.
+
+    Args:
+        record: its `dynamodb` part, as Lambda hands it over.
+    """
+    old, new = (profile_from_image(record[name]) if name in record else None for name in ("OldImage", "NewImage"))
+    return ProfileChange(old, new, record["SequenceNumber"], int(record["ApproximateCreationDateTime"] * 1000))
 
 
 def profile_from_image(image: Mapping[str, Any]) -> Profile:

@@ -1,6 +1,6 @@
 """One item per audience with its figures, so that a list of thousands is a few reads; always read anew, never added to.
 
-The counts themselves stay spread over buckets (see `persistence.memberships`), beside which the summaries lie.
+The counts themselves lie apart, a partition for each audience (see `persistence.counts`): many may be written at once.
 """
 
 import re
@@ -13,14 +13,14 @@ from pynamodb.exceptions import DoesNotExist
 from audience_core.domain.audience import AudienceCounts
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.stores import CountChange
-from audience_core.persistence.memberships import COUNT, HOUR_MS, HOURS, CountItem, DynamoMembershipStore
+from audience_core.persistence.counts import COUNT, HOUR_MS, HOURS, CountItem, DynamoCounts, hours_of
 from audience_core.persistence.tables import bind
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, unchanged
 
 # Above this many audiences, reading all of the account takes no more requests than reading each.
 _MANY = 200
 _SHOWN = ["sk", "size", "hours"]
-_COUNTED = re.compile(rf"(\d+)#(\d+) {COUNT}\d+")
+_COUNTED = re.compile(rf"(\d+)#(\d+) {COUNT}")
 
 type _Hours = dict[str, tuple[int, int]]
 
@@ -36,7 +36,7 @@ class SummaryItem(VersionedItem):
 
 class DynamoCountSummaries:
     def __init__(self, counts_table_name: str, region: str | None = None) -> None:
-        self._counts = DynamoMembershipStore("no member lists", counts_table_name, region)
+        self._counts = DynamoCounts(counts_table_name, region)
         self._summaries = bind(SummaryItem, counts_table_name, region)
 
     def refresh(self, change: CountChange, now_ms: int) -> None:
@@ -46,12 +46,12 @@ class DynamoCountSummaries:
             version = int(self._summaries.get(*key, consistent_read=True).version)
         except DoesNotExist:
             version = 0
-        items = self._counts.count_items(f"{change.account_id}#{change.audience_id}")
+        counted = self._counts.read(change.account_id, change.audience_id)
         summary = self._summaries(
             *key,
             version=version + 1,
-            size=sum(int(item.adds - item.drops) for item in items),
-            hours=_hours(items, now_ms // HOUR_MS - HOURS + 1),
+            size=int(counted.adds - counted.drops),
+            hours=_hours(counted, now_ms // HOUR_MS - HOURS + 1),
         )
         with conflicts_raised():
             summary.save(condition=unchanged(version))
@@ -69,12 +69,8 @@ class DynamoCountSummaries:
         return self._summaries.batch_get(keys, attributes_to_get=_SHOWN) if keys else ()
 
 
-def _hours(items: Iterable[CountItem], since: int) -> _Hours:
-    hours: _Hours = {}
-    for hour, adds, drops in (each for item in items for each in item.hours() if each[0] >= since):
-        before = hours.get(str(hour), (0, 0))
-        hours[str(hour)] = before[0] + adds, before[1] + drops
-    return hours
+def _hours(item: CountItem, since: int) -> _Hours:
+    return {str(hour): (adds, drops) for hour, adds, drops in hours_of(item) if hour >= since}
 
 
 def count_changes(records: Iterable[Mapping[str, Any]]) -> tuple[CountChange, ...]:

@@ -13,11 +13,10 @@ from audience_core.domain.event import Identity
 from audience_core.domain.ids import NEVER, AccountId, AudienceId, ConnectionId, InputId, Mpid
 from audience_core.domain.job import UNDER_WAY, Part
 from audience_core.domain.output import delivery_bucket_of
-from audience_core.domain.profile import bucket_of
 from audience_core.errors import StaleVersionError
 from audience_core.persistence import requests as request_rows
 from audience_core.persistence.audiences import CounterItem
-from audience_core.persistence.history import DynamoHistoryStore, ProfileIndex
+from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.identities import DynamoIdentityStore, IdentityItem
 from audience_core.persistence.jobs import DynamoJobStore
 from audience_core.persistence.ledger_codec import pack_attempts, unpack_attempts
@@ -74,12 +73,7 @@ class DynamoTraces:
         return len(found)
 
     def history(self, account_id: AccountId, mpid: Mpid, until: AudienceId) -> int:
-        items, bucket, removed = self._history.items, bucket_of(mpid), 0
-        for audience_id in range(1, until + 1):
-            whose = ProfileIndex.who.between(f"{mpid}#", f"{mpid}#~")
-            pk = f"{account_id}#{audience_id}#{bucket:02d}"
-            removed += _delete_all(items, items.by_profile.query(pk, whose, consistent_read=True))
-        return removed
+        return sum(self._history.forget(account_id, AudienceId(each), mpid) for each in range(1, until + 1))
 
     def notes(self, account_id: AccountId, connection_id: ConnectionId, mpid: Mpid) -> int:
         lane, removed = lane_key(account_id, connection_id, delivery_bucket_of(mpid)), 0

@@ -21,6 +21,7 @@ from audience_core.domain.erasure import (
     FileTraces,
     StoredTraces,
     Subject,
+    counted_of,
     grave_of,
     passed_of,
 )
@@ -198,7 +199,7 @@ class _Desk:
         return Outcome(removed, "" if self.is_settled and not removed else _SETTLING)
 
     def profiles(self, part: Part) -> Outcome:
-        """Done when the stream has told of every end, too: until then it may write more of the user."""
+        """Done when both readers of the stream have told of every end: until then they may write more of the user."""
         removed, ended = 0, set(json.loads(part.cursor or "[]"))
         for place, subject in enumerate(self.order.subjects):
             where = self.account_id, subject.environment
@@ -212,7 +213,8 @@ class _Desk:
         return Outcome(removed, "" if is_done else _SETTLING, json.dumps(sorted(ended)))
 
     def _is_told(self, subject: Subject) -> bool:
-        return bool(self.stores.identities.buried(self.account_id, subject.environment, [passed_of(subject.mpid)]))
+        known = [passed_of(subject.mpid), counted_of(subject.mpid)]
+        return len(self.stores.identities.buried(self.account_id, subject.environment, known)) == len(known)
 
     def timelines(self, part: Part) -> Outcome:
         removed = sum(self.stores.traces.timelines(self.account_id, each) for each in self.order.subjects)

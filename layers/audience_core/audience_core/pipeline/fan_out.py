@@ -1,4 +1,4 @@
-"""From changed profiles to what is derived from them: member lists, counts, the delivery ledger, wake-ups.
+"""From changed profiles to what is derived from them at once: history, member lists, the delivery ledger, wake-ups.
 
 The profiles table's stream is the outbox: each record holds a profile before and after one write. Records of one
 profile come in order; any record may come again, and everything here is harmless to repeat.
@@ -7,20 +7,19 @@ profile come in order; any record may come again, and everything here is harmles
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from audience_core.domain.control_stores import AccountStore, AudienceStore, OutputStore
-from audience_core.domain.erasure import grave_of, passed_of
+from audience_core.domain.erasure import passed_of
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
-from audience_core.domain.membership import Membership, MembershipChange, Reason
+from audience_core.domain.membership import Membership
 from audience_core.domain.messages import Due, SharedChange
 from audience_core.domain.output import Connection, ConnectionStatus
-from audience_core.domain.profile import Profile, Register, RegisterKey, bucket_of
+from audience_core.domain.profile import Profile, Register, RegisterKey
+from audience_core.domain.profile_change import ProfileChange, memberships_of
 from audience_core.domain.sharing_stores import SharedChangeQueue
 from audience_core.domain.stores import (
-    CountStep,
     HistoryStore,
     IdentityStore,
     LedgerStore,
@@ -31,45 +30,15 @@ from audience_core.domain.stores import (
 )
 from audience_core.pipeline.forwarding import own_workspaces
 from audience_core.pipeline.history import changes_between, record
-from audience_core.pipeline.member_sets import MemberSets, Tenures, live
+from audience_core.pipeline.member_sets import MemberSets
+from audience_core.pipeline.passed import note_passed
+from audience_core.pipeline.profile_changes import newest_program, of_audiences
 from audience_core.pipeline.reevaluate import due_soon
 from audience_core.pipeline.retire import clear
 from audience_core.pipeline.wishes import Forwarded, Wish, desire, wake
 from audience_core.pipeline.withdrawals import withdraw_sent, words_of
 
 logger = logging.getLogger(__name__)
-
-# As many as a client keeps connections for.
-_COUNTED_AT_ONCE = 10
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileChange:
-    """One stream record.
-
-    Args:
-        old, new: the profile before and after, without its timeline; None when there was or is none.
-        sequence: the record's number, decimal; grows along the stream.
-        at: when it was written (UTC ms).
-    """
-
-    old: Profile | None
-    new: Profile | None
-    sequence: str
-    at: int
-
-    @property
-    def profile(self) -> Profile:
-        found = self.new or self.old
-        if found is None:
-            raise ValueError("a change of nothing")
-        return found
-
-    def joined(self) -> set[AudienceId]:
-        return _memberships(self.new) - _memberships(self.old)
-
-    def left(self) -> set[AudienceId]:
-        return _memberships(self.old) - _memberships(self.new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,67 +71,17 @@ def fan_out(stores: FanOut, changes: Sequence[ProfileChange], now_ms: int) -> No
         if change.profile.environment is Environment.PRODUCTION:
             by_account[change.profile.account_id].append(change)
     for account_id, of_sets in by_account.items():
-        known = stores.sets.at(account_id, max(_newest_program(change) for change in of_sets))
+        known = stores.sets.at(account_id, max(newest_program(change) for change in of_sets))
         mine = [of_audiences(change, known) for change in of_sets]
         # Before the member lists: whoever reads a list and then the history finds the way back from it.
         changed = [each for change in mine for each in changes_between(change.old, change.new, change.at)]
         record(stores.history, stores.accounts, account_id, changed)
         _update_members(stores.memberships, account_id, of_sets)
-        _count(stores.memberships, account_id, mine)
-        _count(stores.memberships, account_id, [_of_unnamed_sets(change, known) for change in of_sets])
         _update_ledger(stores, account_id, mine, now_ms)
         withdraw_sent(stores, account_id, [(change.old, change.new) for change in mine], now_ms)
         _heal(stores, account_id, mine, now_ms)
         _visit_soon(stores.reevaluations, mine, now_ms)
-    _note_erased(stores.identities, changes, now_ms)
-
-
-def _note_erased(identities: IdentityStore, changes: Iterable[ProfileChange], now_ms: int) -> None:
-    """Whoever erases a user waits for this: nothing that was told of the profile comes after it."""
-    for change in changes:
-        if change.new is None:
-            whose = change.profile.account_id, change.profile.environment
-            if identities.buried(*whose, [grave_of(change.profile.mpid)]):
-                identities.bury(*whose, [passed_of(change.profile.mpid)], now_ms)
-
-
-def of_audiences(change: ProfileChange, known: Tenures) -> ProfileChange:
-    """The record with audiences in the place of member sets.
-
-    A membership that differs for no reason of its own, because another set is the audience's now, has that of an edit.
-    """
-    old, new = (live(profile, known) if profile else None for profile in (change.old, change.new))
-    mapped = replace(change, old=old, new=new)
-    if new is not None:
-        told = {each.audience_id: each.is_member for each in new.changes}
-        differing = [(each, True) for each in mapped.joined()] + [(each, False) for each in mapped.left()]
-        untold = [
-            MembershipChange(each, is_member, change.at, Reason.EDIT)
-            for each, is_member in sorted(differing)
-            if told.get(each) is not is_member
-        ]
-        new.changes += tuple(untold)
-    return mapped
-
-
-def _of_unnamed_sets(change: ProfileChange, known: Tenures) -> ProfileChange:
-    """The record with only those member sets whose id is not that of their audience."""
-
-    def restricted(profile: Profile | None) -> Profile | None:
-        if profile is None:
-            return None
-        unnamed = {each for each in profile.memberships if each in known and known[each].audience_id != each}
-        return replace(profile, memberships=unnamed)
-
-    return replace(change, old=restricted(change.old), new=restricted(change.new))
-
-
-def _newest_program(change: ProfileChange) -> int:
-    return max(profile.program_version for profile in (change.old, change.new) if profile)
-
-
-def _memberships(profile: Profile | None) -> set[AudienceId]:
-    return profile.memberships if profile else set()
+    note_passed(stores.identities, [each.profile for each in changes if each.new is None], passed_of, now_ms)
 
 
 def _update_members(store: MembershipStore, account_id: AccountId, changes: Iterable[ProfileChange]) -> None:
@@ -182,20 +101,6 @@ def _update_members(store: MembershipStore, account_id: AccountId, changes: Iter
 def _since(change: ProfileChange) -> dict[AudienceId, int]:
     """The exact instants of the joins that this write recorded."""
     return {each.audience_id: each.at for each in change.new.changes if each.is_member} if change.new else {}
-
-
-def _count(store: MembershipStore, account_id: AccountId, changes: Iterable[ProfileChange]) -> None:
-    steps: dict[tuple[AudienceId, int], list[CountStep]] = defaultdict(list)
-    for change in changes:
-        bucket, joined, left = bucket_of(change.profile.mpid), change.joined(), change.left()
-        for audience_id in joined | left:
-            step = CountStep(change.sequence, change.at, int(audience_id in joined), int(audience_id in left))
-            steps[audience_id, bucket].append(step)
-    # A request for each of many small items: they wait for the table together, not one after another.
-    with ThreadPoolExecutor(_COUNTED_AT_ONCE) as pool:
-        counted = [pool.submit(store.count, account_id, *item, of_item) for item, of_item in steps.items()]
-    for each in counted:
-        each.result()
 
 
 def _update_ledger(stores: FanOut, account_id: AccountId, changes: Sequence[ProfileChange], now_ms: int) -> None:
@@ -259,11 +164,11 @@ class _Connections:
 
     def concerned(self, change: ProfileChange) -> list[Forwarded]:
         """Connections whose partner may know the profile."""
-        return [known for each in _memberships(change.old) | _memberships(change.new) for known in self._of(each)]
+        return [known for each in memberships_of(change.old) | memberships_of(change.new) for known in self._of(each)]
 
     def shared(self, change: ProfileChange) -> set[AudienceId]:
         """Audiences that other accounts forward, and for which the change of the profile may matter."""
-        before, after = _memberships(change.old), _memberships(change.new)
+        before, after = memberships_of(change.old), memberships_of(change.new)
         if self._by_audience is None and before | after:
             self._by_audience = self._read()
         concerned = self._routed & (before | after)

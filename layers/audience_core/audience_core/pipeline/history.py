@@ -1,6 +1,6 @@
-"""Keeps every join and leave with its instant and its reason."""
+"""Keeps every join and leave with its instant and its reason: by profile, and in a log of each audience by time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from audience_core.domain.control_stores import AccountStore
 from audience_core.domain.ids import AccountId, Mpid
@@ -23,6 +23,22 @@ def record(
     if changes:
         entries = [_entry(mpid, version, change) for mpid, version, change in changes]
         history.record(account_id, entries, accounts.get(account_id).history_retention_days)
+
+
+def log(
+    history: HistoryStore,
+    accounts: AccountStore,
+    account_id: AccountId,
+    told: Iterable[tuple[str, Sequence[tuple[Mpid, int, MembershipChange]]]],
+) -> None:
+    """Keep the same changes by time.
+
+    Args:
+        told: the changes of each record, after its number in the stream.
+    """
+    entries = [(sequence, _entry(*change)) for sequence, changes in told for change in changes]
+    if entries:
+        history.log(account_id, entries, accounts.get(account_id).history_retention_days)
 
 
 def changes_between(old: Profile | None, new: Profile | None, at: int) -> Sequence[tuple[Mpid, int, MembershipChange]]:

@@ -5,7 +5,7 @@ Nothing here is needed as long as everything else is right, so whatever it repai
 
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from audience_core.domain.control_stores import AccountStore, AudienceStore
@@ -26,6 +26,8 @@ _MARK = "reconcile"
 _ROUNDS = 3
 
 type Row = tuple[AudienceId, Mpid]
+# Of one bucket of profiles of a member set.
+type _Size = tuple[AccountId, AudienceId, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Reconciliation:
     """What reconciling needs.
 
     Args:
-        pause: waits until what is on its way has surely arrived; called when something looks wrong.
+        pause: waits until what is on its way to member lists has surely arrived; called when something looks wrong.
+        pause_for_sizes: the same of sizes, which are counted later.
         clock: UTC ms.
     """
 
@@ -45,6 +48,7 @@ class Reconciliation:
     memberships: MembershipStore
     marks: MarkStore
     pause: Callable[[], None]
+    pause_for_sizes: Callable[[], None]
     clock: Callable[[], int]
 
 
@@ -73,8 +77,11 @@ def reconcile(of: Reconciliation, stretches: int, audiences: int, chance: random
     account_ids = sorted(account.account_id for account in of.accounts.all())
     for _ in range(stretches if account_ids else 0):
         _check_stretch(of, chance.choice(account_ids), chance, findings)
+    wrong: dict[_Size, Tally] = {}
     for account_id, audience_id in _in_turn(of, account_ids, audiences):
         _check_audience(of, account_id, audience_id, chance, findings)
+        wrong |= _wrong_sizes(of, account_id, audience_id)
+    findings.counts_repaired += _mend_counts(of, wrong)
     return findings
 
 
@@ -145,7 +152,6 @@ def _check_audience(
     members = of.profiles.load(account_id, Environment.PRODUCTION, [row.mpid for row in rows]) if rows else {}
     strangers = {(audience_id, row.mpid) for row in rows if not _is_member(members.get(row.mpid), audience_id)}
     findings.rows_repaired += _mend_rows(of, account_id, strangers)
-    findings.counts_repaired += _mend_counts(of, account_id, audience_id)
 
 
 def _is_member(profile: Profile | None, audience_id: AudienceId) -> bool:
@@ -193,25 +199,28 @@ def _since(of: Reconciliation, account_id: AccountId, audience_id: AudienceId, m
     return entries[0].at if entries and entries[0].is_member else of.clock()
 
 
-def _mend_counts(of: Reconciliation, account_id: AccountId, audience_id: AudienceId) -> int:
-    """Correct the size of each bucket in which nothing moved during the pause and which was wrong all the same."""
-    wrong = {
-        bucket: tally for bucket, tally in _tallies(of, account_id, audience_id, range(BUCKETS)) if _differs(tally)
+def _wrong_sizes(of: Reconciliation, account_id: AccountId, audience_id: AudienceId) -> dict[_Size, Tally]:
+    tallies = {
+        (account_id, audience_id, bucket): of.memberships.tally(account_id, audience_id, bucket)
+        for bucket in range(BUCKETS)
     }
+    return {where: tally for where, tally in tallies.items() if _differs(tally)}
+
+
+def _mend_counts(of: Reconciliation, wrong: Mapping[_Size, Tally]) -> int:
+    """Correct the size of each bucket in which nothing moved during the pause and which was wrong all the same.
+
+    Sizes are counted long after members are listed, so one pause is made for all that look wrong.
+    """
     if not wrong:
         return 0
-    of.pause()
-    still = [(b, t) for b, t in _tallies(of, account_id, audience_id, wrong) if _differs(t) and t == wrong[b]]
-    for bucket, tally in still:
-        logger.error("size repaired", extra={"audience_id": audience_id, "bucket": bucket})
-        of.memberships.adjust(account_id, audience_id, bucket, tally.listed - tally.counted, tally.sequence)
+    of.pause_for_sizes()
+    still = [where for where, tally in wrong.items() if of.memberships.tally(*where) == tally]
+    for where in still:
+        tally = wrong[where]
+        logger.error("size repaired", extra={"audience_id": where[1], "bucket": where[2]})
+        of.memberships.adjust(*where, tally.listed - tally.counted, tally.sequence)
     return len(still)
-
-
-def _tallies(
-    of: Reconciliation, account_id: AccountId, audience_id: AudienceId, buckets: Iterable[int]
-) -> Iterable[tuple[int, Tally]]:
-    return [(bucket, of.memberships.tally(account_id, audience_id, bucket)) for bucket in buckets]
 
 
 def _differs(tally: Tally) -> bool:

@@ -15,6 +15,7 @@ class MemoryHistoryStore:
 
     def __init__(self) -> None:
         self._entries: dict[_Audience, dict[tuple[int, Mpid, int], HistoryEntry]] = {}
+        self._logged: dict[_Audience, dict[tuple[int, Mpid, int], HistoryEntry]] = {}
         self.retention_days = 0
 
     def record(self, account_id: AccountId, entries: Sequence[HistoryEntry], retention_days: int) -> None:
@@ -23,10 +24,15 @@ class MemoryHistoryStore:
             key = (each.at, each.mpid, each.version)
             self._entries.setdefault((account_id, each.audience_id), {})[key] = each
 
+    def log(self, account_id: AccountId, entries: Sequence[tuple[str, HistoryEntry]], retention_days: int) -> None:
+        for _, each in entries:
+            key = (each.at, each.mpid, each.version)
+            self._logged.setdefault((account_id, each.audience_id), {})[key] = each
+
     def newest(
         self, account_id: AccountId, audience_id: AudienceId, cursor: str | None, limit: int
     ) -> Page[HistoryEntry]:
-        return _page(self._of(account_id, audience_id), cursor, limit)
+        return _page(self._logged.get((account_id, audience_id), {}).values(), cursor, limit)
 
     def of_profile(
         self, account_id: AccountId, audience_id: AudienceId, mpid: Mpid, cursor: str | None, limit: int

@@ -1,7 +1,7 @@
 """Member lists and counts in memory."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from audience_core.domain.audience import AudienceCounts
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
@@ -56,10 +56,12 @@ class MemoryMembershipStore:
         for mpid in [each for each in rows if bucket_of(each) == bucket]:
             del rows[mpid]
 
-    def count(self, account_id: AccountId, audience_id: AudienceId, bucket: int, steps: Sequence[CountStep]) -> None:
-        counted = self._steps.setdefault(((account_id, audience_id), bucket), [])
-        last = int(counted[-1].sequence) if counted else -1
-        counted += [step for step in steps if int(step.sequence) > last]
+    def count(self, account_id: AccountId, steps: Mapping[AudienceId, Sequence[CountStep]]) -> None:
+        for audience_id, of_audience in steps.items():
+            for step in of_audience:
+                counted = self._steps.setdefault(((account_id, audience_id), step.bucket), [])
+                if not counted or int(counted[-1].sequence) < int(step.sequence):
+                    counted.append(step)
 
     def counts(self, account_id: AccountId, audience_id: AudienceId, now_ms: int) -> AudienceCounts:
         audience = (account_id, audience_id)
