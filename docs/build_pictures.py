@@ -16,7 +16,8 @@ from tests.support.browser import a_browser
 FOLDER = Path(__file__).with_name("console")
 WIDE, NARROW = (1280, 860), (390, 844)
 SETTLE_SECONDS = 3.0
-# File -> address, size and scheme; {audience} is one of the sample shop, {profile} one of its members.
+# File -> address, size and scheme; {audience} is one of the sample shop, {profile} one of its members, {split} another
+# audience, which is split for a test.
 PICTURES = {
     "audiences": ("/audiences/single", WIDE, "light"),
     "audiences-dark": ("/audiences/single", WIDE, "dark"),
@@ -24,7 +25,7 @@ PICTURES = {
     "build": ("/audiences/{audience}", WIDE, "light"),
     "build-dark": ("/audiences/{audience}", WIDE, "dark"),
     "build-narrow": ("/audiences/{audience}", NARROW, "light"),
-    "ab-test": ("/audiences/{audience}/ab-test", WIDE, "light"),
+    "ab-test": ("/audiences/{split}/ab-test", WIDE, "light"),
     "connect": ("/audiences/{audience}/connect", WIDE, "light"),
     "details": ("/audiences/{audience}/details", WIDE, "light"),
     "download": ("/audiences/{audience}/download", WIDE, "light"),
@@ -44,18 +45,43 @@ def main() -> None:
     chosen = default_emulator()
     credentials = json.loads((STATE / "credentials.json").read_text())
     with Api(settings_of(credentials), STATE) as api:
-        audience = max(api.pages("audiences"), key=lambda each: each["size"] or 0)["id"]
-        profile = api.get(f"audiences/{audience}/members")["items"][0]["mpid"]
+        by_size = sorted(api.pages("audiences", kind="real_time"), key=lambda each: each["size"] or 0)
+        split, audience = (each["id"] for each in by_size[-2:])
+        shown = {"audience": audience, "split": split}
+        shown["profile"] = api.get(f"audiences/{audience}/members")["items"][0]["mpid"]
+        _test(api, split)
+        _lifetime(api, audience)
     FOLDER.mkdir(exist_ok=True)
     with a_browser() as browser:
         for size in (WIDE, NARROW):
             for scheme in ("light", "dark"):
-                wanted = {name: path for name, (path, of, shown) in PICTURES.items() if (of, shown) == (size, scheme)}
+                wanted = {name: path for name, (path, *how) in PICTURES.items() if how == [size, scheme]}
                 if wanted:
                     page = _signed_in(browser, chosen.console_url, size, scheme)
                     for name, path in wanted.items():
-                        _take(page, path.format(audience=audience, profile=profile), FOLDER / f"{name}.png")
+                        _take(page, path.format(**shown), FOLDER / f"{name}.png")
                     page.close()
+
+
+def _test(api: Api, audience: int) -> None:
+    """Split an audience, unless it is, and count who of its variations reads the newsletter."""
+    if not api.get(f"audiences/{audience}")["ab_test"]:
+        variations = [{"name": "Free delivery", "percentage": 30}, {"name": "A tenth off", "percentage": 30}]
+        api.post(f"audiences/{audience}/ab-test", {"variations": variations})
+    reads = {"type": "user_attribute", "attribute": "newsletter", "test": {"type": "boolean", "value": True}}
+    outcomes = f"audiences/{audience}/ab-test/outcomes"
+    asked = api.post(outcomes, {"criterion": {"version": 1, "root": reads}})
+    while api.get(f"{outcomes}/{asked['id']}")["variants"] is None:
+        time.sleep(1)
+
+
+def _lifetime(api: Api, like: int) -> None:
+    """A lifetime audience, unless there is one, over the same data as another."""
+    if any(True for _ in api.pages("audiences", kind="lifetime")):
+        return
+    found = api.get(f"audiences/{like}")
+    body = {key: found[key] for key in ("workspaces", "inputs", "definition")}
+    api.post("audiences", {"name": "Ever lapsed", "kind": "lifetime", "recalculation": {"every_days": 7}, **body})
 
 
 def _signed_in(browser: Browser, url: str, size: tuple[int, int], scheme: str) -> Page:

@@ -100,7 +100,7 @@ def _works(known: Json, cache: Path) -> bool:
 
 
 def _invoke(function: str, endpoint: str) -> Json:
-    limits = {"batches_per_second": BATCHES_PER_SECOND}
+    limits = {"batches_per_second": BATCHES_PER_SECOND, "has_lifetime_audiences": True}
     command = {"action": "create_account", "name": ACCOUNT, "limits": limits}
     answer = aws.client("lambda", endpoint).invoke(FunctionName=function, Payload=json.dumps(command))
     created: Json = json.loads(answer["Payload"].read())

@@ -18,7 +18,8 @@ export const queryClient = new QueryClient({
   mutationCache: new MutationCache({
     // A change is not over before what is shown is read again: the next one says the version it saw.
     onSuccess: async (_data, _sent, _context, mutation) => {
-      if (!mutation.meta?.isRead) await Promise.race([queryClient.invalidateQueries(), sleep(READ_PATIENCE_MS)]);
+      if (!mutation.meta?.isRead)
+        await Promise.race([queryClient.invalidateQueries(), sleep(READ_PATIENCE_MS)]);
     },
   }),
 });

@@ -1,10 +1,18 @@
-import { useMutation } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { api, body, ifMatch, onceOnly } from "./client";
 import type { Input } from "./types";
 
 interface Known {
   id: string;
   version: number;
+}
+
+/** Who may sign in, and as what. */
+export function usePeople() {
+  return useQuery({
+    queryKey: ["people"],
+    queryFn: () => body(api.GET("/v1/people")).then((each) => each.items),
+  });
 }
 
 export function useSaveWorkspace() {

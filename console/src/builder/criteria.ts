@@ -6,6 +6,8 @@ export type Logic = Extract<Criterion, { type: "all_of" | "any_of" | "not" }>;
 /** A criterion that has no others inside it. */
 export type Leaf = Exclude<Criterion, Logic>;
 export type LeafOf<T extends Leaf["type"]> = Extract<Leaf, { type: T }>;
+/** What the editor of a criterion, or of a part of one, is given. */
+export type Edit<L> = { value: L; onChange: (value: L) => void };
 export type Selector = Schema<"EventSelector">;
 export type EventKind = Selector["kind"];
 export type Condition = Schema<"Condition">;

@@ -1,28 +1,31 @@
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
+import { Failure } from "./Failure";
 
 interface Props {
   opened: boolean;
   title: string;
   says: React.ReactNode;
   button: string;
+  /** Harmless: nothing is lost by it. */
+  isSafe?: boolean;
   isBusy: boolean;
-  error?: React.ReactNode;
+  error?: unknown;
   onClose: () => void;
   onConfirm: () => void;
 }
 
-/** Asks before something that cannot be undone. */
-export function Confirm({ opened, title, says, button, isBusy, error, onClose, onConfirm }: Props) {
+/** Asks before something is done. */
+export function Confirm({ opened, title, says, button, isSafe, isBusy, error, onClose, onConfirm }: Props) {
   return (
-    <Modal opened={opened} onClose={onClose} title={title} closeButtonProps={{ "aria-label": "Close" }}>
+    <Modal opened={opened} onClose={onClose} title={title}>
       <Stack>
         <Text size="sm">{says}</Text>
-        {error}
+        <Failure error={error} />
         <Group justify="flex-end">
           <Button variant="default" onClick={onClose}>
             Cancel
           </Button>
-          <Button color="red" loading={isBusy} onClick={onConfirm}>
+          <Button color={isSafe ? undefined : "red"} loading={isBusy} onClick={onConfirm}>
             {button}
           </Button>
         </Group>

@@ -13,6 +13,8 @@ export interface Column<Row> {
   isWide?: boolean;
   /** Told to those who cannot see what the column plainly is. */
   isTitleHidden?: boolean;
+  /** Stands at the top right of the card where there is little room. */
+  isCorner?: boolean;
   /** Field that the API sorts by. */
   sort?: string;
   cell: (row: Row) => React.ReactNode;
@@ -104,7 +106,7 @@ const Cells = memo(function Cells<Row>({ columns, row }: { columns: readonly Col
       key={each.key}
       role="cell"
       data-label={each.isWide || each.isTitleHidden ? "" : each.title}
-      className={`vt-cell${each.isNumber ? " is-number" : ""}${each.isWide ? " is-wide" : ""}`}
+      className={`vt-cell${each.isNumber ? " is-number" : ""}${each.isWide ? " is-wide" : ""}${each.isCorner ? " is-corner" : ""}`}
     >
       {each.cell(row)}
     </div>

@@ -105,12 +105,18 @@ def test_an_edit_shows_who_would_leave_before_it_goes_live(marketer: Console, sh
     marketer.open(f"/audiences/{audience}")
 
     field(criterion(marketer, "A"), "Times").fill("1")
+    marketer.link("Outputs").click()
+    leaving = page.get_by_role("dialog", name="Leave without saving?")
+    marketer.button("Cancel", leaving).click()
+    expect(marketer.heading("Viewers")).to_be_visible()
     marketer.button("Review and save").click()
 
     expect(page.get_by_test_id("dry-run").get_by_role("row", name=re.compile("Would leave"))).to_contain_text("2")
     assert shop.size(audience) == 2, "nothing was saved yet"
     marketer.button("Save and apply").click()
     shop.wait_until(lambda: shop.size(audience) == 0)
+    marketer.link("Outputs").click()
+    expect(marketer.heading("Audience configurations")).to_be_visible()
 
 
 def test_a_field_that_cannot_be_used_says_so(marketer: Console, shop: Shop) -> None:
@@ -123,9 +129,20 @@ def test_a_field_that_cannot_be_used_says_so(marketer: Console, shop: Shop) -> N
     expect(criterion(marketer, "A").get_by_role("alert")).to_contain_text("Older: must lie at least as far back")
 
 
-def test_an_audience_is_split_and_downloaded(marketer: Console, shop: Shop) -> None:
+def bought() -> dict[str, object]:
+    return {"type": "event", "event": {"kind": "commerce_event", "name": "purchase"}, "window": a_week()}
+
+
+def a_purchase(customer: int, at: int) -> dict[str, object]:
+    product = {"action": "purchase", "total_amount": 9.5, "products": [{"id": "boot", "price": 9.5, "quantity": 1}]}
+    data = {"timestamp_unixtime_ms": at, "source_message_id": f"bought-{customer}", "product_action": product}
+    view = a_view(customer, at, f"bought-{customer}-{at}")
+    return view | {"events": [{"event_type": "commerce_event", "data": data}]}
+
+
+def test_an_audience_is_split_measured_connected_and_downloaded(marketer: Console, shop: Shop) -> None:
     seen_by(shop, *range(1, 21))
-    audience = shop.audience("Viewers", viewed())
+    audience, buyers = shop.audience("Viewers", viewed()), shop.audience("Buyers", bought())
     shop.wait_until(lambda: shop.size(audience) == 20)
     page = marketer.page
     marketer.open(f"/audiences/{audience}/ab-test")
@@ -138,7 +155,37 @@ def test_an_audience_is_split_and_downloaded(marketer: Console, shop: Shop) -> N
     page.get_by_label("Name of variation 1").fill("By mail")
     marketer.button("Save split").click()
     expect(page.get_by_role("img", name="Split: By mail 40%, Control 60%")).to_be_visible()
+
+    now = time.time_ns() // 1_000_000
+    shop.send(*[a_purchase(each, now) for each in range(1, 11)])
+    shop.wait_until(lambda: shop.size(buyers) == 10)
+    marketer.button("Measure outcomes").click()
+    expect(field(criterion(marketer, "A"), "Action")).to_have_value("purchase")
+    marketer.button("Count").click()
+    outcomes = page.get_by_test_id("outcomes")
+    expect(outcomes.get_by_role("columnheader", name="Lift, with 95 % interval")).to_be_visible(timeout=60_000)
+    shown = [each.get_by_role("cell").all_inner_texts() for each in outcomes.get_by_role("row").all()[1:]]
+    assert [name for name, *_ in shown] == ["By mail", "Control"]
+    assert (sum(int(each[1]) for each in shown), sum(int(each[2]) for each in shown)) == (20, 10)
+    for _, users, converted, rate, *_ in shown:
+        assert rate.startswith(f"{round(100 * int(converted) / int(users), 1):g}%")
+        assert re.search(r"\d% to \d+(\.\d)?%", rate)
+    difference, lift, verdict = shown[0][4:]
+    assert re.fullmatch(r"[+-]?[\d.]+%", difference)
+    assert re.match(r"[+-]?[\d.,]+%\s+[+-]?[\d.,]+% to ", lift)
+    assert verdict.lower() in ("better", "worse", "undecided")
+    assert shown[1][4:] == ["--"] * 3
     assert marketer.violations() == []
+
+    marketer.link("Connect variations").click()
+    marketer.button("Connect output").click()
+    marketer.choose(page.get_by_label("Variation", exact=True).first, "By mail")
+    marketer.button("Add connection").click()
+    variant = next(
+        each["id"] for each in shop.get(f"/v1/audiences/{audience}/ab-test")["variants"] if each["name"] == "By mail"
+    )
+    shop.wait_until(lambda: len(shop.told(variant)) == int(shown[0][1]))
+    assert shop.partner.book.audiences[variant].name == "Viewers - By mail"
 
     page.get_by_role("tab", name="Download").click()
     page.get_by_role("checkbox", name="By mail").check()

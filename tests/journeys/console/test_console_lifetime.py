@@ -41,6 +41,8 @@ def test_years_of_history_are_calculated_and_sent(browser: Browser, console_url:
         page.get_by_label("Length of time", exact=True).fill("4000")
         marketer.button("Save as draft").click()
         expect(page.get_by_text("Saved as a draft")).to_be_visible()
+        marketer.choose(page.get_by_label("Calculation schedule").first, "Anew every 7 days")
+        expect(page.get_by_role("alert").get_by_text("Anew every 7 days")).to_be_visible()
 
         marketer.link("In progress").click()
         marketer.button("Calculate").click()
@@ -49,6 +51,7 @@ def test_years_of_history_are_calculated_and_sent(browser: Browser, console_url:
         expect(page.get_by_text("The calculation has begun")).to_be_visible()
         marketer.link("Ready").click()
         expect(marketer.link("Ever since")).to_be_visible(timeout=120_000)
+        expect(page.get_by_role("row", name="Ever since")).to_contain_text("Anew every 7 days")
         assert marketer.violations() == []
 
         marketer.link("Send").click()
@@ -58,4 +61,5 @@ def test_years_of_history_are_calculated_and_sent(browser: Browser, console_url:
         marketer.button("Send", page.get_by_role("dialog")).click()
         expect(page.get_by_role("dialog").get_by_text("succeeded")).to_be_visible(timeout=90_000)
         (audience,) = premium.get("/v1/audiences")["items"]
+        assert audience["recalculation"] == {"every_days": 7, "problem": None}
         assert len(premium.told(audience["id"])) == PEOPLE

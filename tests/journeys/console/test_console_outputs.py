@@ -94,3 +94,5 @@ def test_who_may_only_read_is_told_so(browser: Browser, console_url: str, shop: 
         reader.page.get_by_label("External name").fill("Another")
         reader.button("Save names").click()
         expect(reader.page.get_by_text("Your role does not allow this")).to_be_visible()
+        reader.open("/settings")
+        expect(reader.page.get_by_role("region", name="People")).to_contain_text("Only admins see who is here")

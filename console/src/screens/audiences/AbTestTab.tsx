@@ -174,7 +174,7 @@ function Running({ audience, test }: { audience: Audience; test: AbTest }) {
         says="All variations go, and the connections that were set up for them."
         button="Delete test"
         isBusy={end.isPending}
-        error={<Failure error={end.error} />}
+        error={end.error}
         onClose={() => setEnding(false)}
         onConfirm={() => end.mutate(test.version, { onSuccess: () => setEnding(false) })}
       />

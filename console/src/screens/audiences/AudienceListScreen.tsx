@@ -36,7 +36,7 @@ export function AudienceListScreen({ scope }: { scope: "single" | "multi" }) {
       </PageHead>
       <Toolbar filters={filters}>
         {first && (
-          <Text size="sm" c="dimmed" className="figure" data-testid="active-audiences">
+          <Text size="sm" c="dimmed" className="figure is-middle" data-testid="active-audiences">
             {count(first.active)}/{count(first.active_cap)} active audiences in account
           </Text>
         )}

@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Group, Menu, Modal, Stack, Text } from "@mantine/core";
+import { ActionIcon, Menu } from "@mantine/core";
 import {
   IconArchive,
   IconCopy,
@@ -13,8 +13,8 @@ import { useState } from "react";
 import { useNavigate } from "react-router";
 import { type AudienceAct, useAudienceAct } from "../../api/audiences";
 import type { AudienceRow } from "../../api/types";
+import { Confirm } from "../../components/Confirm";
 import { done } from "../../components/done";
-import { Failure } from "../../components/Failure";
 
 const ASKS: Readonly<Record<AudienceAct, { title: string; says: string; button: string; done: string }>> = {
   activate: {
@@ -120,32 +120,21 @@ export function AudienceMenu({ audience, onGone }: { audience: AudienceRow; onGo
         </Menu.Dropdown>
       </Menu>
       {asked && (
-        <Modal
+        <Confirm
           opened
-          onClose={() => setAsked(null)}
           title={`${ASKS[asked].title} this audience?`}
-          closeButtonProps={{ "aria-label": "Close" }}
-        >
-          <Stack>
-            <Text>
-              <b dir="auto">{audience.name}</b>
-            </Text>
-            <Text size="sm">{ASKS[asked].says}</Text>
-            <Failure error={act.error} />
-            <Group justify="flex-end">
-              <Button variant="default" onClick={() => setAsked(null)}>
-                Cancel
-              </Button>
-              <Button
-                color={asked === "delete" || asked === "deactivate" ? "red" : undefined}
-                loading={act.isPending}
-                onClick={() => run(asked)}
-              >
-                {ASKS[asked].button}
-              </Button>
-            </Group>
-          </Stack>
-        </Modal>
+          says={
+            <>
+              <b dir="auto">{audience.name}</b>: {ASKS[asked].says}
+            </>
+          }
+          button={ASKS[asked].button}
+          isSafe={asked !== "delete" && asked !== "deactivate"}
+          isBusy={act.isPending}
+          error={act.error}
+          onClose={() => setAsked(null)}
+          onConfirm={() => run(asked)}
+        />
       )}
     </>
   );

@@ -23,8 +23,10 @@ import { done } from "../../components/done";
 import { Failure } from "../../components/Failure";
 import { words } from "../../components/format";
 import { InputPicker, type Sources } from "../../components/InputPicker";
+import { Unsaved } from "../../components/Unsaved";
 import { DryRunDialog } from "./DryRunDialog";
 import { Estimate } from "./Estimate";
+import { Schedule } from "./Schedule";
 
 const EDIT_PAUSE_MS = 450;
 type Definition = Schema<"Draft">["definition"];
@@ -69,13 +71,24 @@ export default function BuildTab({ audience }: { audience: Audience }) {
     }),
     [letters, isStrict, preview.data, failed, written],
   );
-  const isSaved = isSame(definition, sources, audience);
+  // What was saved is not yet what the audience has: the API completes it, and an edit takes over later.
+  const [kept, setKept] = useState("");
+  const current = JSON.stringify({ ...sources, definition });
+  const isSaved = current === kept || isSame(definition, sources, audience);
   const isActive = audience.status === "active";
 
   const save = (then?: (saved: Audience) => void) => {
     if (!definition) return setStrict(true);
     const body = { ...sources, definition };
-    edit.mutate({ version: audience.version, edit: body }, { onSuccess: (saved) => then?.(saved) });
+    edit.mutate(
+      { version: audience.version, edit: body },
+      {
+        onSuccess: (saved) => {
+          setKept(current);
+          then?.(saved);
+        },
+      },
+    );
   };
   const activate = (saved: Pick<Audience, "id" | "version">) =>
     act.mutate(
@@ -86,6 +99,7 @@ export default function BuildTab({ audience }: { audience: Audience }) {
 
   return (
     <div className="columns">
+      <Unsaved isUnsaved={!isSaved} />
       <Stack>
         <Builder
           value={tree}
@@ -126,6 +140,7 @@ export default function BuildTab({ audience }: { audience: Audience }) {
               onClick={() => {
                 setTree(toGroup(audience.definition.root));
                 setSources({ workspaces: audience.workspaces, inputs: audience.inputs });
+                setKept("");
                 edit.reset();
               }}
             >
@@ -235,6 +250,7 @@ function LifetimeNote({ audience }: { audience: Audience }) {
         It is calculated over its whole history ({period}, UTC) when you ask for it; there is no estimate
         before.
       </Text>
+      {audience.status !== "archived" && <Schedule audience={audience} />}
     </div>
   );
 }

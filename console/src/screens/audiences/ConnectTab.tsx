@@ -14,6 +14,7 @@ import type { Audience, Connection, Connector, Output } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
 import { done } from "../../components/done";
 import { Empty } from "../../components/Empty";
+import { type Fact, Facts } from "../../components/Facts";
 import { Failure } from "../../components/Failure";
 import { count, utc, words } from "../../components/format";
 import { Loading } from "../../components/Loading";
@@ -84,13 +85,7 @@ export default function ConnectTab({ audience }: { audience: Connectable }) {
           ))}
         </div>
       )}
-      <Modal
-        opened={isNew}
-        onClose={() => setNew(false)}
-        title="Connect an output"
-        size="lg"
-        closeButtonProps={{ "aria-label": "Close" }}
-      >
+      <Modal opened={isNew} onClose={() => setNew(false)} title="Connect an output" size="lg">
         <ConnectionForm
           audience={audience}
           outputs={outputs.data ?? []}
@@ -124,7 +119,7 @@ function ConnectionCard({ connection, output, connectors }: CardProps) {
   const { id, version, status } = connection;
   return (
     <section className="card is-padded" aria-label={`Connection to ${output?.name ?? connection.output_id}`}>
-      <Group justify="space-between" wrap="nowrap" mb={8}>
+      <Group justify="space-between" align="flex-start" wrap="nowrap" mb={8}>
         <div style={{ minWidth: 0 }}>
           <Text fw={600} className="one-line">
             <bdi>{output?.name ?? connection.output_id}</bdi>
@@ -184,7 +179,7 @@ function ConnectionCard({ connection, output, connectors }: CardProps) {
 function Delivery({ connection }: { connection: Connection }) {
   const { data } = useReconciliation(connection.id);
   const shared = [...(connection.attributes.account ?? []), ...(connection.attributes.workspace ?? [])];
-  const facts: [string, React.ReactNode][] = [
+  const facts: Fact[] = [
     ["Forwarded", data ? `${count(data.total.delivered)} of ${count(data.total.members)}` : "--"],
     ["Waiting", data ? count(data.total.waiting) : "--"],
     ["No accepted identity", data ? count(data.total.not_forwardable) : "--"],
@@ -194,24 +189,7 @@ function Delivery({ connection }: { connection: Connection }) {
   for (const [name, value] of Object.entries(connection.settings)) {
     if (value !== null && value !== "" && typeof value !== "object") facts.push([words(name), String(value)]);
   }
-  return (
-    <dl className="facts">
-      {facts.map(([name, value]) => (
-        <Fact key={name} name={name} value={value} />
-      ))}
-    </dl>
-  );
-}
-
-function Fact({ name, value }: { name: string; value: React.ReactNode }) {
-  return (
-    <>
-      <dt>{name}</dt>
-      <dd className="figure" dir="auto">
-        {value}
-      </dd>
-    </>
-  );
+  return <Facts facts={facts} />;
 }
 
 export function NoOutputs() {

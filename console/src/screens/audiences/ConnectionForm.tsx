@@ -7,6 +7,7 @@ import type { Connector, Output } from "../../api/types";
 import { useSuggestionsOf } from "../../builder/suggestions";
 import { done } from "../../components/done";
 import { Failure } from "../../components/Failure";
+import { identityNames } from "../../components/identities";
 import { entered, SchemaForm, type Values } from "../../components/SchemaForm";
 import { type Connectable, NoOutputs } from "./ConnectTab";
 
@@ -72,7 +73,7 @@ export function ConnectionForm({ audience, outputs, connectors, onDone }: Props)
         />
         {connector && (
           <Text size="sm" c="dimmed">
-            {connector.name} accepts: {connector.identity_types.join(", ").replaceAll("_", " ")}.
+            {connector.name} accepts: {identityNames(connector.identity_types)}.
           </Text>
         )}
         {audience.ab_test && (

@@ -1,16 +1,20 @@
-import { Anchor, Badge, Button, Group, SegmentedControl, Stack, Table, Text, TextInput } from "@mantine/core";
+import { Anchor, Badge, Button, Group, SegmentedControl, Stack, Table, Text } from "@mantine/core";
 import { lazy, Suspense, useState } from "react";
 import { Link } from "react-router";
 import { useEditAudience } from "../../api/audiences";
-import { useExplanation, useHistory, useMembers, useSizes } from "../../api/insights";
+import { useHistory, useMembers, useSizes } from "../../api/insights";
 import { fieldError } from "../../api/problem";
 import type { Audience } from "../../api/types";
 import { useWorkspaceInputs } from "../../api/workspaces";
 import { done } from "../../components/done";
-import { ExplainTree } from "../../components/ExplainTree";
+import { type Fact, Facts } from "../../components/Facts";
 import { Failure } from "../../components/Failure";
 import { count, percent, utc, words } from "../../components/format";
+import { type Found, ShowMore } from "../../components/Listed";
 import { Loading } from "../../components/Loading";
+import { NameField } from "../../components/NameField";
+import { Section } from "../../components/Section";
+import { WhyRow } from "../../components/WhyRow";
 
 const SizeChart = lazy(() => import("../../components/SizeChart"));
 
@@ -21,7 +25,7 @@ export default function DetailsTab({ audience }: { audience: Audience }) {
     <Stack>
       {isRealTime && audience.status === "active" && <Sizes audience={audience} />}
       <div className="halves">
-        <Facts audience={audience} />
+        <Known audience={audience} />
         <Names key={audience.version} audience={audience} />
       </div>
       {audience.size !== null && (
@@ -98,13 +102,13 @@ function Sizes({ audience }: { audience: Audience }) {
   );
 }
 
-function Facts({ audience }: { audience: Audience }) {
+function Known({ audience }: { audience: Audience }) {
   const known = useWorkspaceInputs();
   const inputs = (known.data ?? []).flatMap((each) =>
     each.inputs.filter((one) => audience.inputs.includes(one.id)),
   );
   const range = audience.date_range;
-  const facts: [string, React.ReactNode][] = [
+  const facts: Fact[] = [
     ["Status", words(audience.status)],
     ["Creator", audience.created_by],
     ["Size", count(audience.size)],
@@ -123,24 +127,9 @@ function Facts({ audience }: { audience: Audience }) {
     ["A/B test", audience.ab_test ? "Running" : "None"],
   ];
   return (
-    <section className="card is-padded" aria-label="Details">
-      <dl className="facts">
-        {facts.map(([name, value]) => (
-          <Fact key={name} name={name} value={value} />
-        ))}
-      </dl>
-    </section>
-  );
-}
-
-function Fact({ name, value }: { name: string; value: React.ReactNode }) {
-  return (
-    <>
-      <dt>{name}</dt>
-      <dd className="figure" dir="auto">
-        {value}
-      </dd>
-    </>
+    <Section title="Details">
+      <Facts facts={facts} />
+    </Section>
   );
 }
 
@@ -160,24 +149,20 @@ function Names({ audience }: { audience: Audience }) {
   return (
     <form className="card is-padded" onSubmit={submit}>
       <Stack>
-        <TextInput
+        <NameField
           label="Audience name"
           required
-          maxLength={100}
           value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
+          onChange={setName}
           error={fieldError(edit.error, "/name")}
-          dir="auto"
         />
-        <TextInput
+        <NameField
           label="External name"
           description="What partners and receivers see."
           placeholder={audience.name}
-          maxLength={100}
           value={external}
-          onChange={(event) => setExternal(event.currentTarget.value)}
+          onChange={setExternal}
           error={fieldError(edit.error, "/external_name")}
-          dir="auto"
         />
         <Failure error={edit.error} shown={["/name", "/external_name"]} />
         <div>
@@ -192,62 +177,46 @@ function Names({ audience }: { audience: Audience }) {
 
 function Members({ audience }: { audience: Audience }) {
   const found = useMembers(audience.id);
-  const [mpid, setMpid] = useState<string | null>(null);
-  const items = found.data?.pages.flatMap((page) => page.items) ?? [];
+  const isExplained = audience.kind === "real_time";
   return (
-    <section className="card is-padded" aria-label="Members">
-      <Text fw={600} mb="xs">
-        Members
-      </Text>
-      <Failure error={found.error} />
-      {items.length === 0 && !found.isPending && (
-        <Text size="sm" c="dimmed">
-          Nobody is in it at the moment.
-        </Text>
-      )}
-      <Table>
-        <Table.Tbody>
-          {items.map((each) => (
-            <Table.Tr key={each.mpid}>
-              <Table.Td>
-                <Anchor component={Link} to={`/profiles/${each.mpid}`} size="sm" className="figure">
-                  {each.mpid}
-                </Anchor>
-                <Text size="xs" c="dimmed">
-                  since {utc(each.since)}
-                </Text>
-                {mpid === each.mpid && <Why audienceId={audience.id} mpid={each.mpid} />}
-              </Table.Td>
-              <Table.Td style={{ verticalAlign: "top", textAlign: "right" }}>
-                {audience.kind === "real_time" && (
-                  <Button
-                    size="compact-xs"
-                    variant="subtle"
-                    aria-expanded={mpid === each.mpid}
-                    aria-label={`Why? ${each.mpid}`}
-                    onClick={() => setMpid(mpid === each.mpid ? null : each.mpid)}
-                  >
-                    Why?
-                  </Button>
-                )}
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-      {found.hasNextPage && (
-        <Button variant="default" size="xs" mt="sm" onClick={() => void found.fetchNextPage()}>
-          Show more
-        </Button>
-      )}
-    </section>
+    <Pages title="Members" found={found} empty="Nobody is in it at the moment.">
+      {found.data?.pages
+        .flatMap((page) => page.items)
+        .map(({ mpid, since }) => (
+          <WhyRow
+            key={mpid}
+            to={`/profiles/${mpid}`}
+            name={mpid}
+            says={`since ${utc(since)}`}
+            membership={isExplained ? { audienceId: audience.id, mpid } : undefined}
+          />
+        ))}
+    </Pages>
   );
 }
 
-export function Why({ audienceId, mpid }: { audienceId: number; mpid: string }) {
-  const { data, error } = useExplanation(audienceId, mpid);
-  if (error) return <Failure error={error} />;
-  return data ? <ExplainTree explanation={data} /> : <Loading />;
+interface PagesProps {
+  title: string;
+  found: Found;
+  empty: string;
+  children?: readonly React.ReactNode[];
+}
+
+function Pages({ title, found, empty, children = [] }: PagesProps) {
+  return (
+    <Section title={title}>
+      <Failure error={found.error} />
+      {children.length === 0 && !found.isPending && (
+        <Text size="sm" c="dimmed">
+          {empty}
+        </Text>
+      )}
+      <Table>
+        <Table.Tbody>{children}</Table.Tbody>
+      </Table>
+      <ShowMore found={found} />
+    </Section>
+  );
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -262,44 +231,27 @@ const REASONS: Readonly<Record<string, string>> = {
 
 function History({ audience }: { audience: Audience }) {
   const found = useHistory(audience.id);
-  const items = found.data?.pages.flatMap((page) => page.items) ?? [];
   return (
-    <section className="card is-padded" aria-label="History">
-      <Text fw={600} mb="xs">
-        Joins and leaves
-      </Text>
-      <Failure error={found.error} />
-      {items.length === 0 && !found.isPending && (
-        <Text size="sm" c="dimmed">
-          Nothing has happened yet.
-        </Text>
-      )}
-      <Table>
-        <Table.Tbody>
-          {items.map((each) => (
-            <Table.Tr key={each.at + each.mpid + each.change}>
-              <Table.Td>
-                <Badge variant="light" color={each.change === "joined" ? "green" : "red"}>
-                  {each.change}
-                </Badge>
-              </Table.Td>
-              <Table.Td>
-                <Anchor component={Link} to={`/profiles/${each.mpid}`} size="sm" className="figure">
-                  {each.mpid}
-                </Anchor>
-                <Text size="xs" c="dimmed">
-                  {utc(each.at)} by {REASONS[each.reason] ?? each.reason}
-                </Text>
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-      {found.hasNextPage && (
-        <Button variant="default" size="xs" mt="sm" onClick={() => void found.fetchNextPage()}>
-          Show more
-        </Button>
-      )}
-    </section>
+    <Pages title="Joins and leaves" found={found} empty="Nothing has happened yet.">
+      {found.data?.pages
+        .flatMap((page) => page.items)
+        .map((each) => (
+          <Table.Tr key={each.at + each.mpid + each.change}>
+            <Table.Td>
+              <Badge variant="light" color={each.change === "joined" ? "green" : "red"}>
+                {each.change}
+              </Badge>
+            </Table.Td>
+            <Table.Td>
+              <Anchor component={Link} to={`/profiles/${each.mpid}`} size="sm" className="figure">
+                {each.mpid}
+              </Anchor>
+              <Text size="xs" c="dimmed">
+                {utc(each.at)} by {REASONS[each.reason] ?? each.reason}
+              </Text>
+            </Table.Td>
+          </Table.Tr>
+        ))}
+    </Pages>
   );
 }

@@ -1,24 +1,21 @@
 import { Button, Checkbox, Chip, Group, Radio, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useAbTest } from "../../api/abTests";
-import { useExports, useStartExport } from "../../api/exports";
+import { useStartExport } from "../../api/exports";
 import { fieldError } from "../../api/problem";
 import type { Audience } from "../../api/types";
 import { useSuggestionsOf } from "../../builder/suggestions";
 import { done } from "../../components/done";
 import { Failure } from "../../components/Failure";
-import { words } from "../../components/format";
+import { identityName } from "../../components/identities";
 import { ExportList } from "../exports/ExportList";
 
 /** The members as files, and the files that were made so far. */
 export default function DownloadTab({ audience }: { audience: Audience }) {
-  const found = useExports(audience.id);
-  const items = found.data?.pages.flatMap((page) => page.items) ?? [];
   return (
     <Stack>
       <NewExport audience={audience} />
-      <Failure error={found.error} />
-      {items.length > 0 && <ExportList items={items} />}
+      <ExportList audienceId={audience.id} says="What you start above appears here, with how far it is." />
     </Stack>
   );
 }
@@ -64,7 +61,7 @@ function NewExport({ audience }: { audience: Audience }) {
             <Group gap={6}>
               {types.map((each) => (
                 <Chip key={each} value={each} size="sm" variant="light">
-                  {words(each)}
+                  {identityName(each)}
                 </Chip>
               ))}
             </Group>
@@ -84,7 +81,7 @@ function NewExport({ audience }: { audience: Audience }) {
             </Group>
           </Checkbox.Group>
         )}
-        <Group align="flex-start" gap="xl">
+        <Group align="flex-end" gap="xl">
           <Radio.Group
             label="Format"
             value={format}
@@ -96,7 +93,6 @@ function NewExport({ audience }: { audience: Audience }) {
             </Group>
           </Radio.Group>
           <Checkbox
-            mt={26}
             label="Safe for spreadsheets"
             checked={isSafe}
             disabled={format !== "csv"}

@@ -24,12 +24,7 @@ export function DryRunDialog({ audience, edit, isSaving, error, onClose, onApply
     if (edit) mutate(edit);
   }, [edit, mutate]);
   return (
-    <Modal
-      opened={edit !== null}
-      onClose={onClose}
-      title="What this edit would change"
-      closeButtonProps={{ "aria-label": "Close" }}
-    >
+    <Modal opened={edit !== null} onClose={onClose} title="What this edit would change">
       <Stack>
         {dryRun.isPending && <Loading />}
         <Failure error={dryRun.error ?? error} />

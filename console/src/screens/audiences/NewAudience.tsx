@@ -1,12 +1,13 @@
-import { Button, Group, Modal, Radio, Stack, Text, TextInput } from "@mantine/core";
+import { Group, Radio, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useNavigate } from "react-router";
 import { useCreateAudience } from "../../api/audiences";
 import { fieldError } from "../../api/problem";
 import type { Schema } from "../../api/types";
 import { useWorkspaceInputs } from "../../api/workspaces";
-import { Failure } from "../../components/Failure";
+import { FormDialog } from "../../components/FormDialog";
 import { InputPicker, type Sources } from "../../components/InputPicker";
+import { NameField } from "../../components/NameField";
 
 interface Props {
   kind: "real_time" | "lifetime";
@@ -21,21 +22,7 @@ const EVERYBODY: Schema<"NewAudience">["definition"] = {
 };
 const SHOWN = ["/name", "/external_name", "/inputs", "/workspaces", "/date_range"];
 
-export default function NewAudience(props: Props) {
-  return (
-    <Modal
-      opened
-      onClose={props.onClose}
-      title={props.kind === "lifetime" ? "New lifetime audience" : "New audience"}
-      size="lg"
-      closeButtonProps={{ "aria-label": "Close" }}
-    >
-      <Form {...props} />
-    </Modal>
-  );
-}
-
-function Form({ kind, scope, onClose }: Props) {
+export default function NewAudience({ kind, scope, onClose }: Props) {
   const [name, setName] = useState("");
   const [externalName, setExternalName] = useState("");
   const [sources, setSources] = useState<Sources>();
@@ -45,8 +32,7 @@ function Form({ kind, scope, onClose }: Props) {
   const navigate = useNavigate();
   const isMulti = kind === "lifetime" || scope === "multi";
   const chosen = sources ?? firstOf(known.data ?? [], isMulti && kind !== "lifetime");
-  const submit = (event: React.FormEvent) => {
-    event.preventDefault();
+  const submit = () =>
     create.mutate(
       {
         name: name.trim(),
@@ -58,59 +44,49 @@ function Form({ kind, scope, onClose }: Props) {
       },
       { onSuccess: (made) => navigate(`/audiences/${made.id}`) },
     );
-  };
   return (
-    <form onSubmit={submit}>
-      <Stack>
-        <TextInput
-          label="Audience name"
-          required
-          maxLength={100}
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
-          error={fieldError(create.error, "/name")}
-          data-autofocus
-          dir="auto"
-        />
-        <TextInput
-          label="External name"
-          description="What partners and receivers see; the audience name if you leave it empty."
-          maxLength={100}
-          value={externalName}
-          onChange={(event) => setExternalName(event.currentTarget.value)}
-          error={fieldError(create.error, "/external_name")}
-          dir="auto"
-        />
-        <InputPicker
-          known={known.data ?? []}
-          value={chosen}
-          onChange={setSources}
-          isMulti={isMulti}
-          error={fieldError(create.error, "/inputs") ?? fieldError(create.error, "/workspaces")}
-        />
-        {kind === "lifetime" ? (
-          <DateRange value={range} onChange={setRange} error={fieldError(create.error, "/date_range")} />
-        ) : (
-          <Text size="sm" c="dimmed">
-            Date range: events of the last 30 days (or as many as your account keeps), and the latest values
-            of profiles.
-          </Text>
-        )}
-        <Failure error={known.error ?? create.error} shown={SHOWN} />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button
-            type="submit"
-            loading={create.isPending}
-            disabled={!name.trim() || chosen.inputs.length === 0}
-          >
-            Create
-          </Button>
-        </Group>
-      </Stack>
-    </form>
+    <FormDialog
+      title={kind === "lifetime" ? "New lifetime audience" : "New audience"}
+      button="Create"
+      size="lg"
+      isBusy={create.isPending}
+      isReady={name.trim() !== "" && chosen.inputs.length > 0}
+      error={known.error ?? create.error}
+      shown={SHOWN}
+      onClose={onClose}
+      onSubmit={submit}
+    >
+      <NameField
+        label="Audience name"
+        required
+        value={name}
+        onChange={setName}
+        error={fieldError(create.error, "/name")}
+        data-autofocus
+      />
+      <NameField
+        label="External name"
+        description="What partners and receivers see; the audience name if you leave it empty."
+        value={externalName}
+        onChange={setExternalName}
+        error={fieldError(create.error, "/external_name")}
+      />
+      <InputPicker
+        known={known.data ?? []}
+        value={chosen}
+        onChange={setSources}
+        isMulti={isMulti}
+        error={fieldError(create.error, "/inputs") ?? fieldError(create.error, "/workspaces")}
+      />
+      {kind === "lifetime" ? (
+        <DateRange value={range} onChange={setRange} error={fieldError(create.error, "/date_range")} />
+      ) : (
+        <Text size="sm" c="dimmed">
+          Date range: events of the last 30 days (or as many as your account keeps), and the latest values of
+          profiles.
+        </Text>
+      )}
+    </FormDialog>
   );
 }
 

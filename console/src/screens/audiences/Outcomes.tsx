@@ -8,7 +8,7 @@ import { missingIn } from "../../builder/criteria";
 import { NO_SUGGESTIONS, useSuggestionsOf } from "../../builder/suggestions";
 import { leavesOf, letter, newId, ruleOf, type Group as Tree, toDefinition } from "../../builder/tree";
 import { Failure } from "../../components/Failure";
-import { count, percent, utc } from "../../components/format";
+import { count, percent, UNKNOWN, utc } from "../../components/format";
 
 /** What counts as a conversion, and how many of each variation did it. */
 export function Outcomes({ audience, test }: { audience: Audience; test: AbTest }) {
@@ -118,6 +118,7 @@ function Result({ outcomes }: { outcomes: Measured }) {
                 <Table.Th className="is-number">Converted</Table.Th>
                 <Table.Th>Rate, with 95 % interval</Table.Th>
                 <Table.Th className="is-number">Difference</Table.Th>
+                <Table.Th className="is-number">Lift, with 95 % interval</Table.Th>
                 <Table.Th>Verdict</Table.Th>
               </Table.Tr>
             </Table.Thead>
@@ -131,7 +132,10 @@ function Result({ outcomes }: { outcomes: Measured }) {
                     <Rate variant={each} most={most} />
                   </Table.Td>
                   <Table.Td className="is-number">
-                    {each.comparison ? signed(each.comparison.difference) : "--"}
+                    {each.comparison ? signed(each.comparison.difference) : UNKNOWN}
+                  </Table.Td>
+                  <Table.Td className="is-number">
+                    {each.comparison ? <Lift of={each.comparison} /> : UNKNOWN}
                   </Table.Td>
                   <Table.Td>
                     {each.comparison ? (
@@ -139,7 +143,7 @@ function Result({ outcomes }: { outcomes: Measured }) {
                         {each.comparison.verdict}
                       </Badge>
                     ) : (
-                      "--"
+                      UNKNOWN
                     )}
                   </Table.Td>
                 </Table.Tr>
@@ -154,7 +158,7 @@ function Result({ outcomes }: { outcomes: Measured }) {
 
 function Rate({ variant, most }: { variant: Schema<"VariantOutcomeView">; most: number }) {
   const { rate, rate_interval: range } = variant;
-  if (rate === null || !range) return "--";
+  if (rate === null || !range) return UNKNOWN;
   const place = (value: number) => `${(100 * value) / most}%`;
   return (
     <div>
@@ -175,6 +179,21 @@ function Rate({ variant, most }: { variant: Schema<"VariantOutcomeView">; most: 
   );
 }
 
-function signed(value: number): string {
+/** The difference as a share of what the variation compared with reaches; of nothing there is no share. */
+function Lift({ of }: { of: Schema<"ComparisonView"> }) {
+  const { low, high } = of.lift_interval;
+  if (of.lift === null) return UNKNOWN;
+  return (
+    <>
+      {signed(of.lift)}
+      <Text size="xs" c="dimmed">
+        {signed(low)} to {signed(high)}
+      </Text>
+    </>
+  );
+}
+
+function signed(value: number | null): string {
+  if (value === null) return "no limit";
   return `${value > 0 ? "+" : ""}${percent(value)}`;
 }

@@ -18,7 +18,7 @@ export function SendDialog({ audience, connections, outputs, onClose }: Props) {
   const [chosen, setChosen] = useState<string[]>(connections.map((each) => each.id));
   const send = useSend(audience.id);
   return (
-    <Modal opened onClose={onClose} title="Send the audience" closeButtonProps={{ "aria-label": "Close" }}>
+    <Modal opened onClose={onClose} title="Send the audience">
       <Stack>
         {send.data ? (
           <JobProgress id={send.data.id} />

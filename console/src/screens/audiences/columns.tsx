@@ -73,6 +73,7 @@ export const CELLS = {
     key: "actions",
     title: "Actions",
     isTitleHidden: true,
+    isCorner: true,
     width: "44px",
     cell: (row) => <AudienceMenu audience={row} />,
   },

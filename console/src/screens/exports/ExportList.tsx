@@ -1,36 +1,28 @@
 import { Button, Group, Progress, Table, Text } from "@mantine/core";
 import { IconDownload } from "@tabler/icons-react";
-import { useCancelExport, useDownload } from "../../api/exports";
+import { useCancelExport, useDownload, useExports } from "../../api/exports";
 import { isUnderWay, useJobAct } from "../../api/jobs";
 import type { Export } from "../../api/types";
 import { Failure } from "../../components/Failure";
 import { bytes, count, percent, utc } from "../../components/format";
+import { identityNames } from "../../components/identities";
+import { Listed } from "../../components/Listed";
 import { StatusBadge } from "../../components/StatusBadge";
 
-/** Exports with how far they are, and their files. */
-export function ExportList({ items }: { items: readonly Export[] }) {
+const COLUMNS = ["Audiences", "Members as of (UTC)", "State", "#Users", "#Rows"];
+
+/** Exports of an audience, or all, with how far they are, and their files. */
+export function ExportList({ audienceId, says }: { audienceId?: number; says: string }) {
+  const found = useExports(audienceId);
   return (
-    <div className="card scroll-x">
-      <Table verticalSpacing="sm" aria-label="Exports">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Audiences</Table.Th>
-            <Table.Th>Members as of (UTC)</Table.Th>
-            <Table.Th>State</Table.Th>
-            <Table.Th className="is-number">Users</Table.Th>
-            <Table.Th className="is-number">Rows</Table.Th>
-            <Table.Th>
-              <span className="visually-hidden">Actions</span>
-            </Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {items.map((each) => (
-            <Row key={each.id} item={each} />
-          ))}
-        </Table.Tbody>
-      </Table>
-    </div>
+    <Listed
+      label="Exports"
+      found={found}
+      items={found.data?.pages.flatMap((page) => page.items) ?? []}
+      empty={{ title: "Nothing was exported yet", says }}
+      columns={COLUMNS}
+      row={(each) => <Row key={each.id} item={each} />}
+    />
   );
 }
 
@@ -45,7 +37,7 @@ function Row({ item }: { item: Export }) {
       <Table.Td dir="auto">
         {names.join(", ")}
         <Text size="xs" c="dimmed">
-          {item.format.toUpperCase()} of {item.identity_types.join(", ")}
+          {item.format.toUpperCase()}: {identityNames(item.identity_types)}
         </Text>
       </Table.Td>
       <Table.Td className="figure">{utc(item.at)}</Table.Td>

@@ -3,15 +3,16 @@ import { useState } from "react";
 import { useParams } from "react-router";
 import { isUnderWay, useJob, useJobAct, useJobs } from "../../api/jobs";
 import type { Job, Schema } from "../../api/types";
-import { Empty } from "../../components/Empty";
 import { Failure, ScreenFailure } from "../../components/Failure";
 import { count, percent, utc, words } from "../../components/format";
+import { Listed } from "../../components/Listed";
 import { Loading } from "../../components/Loading";
 import { PageHead } from "../../components/PageHead";
 import { Results } from "../../components/Results";
 import { StatusBadge } from "../../components/StatusBadge";
 
 type State = Schema<"JobState">;
+const COLUMNS = ["Job", "State", "Progress", "Created (UTC)", "Ended (UTC)"];
 const STATES: readonly State[] = ["queued", "running", "succeeded", "failed", "cancelled", "dead"];
 
 /** Long work, the latest first; one job alone when its id is in the address. */
@@ -23,7 +24,6 @@ export default function JobsScreen() {
 function All() {
   const [state, setState] = useState<State | null>(null);
   const found = useJobs(state ?? undefined);
-  const items = found.data?.pages.flatMap((page) => page.items) ?? [];
   return (
     <div className="page">
       <PageHead
@@ -41,44 +41,17 @@ function All() {
           w={170}
         />
       </div>
-      <Failure error={found.error} />
-      {found.isPending ? (
-        <Loading />
-      ) : items.length === 0 ? (
-        <div className="card">
-          <Empty
-            title="No job to show"
-            says="Filling an audience, connecting many, exports and calculations appear here while they work and after."
-          />
-        </div>
-      ) : (
-        <div className="card scroll-x">
-          <Table verticalSpacing="sm" aria-label="Jobs">
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>Job</Table.Th>
-                <Table.Th>State</Table.Th>
-                <Table.Th>Progress</Table.Th>
-                <Table.Th>Created (UTC)</Table.Th>
-                <Table.Th>Ended (UTC)</Table.Th>
-                <Table.Th>
-                  <span className="visually-hidden">Actions</span>
-                </Table.Th>
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {items.map((each) => (
-                <Row key={each.id} job={each} />
-              ))}
-            </Table.Tbody>
-          </Table>
-        </div>
-      )}
-      {found.hasNextPage && (
-        <Button variant="default" mt="md" onClick={() => void found.fetchNextPage()}>
-          Show more
-        </Button>
-      )}
+      <Listed
+        label="Jobs"
+        found={found}
+        items={found.data?.pages.flatMap((page) => page.items) ?? []}
+        empty={{
+          title: "No job to show",
+          says: "Filling an audience, connecting many, exports and calculations appear here while they work and after.",
+        }}
+        columns={COLUMNS}
+        row={(each) => <Row key={each.id} job={each} />}
+      />
     </div>
   );
 }

@@ -1,19 +1,22 @@
-import { Button, Checkbox, Group, Modal, Stack, Text } from "@mantine/core";
+import { Button, Checkbox, Group, Stack, Text } from "@mantine/core";
 import { IconCalculator, IconPlus } from "@tabler/icons-react";
 import { lazy, Suspense, useMemo, useState } from "react";
 import { Link } from "react-router";
 import { useAudienceChoices, useAudiences } from "../../api/audiences";
 import { useCalculate, useQuota } from "../../api/lifetime";
+import { isProblem } from "../../api/problem";
 import type { AudienceRow } from "../../api/types";
 import { NotFound } from "../../app/NotFound";
 import { done } from "../../components/done";
 import { Empty } from "../../components/Empty";
 import { Failure } from "../../components/Failure";
+import { FormDialog } from "../../components/FormDialog";
 import { ago, utc } from "../../components/format";
 import { Loading } from "../../components/Loading";
 import { PageHead } from "../../components/PageHead";
 import { type Column, VirtualTable } from "../../components/VirtualTable";
 import { CELLS } from "../audiences/columns";
+import { scheduleText } from "../audiences/Schedule";
 
 const NewAudience = lazy(() => import("../audiences/NewAudience"));
 
@@ -35,7 +38,16 @@ const RANGE: Column<AudienceRow> = {
   key: "range",
   title: "Date range",
   width: "minmax(120px, 1.2fr)",
-  cell: (row) => rangeText(row),
+  cell: (row) => (
+    <>
+      {rangeText(row)}
+      {row.recalculation?.every_days && (
+        <Text size="xs" c="dimmed">
+          {scheduleText(row.recalculation.every_days)}
+        </Text>
+      )}
+    </>
+  ),
 };
 const EXPIRES: Column<AudienceRow> = {
   key: "expires",
@@ -70,6 +82,7 @@ export default function LifetimeScreen({ tab }: { tab: LifetimeTab }) {
   const rows = useMemo(() => found.data?.pages.flatMap((page) => page.items) ?? [], [found.data]);
   if (!(tab in TITLES)) return <NotFound />;
   const close = () => setOpened(null);
+  const isInPlan = !isProblem(quota.error) || quota.error.status !== 403;
   return (
     <div className="page">
       <PageHead
@@ -83,7 +96,7 @@ export default function LifetimeScreen({ tab }: { tab: LifetimeTab }) {
           )
         }
       >
-        {tab === "in_progress" && (
+        {tab === "in_progress" && isInPlan && (
           <Group>
             <Button
               variant="default"
@@ -112,7 +125,14 @@ export default function LifetimeScreen({ tab }: { tab: LifetimeTab }) {
         />
       ) : (
         <div className="card">
-          <Empty title="Nothing here yet" says={EMPTY[tab]} />
+          {isInPlan ? (
+            <Empty title="Nothing here yet" says={EMPTY[tab]} />
+          ) : (
+            <Empty
+              title="Lifetime audiences are not part of your plan"
+              says="They are calculated over all your history instead of the last days. Ask your operator for them."
+            />
+          )}
         </div>
       )}
       {opened === "new" && (
@@ -137,51 +157,43 @@ function Calculate({ onClose }: { onClose: () => void }) {
       },
     });
   return (
-    <Modal
-      opened
-      onClose={onClose}
+    <FormDialog
       title="Start a calculation"
+      button="Start calculation"
       size="lg"
-      closeButtonProps={{ "aria-label": "Close" }}
+      isBusy={calculate.isPending}
+      isReady={chosen.length > 0}
+      error={calculate.error}
+      onClose={onClose}
+      onSubmit={start}
     >
-      <Stack>
-        <Failure error={drafts.error} />
-        {drafts.isPending && <Loading />}
-        <Checkbox.Group
-          label="Drafts"
-          description="One calculation reads the data once for all of them."
-          value={chosen}
-          onChange={setChosen}
-        >
-          <Stack gap="xs" mt="xs" mah={320} style={{ overflowY: "auto" }}>
-            {drafts.data?.items.map((each) => (
-              <Checkbox
-                key={each.id}
-                value={String(each.id)}
-                label={
-                  <>
-                    <bdi>{each.name}</bdi>{" "}
-                    <Text span size="xs" c="dimmed">
-                      {rangeText(each)}, updated {utc(each.updated_at)}
-                    </Text>
-                  </>
-                }
-              />
-            ))}
-          </Stack>
-        </Checkbox.Group>
-        {drafts.data?.items.length === 0 && <Text size="sm">There is no draft to calculate.</Text>}
-        <Failure error={calculate.error} />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button loading={calculate.isPending} disabled={chosen.length === 0} onClick={start}>
-            Start calculation
-          </Button>
-        </Group>
-      </Stack>
-    </Modal>
+      <Failure error={drafts.error} />
+      {drafts.isPending && <Loading />}
+      <Checkbox.Group
+        label="Drafts"
+        description="One calculation reads the data once for all of them."
+        value={chosen}
+        onChange={setChosen}
+      >
+        <Stack gap="xs" mt="xs" mah={320} style={{ overflowY: "auto" }}>
+          {drafts.data?.items.map((each) => (
+            <Checkbox
+              key={each.id}
+              value={String(each.id)}
+              label={
+                <>
+                  <bdi>{each.name}</bdi>{" "}
+                  <Text span size="xs" c="dimmed">
+                    {rangeText(each)}, updated {utc(each.updated_at)}
+                  </Text>
+                </>
+              }
+            />
+          ))}
+        </Stack>
+      </Checkbox.Group>
+      {drafts.data?.items.length === 0 && <Text size="sm">There is no draft to calculate.</Text>}
+    </FormDialog>
   );
 }
 

@@ -33,13 +33,7 @@ export function BulkConnect({ output, connector, onClose }: Props) {
     });
   };
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={`Connect audiences to ${output.name}`}
-      size="lg"
-      closeButtonProps={{ "aria-label": "Close" }}
-    >
+    <Modal opened onClose={onClose} title={`Connect audiences to ${output.name}`} size="lg">
       {connect.data ? (
         <Outcome jobId={connect.data.id} onClose={onClose} />
       ) : isNext ? (

@@ -5,7 +5,7 @@ import { useDirectory } from "../../api/outputs";
 import type { Connector } from "../../api/types";
 import { Empty } from "../../components/Empty";
 import { Failure } from "../../components/Failure";
-import { words } from "../../components/format";
+import { identityName } from "../../components/identities";
 import { Loading } from "../../components/Loading";
 import { PageHead } from "../../components/PageHead";
 import { OutputDialog } from "./OutputDialog";
@@ -17,7 +17,7 @@ export default function DirectoryScreen() {
   const [types, setTypes] = useState<string[]>([]);
   const [hasLegacy, setLegacy] = useState(false);
   const [chosen, setChosen] = useState<Connector | null>(null);
-  const all = directory.data ?? [];
+  const all = (directory.data ?? []).toSorted((one, other) => one.name.localeCompare(other.name));
   const shown = all.filter(
     (each) =>
       (hasLegacy || !each.is_legacy) &&
@@ -40,7 +40,7 @@ export default function DirectoryScreen() {
         <MultiSelect
           aria-label="Accepts identity types"
           placeholder={types.length ? "" : "Accepts identity types"}
-          data={known.map((each) => ({ value: each, label: words(each) }))}
+          data={known.map((each) => ({ value: each, label: identityName(each) }))}
           value={types}
           onChange={setTypes}
           searchable
@@ -48,6 +48,7 @@ export default function DirectoryScreen() {
           miw={220}
         />
         <Switch
+          className="is-middle"
           label="Services that have ended"
           checked={hasLegacy}
           onChange={(event) => setLegacy(event.currentTarget.checked)}
@@ -57,7 +58,7 @@ export default function DirectoryScreen() {
       {directory.isPending && <Loading />}
       <div className="cards">
         {shown.map((each) => (
-          <section key={each.kind} className="card is-padded" aria-label={each.name}>
+          <section key={each.kind} className="card is-padded is-stacked" aria-label={each.name}>
             <Group justify="space-between" mb={4}>
               <Text fw={650} size="lg">
                 {each.name}
@@ -70,7 +71,7 @@ export default function DirectoryScreen() {
             <Group gap={4} mb="md">
               {each.identity_types.slice(0, 6).map((type) => (
                 <Badge key={type} variant="default" size="sm" tt="none" fw={500}>
-                  {type.replaceAll("_", " ")}
+                  {identityName(type)}
                 </Badge>
               ))}
               {each.identity_types.length > 6 && (

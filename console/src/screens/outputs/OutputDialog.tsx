@@ -1,10 +1,11 @@
-import { Alert, Button, Code, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Code, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useSaveOutput } from "../../api/outputs";
 import { fieldError } from "../../api/problem";
 import type { Connector, Output } from "../../api/types";
 import { done } from "../../components/done";
-import { Failure } from "../../components/Failure";
+import { FormDialog } from "../../components/FormDialog";
+import { NameField } from "../../components/NameField";
 import { entered, SchemaForm, type Values } from "../../components/SchemaForm";
 import { LogIn } from "./LogIn";
 
@@ -25,8 +26,7 @@ export function OutputDialog({ connector, output, onClose }: Props) {
   const [values, setValues] = useState<Values>(output?.settings ?? {});
   const [secrets, setSecrets] = useState<Record<string, string>>({});
   const save = useSaveOutput();
-  const submit = (event: React.FormEvent) => {
-    event.preventDefault();
+  const submit = () =>
     save.mutate(
       {
         known: saved,
@@ -47,61 +47,50 @@ export function OutputDialog({ connector, output, onClose }: Props) {
         },
       },
     );
-  };
   return (
-    <Modal
-      opened
-      onClose={onClose}
+    <FormDialog
       title={output ? `Settings of ${output.name}` : `Add ${connector.name} to Setup`}
+      button="Save"
+      leave={saved && !output ? "Close" : "Cancel"}
       size="lg"
-      closeButtonProps={{ "aria-label": "Close" }}
+      isBusy={save.isPending}
+      isReady={name.trim() !== ""}
+      error={save.error}
+      shown={SHOWN}
+      onClose={onClose}
+      onSubmit={submit}
     >
-      <form onSubmit={submit} autoComplete="off">
-        <Stack>
-          <TextInput
-            label="Configuration name"
-            required
-            maxLength={100}
-            value={name}
-            onChange={(event) => setName(event.currentTarget.value)}
-            error={fieldError(save.error, "/name")}
-            dir="auto"
-            data-autofocus
-          />
-          <SchemaForm
-            schema={connector.output_settings}
-            values={values}
-            onChange={setValues}
-            errorOf={(field) => fieldError(save.error, `/settings/${field}`)}
-            isEdit={saved !== undefined}
-          />
-          <TextInput
-            type="email"
-            label="Who is told of faults"
-            description="The account's contact if you leave it empty."
-            value={contact}
-            onChange={(event) => setContact(event.currentTarget.value)}
-            error={fieldError(save.error, "/contact_email")}
-          />
-          {connector.has_log_in && saved && <LogIn connector={connector} output={saved} />}
-          {connector.has_log_in && !saved && (
-            <Text size="sm" c="dimmed">
-              Save it, and you can log in at {connector.name} instead of entering a key.
-            </Text>
-          )}
-          <Generated secrets={secrets} />
-          <Failure error={save.error} shown={SHOWN} />
-          <Group justify="flex-end">
-            <Button variant="default" onClick={onClose}>
-              {saved && !output ? "Close" : "Cancel"}
-            </Button>
-            <Button type="submit" loading={save.isPending} disabled={!name.trim()}>
-              Save
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+      <NameField
+        label="Configuration name"
+        required
+        value={name}
+        onChange={setName}
+        error={fieldError(save.error, "/name")}
+        data-autofocus
+      />
+      <SchemaForm
+        schema={connector.output_settings}
+        values={values}
+        onChange={setValues}
+        errorOf={(field) => fieldError(save.error, `/settings/${field}`)}
+        isEdit={saved !== undefined}
+      />
+      <TextInput
+        type="email"
+        label="Who is told of faults"
+        description="The account's contact if you leave it empty."
+        value={contact}
+        onChange={(event) => setContact(event.currentTarget.value)}
+        error={fieldError(save.error, "/contact_email")}
+      />
+      {connector.has_log_in && saved && <LogIn connector={connector} output={saved} />}
+      {connector.has_log_in && !saved && (
+        <Text size="sm" c="dimmed">
+          Save it, and you can log in at {connector.name} instead of entering a key.
+        </Text>
+      )}
+      <Generated secrets={secrets} />
+    </FormDialog>
   );
 }
 

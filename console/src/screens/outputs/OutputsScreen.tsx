@@ -6,16 +6,17 @@ import { useDirectory, useOutputAct, useOutputs } from "../../api/outputs";
 import type { Connector, Output } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
 import { done } from "../../components/done";
-import { Empty } from "../../components/Empty";
 import { Failure } from "../../components/Failure";
 import { utc } from "../../components/format";
-import { Loading } from "../../components/Loading";
+import { Listed } from "../../components/Listed";
 import { PageHead } from "../../components/PageHead";
 import { StatusBadge } from "../../components/StatusBadge";
 import { LogInAgain } from "../audiences/FaultIcon";
 import { BulkConnect } from "./BulkConnect";
 import { OutputDialog } from "./OutputDialog";
 import { OutputFaults } from "./OutputFaults";
+
+const COLUMNS = ["Configuration", "Partner", "Created (UTC)", "State"];
 
 /** The account's configurations at partners, their faults, and connecting many audiences at once. */
 export default function OutputsScreen() {
@@ -29,42 +30,25 @@ export default function OutputsScreen() {
           Add from the directory
         </Button>
       </PageHead>
-      <Failure error={outputs.error ?? directory.error} />
-      {outputs.isPending || directory.isPending ? (
-        <Loading />
-      ) : outputs.data?.length === 0 ? (
-        <div className="card">
-          <Empty
-            title="No partner is set up yet"
-            says="Choose a partner in the directory and enter what it needs. Then any audience can be connected to it."
-          >
+      <Listed
+        label="Audience configurations"
+        found={{
+          error: outputs.error ?? directory.error,
+          isPending: outputs.isPending || directory.isPending,
+        }}
+        items={outputs.data ?? []}
+        empty={{
+          title: "No partner is set up yet",
+          says: "Choose a partner in the directory and enter what it needs. Then any audience can be connected to it.",
+          children: (
             <Button component={Link} to="/outputs/directory">
               Open the directory
             </Button>
-          </Empty>
-        </div>
-      ) : (
-        <div className="card scroll-x">
-          <Table verticalSpacing="sm" aria-label="Audience configurations">
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>Configuration</Table.Th>
-                <Table.Th>Partner</Table.Th>
-                <Table.Th>Created (UTC)</Table.Th>
-                <Table.Th>State</Table.Th>
-                <Table.Th>
-                  <span className="visually-hidden">Actions</span>
-                </Table.Th>
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {outputs.data?.map((each) => (
-                <Row key={each.id} output={each} connector={connectorOf(each)} />
-              ))}
-            </Table.Tbody>
-          </Table>
-        </div>
-      )}
+          ),
+        }}
+        columns={COLUMNS}
+        row={(each) => <Row key={each.id} output={each} connector={connectorOf(each)} />}
+      />
     </div>
   );
 }
@@ -146,7 +130,7 @@ function Row({ output, connector }: { output: Output; connector?: Connector }) {
         says="It must not be connected to any audience."
         button="Delete"
         isBusy={act.isPending}
-        error={<Failure error={act.error} />}
+        error={act.error}
         onClose={() => setOpened(null)}
         onConfirm={() =>
           act.mutate(

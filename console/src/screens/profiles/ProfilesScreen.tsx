@@ -4,7 +4,7 @@ import { Link, useSearchParams } from "react-router";
 import { useProfiles } from "../../api/insights";
 import { Empty } from "../../components/Empty";
 import { Failure } from "../../components/Failure";
-import { words } from "../../components/format";
+import { identityName } from "../../components/identities";
 import { Loading } from "../../components/Loading";
 import { PageHead } from "../../components/PageHead";
 
@@ -46,7 +46,7 @@ export default function ProfilesScreen() {
       <form className="toolbar" onSubmit={submit}>
         <Select
           label="Identity type"
-          data={TYPES.map((each) => ({ value: each, label: words(each) }))}
+          data={TYPES.map((each) => ({ value: each, label: identityName(each) }))}
           value={type}
           onChange={(chosen) => chosen && setType(chosen)}
           searchable
@@ -100,7 +100,7 @@ export default function ProfilesScreen() {
                     </Anchor>
                   </Table.Td>
                   <Table.Td>
-                    {each.identities.map((one) => `${words(one.type)}: ${one.value}`).join(", ")}
+                    {each.identities.map((one) => `${identityName(one.type)}: ${one.value}`).join(", ")}
                   </Table.Td>
                 </Table.Tr>
               ))}

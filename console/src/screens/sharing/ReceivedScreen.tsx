@@ -4,18 +4,18 @@ import { Link } from "react-router";
 import { useAnswerOffer, useGiveUp, useOffers, useReceived } from "../../api/sharing";
 import type { Schema } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
-import { Empty } from "../../components/Empty";
 import { Failure } from "../../components/Failure";
 import { count, percent, utc } from "../../components/format";
-import { Loading } from "../../components/Loading";
+import { Listed } from "../../components/Listed";
 import { PageHead } from "../../components/PageHead";
 import { FaultIcon } from "../audiences/FaultIcon";
 import { Receiving } from "./Receiving";
 
+const COLUMNS = ["Name", "From", "#Size", "#Adds", "#Drops", "#Volatility", "Connected outputs"];
+
 /** Audiences of others that we may use. */
 export default function ReceivedScreen() {
   const found = useReceived();
-  const items = found.data?.items ?? [];
   return (
     <div className="page">
       <PageHead
@@ -27,41 +27,17 @@ export default function ReceivedScreen() {
       <Stack>
         <Receiving />
         {(found.data?.pending ?? 0) > 0 && <Offers count={found.data?.pending ?? 0} />}
-        <Failure error={found.error} />
-        {found.isPending ? (
-          <Loading />
-        ) : items.length === 0 ? (
-          <div className="card">
-            <Empty
-              title="Nothing was shared with you yet"
-              says="Switch receiving on, and others find you by your name. What they offer appears here, for you to accept or reject."
-            />
-          </div>
-        ) : (
-          <div className="card scroll-x">
-            <Table verticalSpacing="sm" aria-label="Received audiences">
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Name</Table.Th>
-                  <Table.Th>From</Table.Th>
-                  <Table.Th className="is-number">Size</Table.Th>
-                  <Table.Th className="is-number">Adds</Table.Th>
-                  <Table.Th className="is-number">Drops</Table.Th>
-                  <Table.Th className="is-number">Volatility</Table.Th>
-                  <Table.Th>Connected outputs</Table.Th>
-                  <Table.Th>
-                    <span className="visually-hidden">Actions</span>
-                  </Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {items.map((each) => (
-                  <Row key={each.id} received={each} />
-                ))}
-              </Table.Tbody>
-            </Table>
-          </div>
-        )}
+        <Listed
+          label="Received audiences"
+          found={found}
+          items={found.data?.items ?? []}
+          empty={{
+            title: "Nothing was shared with you yet",
+            says: "Switch receiving on, and others find you by your name. What they offer appears here, for you to accept or reject.",
+          }}
+          columns={COLUMNS}
+          row={(each) => <Row key={each.id} received={each} />}
+        />
       </Stack>
     </div>
   );
@@ -146,7 +122,7 @@ function Row({ received }: { received: Schema<"ReceivedView"> }) {
           says="Your partners are told to forget every member, and the audience disappears here. Its owner would have to offer it again."
           button="Remove"
           isBusy={giveUp.isPending}
-          error={<Failure error={giveUp.error} />}
+          error={giveUp.error}
           onClose={() => setAsks(false)}
           onConfirm={() => giveUp.mutate(received.id, { onSuccess: () => setAsks(false) })}
         />

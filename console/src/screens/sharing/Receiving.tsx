@@ -1,10 +1,11 @@
-import { Button, Checkbox, FileButton, Group, Image, Modal, Stack, Switch, Text } from "@mantine/core";
+import { Button, Checkbox, FileButton, Group, Image, Switch, Text } from "@mantine/core";
 import { useState } from "react";
 import { useEditReceiving, useReceiving, useTerms, useUploadLogo } from "../../api/sharing";
 import type { Schema } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
 import { done } from "../../components/done";
 import { Failure } from "../../components/Failure";
+import { FormDialog } from "../../components/FormDialog";
 
 /** The switch, and what it asks for first: the terms, and a logo. */
 export function Receiving() {
@@ -44,7 +45,7 @@ export function Receiving() {
         says="Every audience that is shared with you, and every offer, ends for good; your partners are told to forget the members."
         button="Stop receiving"
         isBusy={edit.isPending}
-        error={<Failure error={edit.error} />}
+        error={edit.error}
         onClose={() => setOpened(null)}
         onConfirm={off}
       />
@@ -57,8 +58,7 @@ function OptIn({ receiving, onClose }: { receiving: Schema<"ReceivingView">; onC
   const upload = useUploadLogo();
   const edit = useEditReceiving();
   const [isAgreed, setAgreed] = useState(receiving.terms_version === receiving.current_terms_version);
-  const submit = (event: React.FormEvent) => {
-    event.preventDefault();
+  const submit = () =>
     edit.mutate(
       { version: receiving.version, edit: { terms_version: receiving.current_terms_version, is_on: true } },
       {
@@ -68,52 +68,39 @@ function OptIn({ receiving, onClose }: { receiving: Schema<"ReceivingView">; onC
         },
       },
     );
-  };
   return (
-    <Modal
-      opened
-      onClose={onClose}
+    <FormDialog
       title="Receive audiences"
+      button={receiving.is_on ? "Save" : "Switch receiving on"}
       size="lg"
-      closeButtonProps={{ "aria-label": "Close" }}
+      isBusy={edit.isPending}
+      isReady={isAgreed && receiving.logo_url !== null}
+      error={upload.error ?? edit.error}
+      onClose={onClose}
+      onSubmit={submit}
     >
-      <form onSubmit={submit}>
-        <Stack>
-          <Text size="sm" fw={600}>
-            Terms
-          </Text>
-          <Text size="sm" mah={220} style={{ overflowY: "auto", whiteSpace: "pre-wrap" }} tabIndex={0}>
-            {terms.data?.text}
-          </Text>
-          <Failure error={terms.error} />
-          <Checkbox
-            label="We accept the terms"
-            checked={isAgreed}
-            onChange={(event) => setAgreed(event.currentTarget.checked)}
-          />
-          <Group>
-            {receiving.logo_url && (
-              <Image src={receiving.logo_url} alt="Your logo" w={48} h={48} fit="contain" />
-            )}
-            <FileButton accept="image/png" onChange={(file) => file && upload.mutate(file)}>
-              {(props) => (
-                <Button {...props} variant="default" loading={upload.isPending}>
-                  {receiving.logo_url ? "Replace the logo" : "Upload your logo (PNG)"}
-                </Button>
-              )}
-            </FileButton>
-          </Group>
-          <Failure error={upload.error ?? edit.error} />
-          <Group justify="flex-end">
-            <Button variant="default" onClick={onClose}>
-              Cancel
+      <Text size="sm" fw={600}>
+        Terms
+      </Text>
+      <Text size="sm" mah={220} style={{ overflowY: "auto", whiteSpace: "pre-wrap" }} tabIndex={0}>
+        {terms.data?.text}
+      </Text>
+      <Failure error={terms.error} />
+      <Checkbox
+        label="We accept the terms"
+        checked={isAgreed}
+        onChange={(event) => setAgreed(event.currentTarget.checked)}
+      />
+      <Group>
+        {receiving.logo_url && <Image src={receiving.logo_url} alt="Your logo" w={48} h={48} fit="contain" />}
+        <FileButton accept="image/png" onChange={(file) => file && upload.mutate(file)}>
+          {(props) => (
+            <Button {...props} variant="default" loading={upload.isPending}>
+              {receiving.logo_url ? "Replace the logo" : "Upload your logo (PNG)"}
             </Button>
-            <Button type="submit" loading={edit.isPending} disabled={!isAgreed || !receiving.logo_url}>
-              {receiving.is_on ? "Save" : "Switch receiving on"}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+          )}
+        </FileButton>
+      </Group>
+    </FormDialog>
   );
 }

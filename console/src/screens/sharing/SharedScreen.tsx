@@ -1,4 +1,4 @@
-import { Button, Checkbox, Group, Modal, MultiSelect, Stack, Switch, Table, Text } from "@mantine/core";
+import { Button, Checkbox, MultiSelect, Stack, Switch, Table, Text } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { IconShare } from "@tabler/icons-react";
 import { useState } from "react";
@@ -8,12 +8,13 @@ import { useOffer, useReceivers, useShared, useUnshare } from "../../api/sharing
 import type { Schema } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
 import { done } from "../../components/done";
-import { Empty } from "../../components/Empty";
-import { Failure } from "../../components/Failure";
+import { FormDialog } from "../../components/FormDialog";
 import { count, percent, utc } from "../../components/format";
-import { Loading } from "../../components/Loading";
+import { Listed } from "../../components/Listed";
 import { PageHead } from "../../components/PageHead";
 import { StatusBadge } from "../../components/StatusBadge";
+
+const COLUMNS = ["Name", "Receiver", "#Size", "#Adds", "#Drops", "#Volatility", "Status", "Date shared"];
 
 /** Audiences of ours that others use. */
 export default function SharedScreen() {
@@ -33,42 +34,17 @@ export default function SharedScreen() {
           Share audience
         </Button>
       </PageHead>
-      <Failure error={found.error} />
-      {found.isPending ? (
-        <Loading />
-      ) : found.data?.length === 0 ? (
-        <div className="card">
-          <Empty
-            title="Nothing is shared yet"
-            says="Offer active audiences to another customer who has switched receiving on. Until it is accepted, an offer is pending."
-          />
-        </div>
-      ) : (
-        <div className="card scroll-x">
-          <Table verticalSpacing="sm" aria-label="Shared audiences">
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>Name</Table.Th>
-                <Table.Th>Receiver</Table.Th>
-                <Table.Th className="is-number">Size</Table.Th>
-                <Table.Th className="is-number">Adds</Table.Th>
-                <Table.Th className="is-number">Drops</Table.Th>
-                <Table.Th className="is-number">Volatility</Table.Th>
-                <Table.Th>Status</Table.Th>
-                <Table.Th>Date shared</Table.Th>
-                <Table.Th>
-                  <span className="visually-hidden">Actions</span>
-                </Table.Th>
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {found.data?.map((each) => (
-                <Row key={each.id} shared={each} />
-              ))}
-            </Table.Tbody>
-          </Table>
-        </div>
-      )}
+      <Listed
+        label="Shared audiences"
+        found={found}
+        items={found.data ?? []}
+        empty={{
+          title: "Nothing is shared yet",
+          says: "Offer active audiences to another customer who has switched receiving on. Until it is accepted, an offer is pending.",
+        }}
+        columns={COLUMNS}
+        row={(each) => <Row key={each.id} shared={each} />}
+      />
       {isNew && <Share onClose={() => setNew(false)} />}
     </div>
   );
@@ -99,7 +75,7 @@ function Row({ shared }: { shared: Schema<"SharedView"> }) {
           says="The receiver's partners are told to forget every member. To share it again, you must offer it again."
           button="Unshare"
           isBusy={unshare.isPending}
-          error={<Failure error={unshare.error} />}
+          error={unshare.error}
           onClose={() => setAsks(false)}
           onConfirm={() => unshare.mutate(shared.id, { onSuccess: () => setAsks(false) })}
         />
@@ -120,8 +96,7 @@ function Share({ onClose }: { onClose: () => void }) {
   const [mayExport, setMayExport] = useState(false);
   const offer = useOffer();
   const names = new Map([...known, ...(receivers.data ?? []).map((each) => [each.id, each.name] as const)]);
-  const submit = (event: React.FormEvent) => {
-    event.preventDefault();
+  const submit = () =>
     offer.mutate(
       { audience_ids: chosen.map(Number), receiver_ids: to, may_export: mayExport },
       {
@@ -131,61 +106,51 @@ function Share({ onClose }: { onClose: () => void }) {
         },
       },
     );
-  };
   return (
-    <Modal
-      opened
-      onClose={onClose}
+    <FormDialog
       title="Share audiences"
+      button="Share"
       size="lg"
-      closeButtonProps={{ "aria-label": "Close" }}
+      isBusy={offer.isPending}
+      isReady={chosen.length > 0 && to.length > 0}
+      error={offer.error}
+      shown={["/audience_ids", "/receiver_ids"]}
+      onClose={onClose}
+      onSubmit={submit}
     >
-      <form onSubmit={submit}>
-        <Stack>
-          <Checkbox.Group
-            label="Audiences"
-            description="Only active ones can be shared."
-            value={chosen}
-            onChange={setChosen}
-            error={fieldError(offer.error, "/audience_ids")}
-          >
-            <Stack gap="xs" mt="xs" mah={240} style={{ overflowY: "auto" }}>
-              {audiences.data?.items.map((each) => (
-                <Checkbox key={each.id} value={String(each.id)} label={<bdi>{each.name}</bdi>} />
-              ))}
-            </Stack>
-          </Checkbox.Group>
-          <MultiSelect
-            label="Receivers"
-            description="Customers who have switched receiving on; search by name."
-            data={[...names].map(([value, label]) => ({ value, label }))}
-            value={to}
-            onChange={(next) => {
-              setTo(next);
-              setKnown(names);
-            }}
-            searchValue={text}
-            onSearchChange={setText}
-            searchable
-            nothingFoundMessage="Nobody of that name receives audiences"
-            error={fieldError(offer.error, "/receiver_ids")}
-          />
-          <Switch
-            label="They may download the members' identities"
-            checked={mayExport}
-            onChange={(event) => setMayExport(event.currentTarget.checked)}
-          />
-          <Failure error={offer.error} shown={["/audience_ids", "/receiver_ids"]} />
-          <Group justify="flex-end">
-            <Button variant="default" onClick={onClose}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={offer.isPending} disabled={chosen.length === 0 || to.length === 0}>
-              Share
-            </Button>
-          </Group>
+      <Checkbox.Group
+        label="Audiences"
+        description="Only active ones can be shared."
+        value={chosen}
+        onChange={setChosen}
+        error={fieldError(offer.error, "/audience_ids")}
+      >
+        <Stack gap="xs" mt="xs" mah={240} style={{ overflowY: "auto" }}>
+          {audiences.data?.items.map((each) => (
+            <Checkbox key={each.id} value={String(each.id)} label={<bdi>{each.name}</bdi>} />
+          ))}
         </Stack>
-      </form>
-    </Modal>
+      </Checkbox.Group>
+      <MultiSelect
+        label="Receivers"
+        description="Customers who have switched receiving on; search by name."
+        data={[...names].map(([value, label]) => ({ value, label }))}
+        value={to}
+        onChange={(next) => {
+          setTo(next);
+          setKnown(names);
+        }}
+        searchValue={text}
+        onSearchChange={setText}
+        searchable
+        nothingFoundMessage="Nobody of that name receives audiences"
+        error={fieldError(offer.error, "/receiver_ids")}
+      />
+      <Switch
+        label="They may download the members' identities"
+        checked={mayExport}
+        onChange={(event) => setMayExport(event.currentTarget.checked)}
+      />
+    </FormDialog>
   );
 }
