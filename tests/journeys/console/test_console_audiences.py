@@ -154,6 +154,7 @@ def test_an_audience_is_split_measured_connected_and_downloaded(marketer: Consol
     page.get_by_label("Percentage").fill("40")
     page.get_by_label("Name of variation 1").fill("By mail")
     marketer.button("Save split").click()
+    expect(page.get_by_text("Running since")).to_be_visible()
     expect(page.get_by_role("img", name="Split: By mail 40%, Control 60%")).to_be_visible()
 
     now = time.time_ns() // 1_000_000
