@@ -1,6 +1,5 @@
 """HTTP API of A/B tests and their outcomes."""
 
-import time
 from http import HTTPStatus
 from typing import Any
 
@@ -10,7 +9,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring, wiring_management
+from audience_core import clock, wiring, wiring_management
 from audience_core.api import edge
 from audience_core.api.ab_test_views import AbTestView, OutcomesView, ab_test_view, outcomes_view
 from audience_core.api.etag import etag, optional_version
@@ -106,9 +105,5 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 def _view(audience: Audience) -> AbTestView:
     of = wiring.stores()
     return ab_test_view(
-        audience, variant_sizes.measure(of.memberships, of.splits, audience, _now_ms, _now_ms() + COUNTING_MS)
+        audience, variant_sizes.measure(of.memberships, of.splits, audience, clock.now_ms, clock.now_ms() + COUNTING_MS)
     )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,13 +1,12 @@
 """Goes on with one part of a backfill: as many pages of profiles as fit into one invocation."""
 
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring_evaluation
+from audience_core import clock, wiring_evaluation
 from audience_core.domain.ids import AccountId
 from audience_core.domain.job import JobStep
 from audience_core.pipeline.backfill_parts import Order, note_error, work
@@ -30,15 +29,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         first=event["first"],
         last=event["last"],
     )
-    started = _now_ms()
-    until_ms = started + max(0, context.get_remaining_time_in_millis() - RESERVE_MS)
+    until_ms = clock.until_ms(context, RESERVE_MS)
     try:
-        part = work(wiring_evaluation.backfill(), order, _now_ms, until_ms)
+        part = work(wiring_evaluation.backfill(), order, clock.now_ms, until_ms)
     except Exception as error:
         note_error(wiring_evaluation.backfill(), order, f"{type(error).__name__}: {error}")
         raise
-    return {**event, "is_done": part.is_done, "waits": not part.is_done and _now_ms() < until_ms}
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    return {**event, "is_done": part.is_done, "waits": not part.is_done and clock.now_ms() < until_ms}

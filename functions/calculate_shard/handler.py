@@ -1,13 +1,12 @@
 """Finds the members of all audiences of a calculation among the users of one shard of the archive."""
 
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring_evaluation
+from audience_core import clock, wiring_evaluation
 from audience_core.domain.ids import AccountId
 from audience_core.pipeline.lifetime_shard import ShardOrder, note_error, scan
 
@@ -20,7 +19,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     """`event`: account_id, job_id, token, and the number of the shard."""
     order = ShardOrder(AccountId(event["account_id"]), event["job_id"], event["token"], event["number"])
     try:
-        part = scan(wiring_evaluation.calculation(), order, time.time_ns() // 1_000_000)
+        part = scan(wiring_evaluation.calculation(), order, clock.now_ms())
     except Exception as error:
         note_error(wiring_evaluation.calculation(), order, f"{type(error).__name__}: {error}")
         raise

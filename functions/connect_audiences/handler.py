@@ -1,6 +1,5 @@
 """The steps of a bulk connection: as many audiences as fit into one invocation, or a note why it cannot go on."""
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +7,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring, wiring_management
+from audience_core import clock, wiring, wiring_management
 from audience_core.domain.ids import AccountId
 from audience_core.management.connect_audiences import ConnectStores, fail, work_on
 
@@ -27,13 +26,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     job = AccountId(event["account_id"]), event["job_id"], event["run"]
     match event["step"]:
         case "connect":
-            until_ms = _now_ms() + max(0, context.get_remaining_time_in_millis() - RESERVE_MS)
-            return {"next": work_on(stores, *job, _now_ms, until_ms).value}
+            until_ms = clock.until_ms(context, RESERVE_MS)
+            return {"next": work_on(stores, *job, clock.now_ms, until_ms).value}
         case "fail":
             fail(stores, *job, event["error"], datetime.now(UTC))
             return {}
     raise ValueError(f"unknown step {event['step']}")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,6 +1,5 @@
 """Reads the profiles table's stream, many records together, and brings sizes and audiences' logs up to date."""
 
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -8,7 +7,7 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring_counting
+from audience_core import clock, wiring_counting
 from audience_core.persistence.profiles import change_from_record
 from audience_core.pipeline.count_members import count_members
 
@@ -24,4 +23,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     records = event["Records"]
     metrics.add_metric("ProfileChangesCounted", MetricUnit.Count, len(records))
     changes = [change_from_record(record["dynamodb"]) for record in records]
-    count_members(wiring_counting.counting(), changes, time.time_ns() // 1_000_000)
+    count_members(wiring_counting.counting(), changes, clock.now_ms())

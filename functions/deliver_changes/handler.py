@@ -2,7 +2,6 @@
 
 import os
 import random
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -12,7 +11,7 @@ from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, proce
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import clock, wiring
 from audience_core.errors import RetryableDeliveryError
 from audience_core.persistence.postponement import postpone
 from audience_core.persistence.queues import decode_wake_up
@@ -30,7 +29,7 @@ metrics = Metrics()
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    until_ms = _now_ms() + max(0, context.get_remaining_time_in_millis() - RESERVE_MS)
+    until_ms = clock.until_ms(context, RESERVE_MS)
 
     def handle(record: SQSRecord) -> None:
         _deliver(record, until_ms)
@@ -50,7 +49,7 @@ def _deliver(record: SQSRecord, until_ms: int) -> None:
     try:
         causes = [wake_up.correlation_id] if wake_up.correlation_id else []
         with traced("deliver", causes), wiring.send().kept_open() as send:
-            told = deliver(wiring.stores(), send, wake_up, attempt, _now_ms, until_ms, attempts)
+            told = deliver(wiring.stores(), send, wake_up, attempt, clock.now_ms, until_ms, attempts)
     except RetryableDeliveryError as error:
         seconds = delay_s(attempt, error.retry_after_s, random.random())
         logger.warning("delivery postponed", extra={"attempt": attempt, "seconds": seconds, "reason": str(error)})
@@ -60,7 +59,3 @@ def _deliver(record: SQSRecord, until_ms: int) -> None:
         raise
     metrics.add_metric("MembersForwarded", MetricUnit.Count, told.forwarded)
     metrics.add_metric("MembersRejected", MetricUnit.Count, told.rejected)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,6 +1,5 @@
 """The steps of the workflow that erases users."""
 
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -8,7 +7,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring_outputs
+from audience_core import clock, wiring_outputs
 from audience_core.domain.ids import AccountId
 from audience_core.pipeline import erasure
 
@@ -29,15 +28,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     stores, job = wiring_outputs.eraser(), (AccountId(event["account_id"]), event["job_id"])
     match event["step"]:
         case "begin":
-            return {"token": erasure.begin(stores, *job, event["token"], event["run"], _now_ms())}
+            return {"token": erasure.begin(stores, *job, event["token"], event["run"], clock.now_ms())}
         case "visit":
-            until_ms = _now_ms() + max(0, context.get_remaining_time_in_millis() - RESERVE_MS)
-            return asdict(erasure.visit(stores, *job, event["token"], _now_ms, until_ms))
+            until_ms = clock.until_ms(context, RESERVE_MS)
+            return asdict(erasure.visit(stores, *job, event["token"], clock.now_ms, until_ms))
         case "fail":
-            erasure.fail(stores, *job, event["run"], event["error"], _now_ms())
+            erasure.fail(stores, *job, event["run"], event["error"], clock.now_ms())
             return {}
     raise ValueError(f"unknown step {event['step']}")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

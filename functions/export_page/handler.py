@@ -1,13 +1,12 @@
 """Goes on with one part of an export: as many pieces as fit into one invocation."""
 
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring_exports
+from audience_core import clock, wiring_exports
 from audience_core.domain.ids import AccountId
 from audience_core.pipeline.export_parts import Order, note_error, work
 
@@ -29,14 +28,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         first=event["first"],
         last=event["last"],
     )
-    until_ms = _now_ms() + max(0, context.get_remaining_time_in_millis() - RESERVE_MS)
+    until_ms = clock.until_ms(context, RESERVE_MS)
     try:
-        part = work(wiring_exports.exporter(), order, _now_ms, until_ms)
+        part = work(wiring_exports.exporter(), order, clock.now_ms, until_ms)
     except Exception as error:
         note_error(wiring_exports.exporter(), order, f"{type(error).__name__}: {error}")
         raise
-    return {**event, "is_done": part.is_done, "waits": not part.is_done and _now_ms() < until_ms}
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    return {**event, "is_done": part.is_done, "waits": not part.is_done and clock.now_ms() < until_ms}

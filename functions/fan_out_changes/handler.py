@@ -1,6 +1,5 @@
 """Reads the profiles table's stream and brings history, member lists and the delivery ledger up to date."""
 
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -8,7 +7,7 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring_outputs
+from audience_core import clock, wiring_outputs
 from audience_core.persistence.profiles import change_from_record
 from audience_core.pipeline.fan_out import fan_out
 from audience_core.tracing import traced
@@ -38,7 +37,7 @@ def _apply(records: list[dict[str, Any]]) -> None:
     causes = {change.new.cause for change in changes if change.new is not None and change.new.cause}
     logger.info("changes taken", extra={"changes": len(changes), "correlation_ids": sorted(causes)})
     with traced("fan out", causes):
-        fan_out(wiring_outputs.fan_out(), changes, time.time_ns() // 1_000_000)
+        fan_out(wiring_outputs.fan_out(), changes, clock.now_ms())
 
 
 def _succeeds(record: dict[str, Any]) -> bool:

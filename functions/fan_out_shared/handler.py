@@ -1,6 +1,5 @@
 """Takes changes of shared audiences off their queue and brings the ledgers of receivers' connections up to date."""
 
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -9,7 +8,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring_outputs
+from audience_core import clock, wiring_outputs
 from audience_core.persistence.queues import decode_shared
 from audience_core.pipeline.fan_out_shared import fan_out_shared
 from audience_core.tracing import traced
@@ -30,4 +29,4 @@ def _handle(record: SQSRecord) -> None:
     causes = {each.correlation_id for each in changes if each.correlation_id}
     logger.info("shared changes taken", extra={"changes": len(changes), "correlation_ids": sorted(causes)})
     with traced("fan out shared", causes):
-        fan_out_shared(wiring_outputs.fan_out_shared(), changes, time.time_ns() // 1_000_000)
+        fan_out_shared(wiring_outputs.fan_out_shared(), changes, clock.now_ms())

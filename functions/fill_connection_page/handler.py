@@ -1,13 +1,12 @@
 """Some pages of a connection's fill or withdrawal: as many as fit into one invocation."""
 
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import clock, wiring
 from audience_core.domain import profile
 from audience_core.domain.ids import AccountId, ConnectionId
 from audience_core.domain.output import DELIVERY_BUCKETS
@@ -28,18 +27,14 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     """`event`: work (fill, withdraw or wake), account_id, connection_id, version, token, bucket and, later, cursor."""
     connection, stores = (AccountId(event["account_id"]), ConnectionId(event["connection_id"])), wiring.stores()
     if event["work"] == "wake":
-        wake_connection(stores, *connection, _now_ms())
+        wake_connection(stores, *connection, clock.now_ms())
         return event
     job_id = fill_job.fill_id(connection[1], event["version"])
     of_job = (connection[0], job_id, event["token"], event["bucket"], BUCKETS[event["work"]])
-    part = fill_job.note_bucket(stores.jobs, *of_job, _now_ms())
-    until_ms = _now_ms() + max(0, context.get_remaining_time_in_millis() - RESERVE_MS)
+    part = fill_job.note_bucket(stores.jobs, *of_job, clock.now_ms())
+    until_ms = clock.until_ms(context, RESERVE_MS)
     work = WORK[event["work"]]
-    cursor = work(stores, *connection, event["bucket"], event.get("cursor"), _now_ms, until_ms)
+    cursor = work(stores, *connection, event["bucket"], event.get("cursor"), clock.now_ms, until_ms)
     if cursor is None:
         fill_job.note_done(stores.jobs, part)
     return {**event, "cursor": cursor, "is_done": cursor is None}
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,7 +1,6 @@
 """The ingest endpoints: takes event batches from clients and answers in the protocol that they speak."""
 
 import json
-import time
 from base64 import b64decode
 from functools import lru_cache
 from typing import Any
@@ -13,7 +12,7 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import clock, wiring
 from audience_core.domain.account import Account
 from audience_core.domain.event import Source
 from audience_core.domain.ids import AccountId, InputId, WorkspaceId
@@ -68,7 +67,7 @@ def _accept(kind: RequestKind) -> Response[str]:
 
 
 def _acceptance(kind: RequestKind) -> Acceptance:
-    stores, source, now_ms = wiring.stores(), _source(), time.time_ns() // 1_000_000
+    stores, source, now_ms = wiring.stores(), _source(), clock.now_ms()
     account = account_of(source.account_id, now_ms // _MINUTE_MS)
     request = stores.requests, stores.rates, stores.events, account, source, kind, _body(), now_ms
     correlation_id = str(app.current_event["requestContext"].get("requestId", ""))

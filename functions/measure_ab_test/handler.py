@@ -1,6 +1,5 @@
 """The steps of the workflow that counts the outcomes of an A/B test."""
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +7,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import clock, wiring
 from audience_core.domain.ids import AccountId
 from audience_core.domain.job import JobState
 from audience_core.management import outcome_runs
@@ -33,8 +32,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         case "begin":
             return {"token": outcome_runs.begin(stores.jobs, *job, event["run"], now)}
         case "count":
-            until_ms = _now_ms() + max(0, context.get_remaining_time_in_millis() - RESERVE_MS)
-            is_done = outcome_runs.count(stores, *job, event["token"], event["bucket"], _now_ms, until_ms)
+            until_ms = clock.until_ms(context, RESERVE_MS)
+            is_done = outcome_runs.count(stores, *job, event["token"], event["bucket"], clock.now_ms, until_ms)
             return {**event, "is_done": is_done}
         case "succeed":
             outcome_runs.end(stores.jobs, *job, event["run"], JobState.SUCCEEDED, "", now)
@@ -43,7 +42,3 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
             outcome_runs.end(stores.jobs, *job, event["run"], JobState.FAILED, event["error"], now)
             return {}
     raise ValueError(f"unknown step {event['step']}")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

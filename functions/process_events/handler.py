@@ -1,6 +1,5 @@
 """Takes accepted batches and re-evaluations off the events queue and brings profiles up to date."""
 
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -8,7 +7,7 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring_evaluation
+from audience_core import clock, wiring_evaluation
 from audience_core.domain.messages import AcceptedBatch, PipelineMessage
 from audience_core.persistence.queues import unpack
 from audience_core.pipeline.process import process
@@ -30,7 +29,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     logger.info("messages taken", extra={"messages": len(group), "correlation_ids": sorted(causes)})
     try:
         with traced("process", causes):
-            process(wiring_evaluation.pipeline(), group, _now_ms())
+            process(wiring_evaluation.pipeline(), group, clock.now_ms())
         failed: list[str] = []
     except Exception:
         logger.exception("message group failed", extra={"messages": len(messages)})
@@ -40,12 +39,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 def _succeeds(messages: list[PipelineMessage]) -> bool:
     try:
-        process(wiring_evaluation.pipeline(), messages, _now_ms())
+        process(wiring_evaluation.pipeline(), messages, clock.now_ms())
     except Exception:
         logger.exception("message failed")
         return False
     return True
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -10,7 +10,7 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import clock, wiring
 from audience_core.pipeline.programs import Programs
 from audience_core.pipeline.reconcile import Reconciliation, reconcile
 
@@ -32,7 +32,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
     stretches = int(event.get("stretches", settings["RECONCILE_STRETCHES"] or 50))
     audiences = int(event.get("audiences", settings["RECONCILE_AUDIENCES"] or 50))
     stores = (of.accounts, of.audiences, Programs(of.accounts, of.audiences), of.profiles)
-    work = Reconciliation(*stores, of.history, of.memberships, of.marks, _pause, _pause_for_sizes, _now_ms)
+    work = Reconciliation(*stores, of.history, of.memberships, of.marks, _pause, _pause_for_sizes, clock.now_ms)
     findings = reconcile(work, stretches, audiences, random.Random())
     metrics.add_metric("Repairs", MetricUnit.Count, findings.repairs)
     logger.info("reconciled", extra=asdict(findings))
@@ -47,7 +47,3 @@ def _pause_for_sizes() -> None:
     """A record may just have missed one window, and wait for the end of the next."""
     windows_s = 2 * int(wiring.settings()["COUNTING_WINDOW_S"] or 0)
     time.sleep(int(wiring.settings()["RECONCILE_PAUSE_S"] or COUNTING_S + windows_s))
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

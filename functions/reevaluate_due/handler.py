@@ -1,6 +1,5 @@
 """Every minute: queues the profiles whose next instant of change comes, and says how far behind the clock they are."""
 
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +8,7 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import clock, wiring
 from audience_core.pipeline.reevaluate import reevaluate_due
 
 # Left for the page under way and for what follows the last one.
@@ -24,14 +23,10 @@ metrics = Metrics()
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     stores = wiring.stores()
-    until_ms = _now_ms() + context.get_remaining_time_in_millis() - MARGIN_MS
-    run = reevaluate_due(stores.profiles, stores.marks, stores.reevaluations, _now_ms, until_ms)
+    until_ms = clock.now_ms() + context.get_remaining_time_in_millis() - MARGIN_MS
+    run = reevaluate_due(stores.profiles, stores.marks, stores.reevaluations, clock.now_ms, until_ms)
     metrics.add_metric("ProfilesDue", MetricUnit.Count, run.queued)
     metrics.add_metric("ProfilesRecovered", MetricUnit.Count, run.recovered)
     metrics.add_metric("ReevaluationLag", MetricUnit.Milliseconds, run.lag_ms)
     logger.info("due profiles queued", extra=asdict(run))
     return asdict(run)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,6 +1,5 @@
 """The steps of the workflow that sends a lifetime audience."""
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +7,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring_outputs
+from audience_core import clock, wiring_outputs
 from audience_core.domain.ids import AccountId
 from audience_core.domain.job import JobStep
 from audience_core.pipeline import leases, send
@@ -46,13 +45,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def _worked(order: SendOrder, context: LambdaContext) -> bool:
-    until_ms = _now_ms() + max(0, context.get_remaining_time_in_millis() - RESERVE_MS)
+    until_ms = clock.until_ms(context, RESERVE_MS)
     try:
-        return work(wiring_outputs.sender(), order, _now_ms, until_ms).is_done
+        return work(wiring_outputs.sender(), order, clock.now_ms, until_ms).is_done
     except Exception as error:
         note_error(wiring_outputs.sender(), order, f"{type(error).__name__}: {error}")
         raise
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,6 +1,5 @@
 """Reads the counts table's stream and refreshes the summaries of the audiences that were counted anew."""
 
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -8,7 +7,7 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import clock, wiring
 from audience_core.persistence.summaries import count_changes
 from audience_core.pipeline.summarise import summarise
 
@@ -23,4 +22,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Should one fail, the stream brings all records again, in ever smaller batches."""
     changes = count_changes(event["Records"])
     metrics.add_metric("SummariesRefreshed", MetricUnit.Count, len(changes))
-    summarise(wiring.stores().summaries, changes, time.time_ns() // 1_000_000)
+    summarise(wiring.stores().summaries, changes, clock.now_ms())

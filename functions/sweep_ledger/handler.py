@@ -1,6 +1,5 @@
 """Every minute: wakes up deliveries that were left behind."""
 
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -8,7 +7,7 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring
+from audience_core import clock, wiring
 from audience_core.pipeline.sweep_ledger import sweep_ledger
 
 logger = Logger()
@@ -20,6 +19,6 @@ metrics = Metrics()
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     stores = wiring.stores()
-    awakened = sweep_ledger(stores.ledger, stores.outputs, stores.wake_ups, time.time_ns() // 1_000_000)
+    awakened = sweep_ledger(stores.ledger, stores.outputs, stores.wake_ups, clock.now_ms())
     metrics.add_metric("LanesAwakened", MetricUnit.Count, awakened)
     return {"awakened": awakened}

@@ -12,7 +12,7 @@ import boto3
 import duckdb
 import pytest
 
-from audience_core import wiring, wiring_evaluation
+from audience_core import clock, wiring, wiring_evaluation
 from audience_core.domain.account import Account
 from audience_core.domain.ids import DAY_MS
 from audience_core.domain.job import JobState
@@ -79,7 +79,7 @@ class Stack:
 
 def run_now() -> int:
     """Compaction reads the archive as of the clock."""
-    return part._now_ms()
+    return clock.now_ms()
 
 
 @pytest.fixture

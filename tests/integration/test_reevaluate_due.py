@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from audience_core import wiring, wiring_evaluation
+from audience_core import clock, wiring, wiring_evaluation
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import DAY_MS
 from audience_core.domain.profile import BUCKETS, Profile
@@ -68,7 +68,7 @@ def run() -> dict[str, Any]:
 
 
 def test_a_profile_whose_instant_has_come_is_queued_and_looked_at_once(stack: Stack) -> None:
-    now = handler._now_ms()
+    now = clock.now_ms()
     leaves_at = now - 1000
     viewed = custom_event("view", leaves_at - 1 - 3 * DAY_MS, "m-1")
     stack.take(a_batch(1, received_at=now - DAY_MS, events=[viewed]), now=now - DAY_MS)

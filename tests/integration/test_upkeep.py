@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import boto3
 import pytest
 
-from audience_core import wiring
+from audience_core import clock, wiring
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import DAY_MS, AudienceId
 from audience_core.domain.membership import Membership
@@ -65,7 +65,7 @@ def stack(aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
 
 
 def test_a_night_mends_profile_list_and_size_and_the_next_finds_nothing(stack: Stack) -> None:
-    viewer = stack.view(reconciling._now_ms() - 1000)
+    viewer = stack.view(clock.now_ms() - 1000)
     viewer.memberships = set()
     stack.profiles.save(viewer, 0)
     stack.stores.memberships.apply(ACCOUNT, [Membership(VIEWERS, viewer.mpid, 5)], [])
@@ -90,7 +90,7 @@ def test_repairs_are_a_metric(stack: Stack, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_who_was_not_heard_of_is_removed_and_others_stay(stack: Stack) -> None:
-    now = retiring._now_ms()
+    now = clock.now_ms()
     stack.view(now - 31 * DAY_MS)
 
     first = retiring.lambda_handler(a_sample("retire_profiles"), a_context())
@@ -102,7 +102,7 @@ def test_who_was_not_heard_of_is_removed_and_others_stay(stack: Stack) -> None:
 
 
 def test_who_was_heard_of_in_time_stays(stack: Stack) -> None:
-    stack.view(retiring._now_ms() - 29 * DAY_MS)
+    stack.view(clock.now_ms() - 29 * DAY_MS)
 
     assert retiring.lambda_handler(a_sample("retire_profiles"), a_context())["retired"] == 0
     assert len(stack.everybody()) == 1
