@@ -15,7 +15,8 @@ from tests.support.browser import a_browser
 
 FOLDER = Path(__file__).with_name("console")
 WIDE, NARROW = (1280, 860), (390, 844)
-SETTLE_SECONDS = 3.0
+SETTLE_SECONDS = 2.0
+PATIENCE_MS = 60_000
 # File -> address, size and scheme; {audience} is one of the sample shop, {profile} one of its members, {split} another
 # audience, which is split for a test.
 PICTURES = {
@@ -100,6 +101,9 @@ def _signed_in(browser: Browser, url: str, size: tuple[int, int], scheme: str) -
 def _take(page: Page, path: str, file: Path) -> None:
     # As a link does: tokens are in memory, and would be lost with the page.
     page.evaluate("to => { history.pushState(null, '', to); dispatchEvent(new PopStateEvent('popstate')) }", path)
+    page.wait_for_timeout(SETTLE_SECONDS * 1000)
+    page.wait_for_function("() => !document.querySelector('.mantine-Loader-root')", timeout=PATIENCE_MS)
+    # What has come is drawn.
     page.wait_for_timeout(SETTLE_SECONDS * 1000)
     page.screenshot(path=file)
     print(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file, time.strftime("%H:%M:%S"))

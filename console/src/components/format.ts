@@ -46,7 +46,10 @@ export function bytes(value: number): string {
 
 /** `some_words` as a person writes them. */
 export function words(name: string): string {
-  const spaced = name.replaceAll("_", " ").replaceAll("-", " ");
+  const spaced = name
+    .replaceAll("_", " ")
+    .replaceAll("-", " ")
+    .replace(/\bab test/, "A/B test");
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);
 }
 

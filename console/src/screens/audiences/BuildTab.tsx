@@ -107,7 +107,10 @@ export default function BuildTab({ audience }: { audience: Audience }) {
           notes={notes}
           suggestions={suggestions.data ?? NO_SUGGESTIONS}
         />
-        <InWords text={isRealTime ? preview.data?.says : undefined} logic={expression(tree, letters)} />
+        <InWords
+          text={isRealTime ? (preview.data?.says ?? (isComplete ? "Just a moment." : INCOMPLETE)) : undefined}
+          logic={expression(tree, letters)}
+        />
         <Failure error={edit.error ?? act.error} shown={definitionFields(edit.error)} />
         <Group>
           {audience.status === "draft" && (
@@ -178,14 +181,16 @@ export default function BuildTab({ audience }: { audience: Audience }) {
   );
 }
 
+const INCOMPLETE = "Complete every criterion, and what they mean together is said here.";
+
 function InWords({ text, logic }: { text?: string; logic: string }) {
   return (
     <div className="card is-padded" data-testid="in-words">
       <Text size="sm" fw={600} mb={4}>
-        In words
+        {text === undefined ? "How they combine" : "In words"}
       </Text>
       <Text size="sm" dir="auto">
-        {text ?? "Complete every criterion, and what they mean together is said here."}
+        {text}
       </Text>
       {logic && (
         <Text size="sm" c="dimmed" mt={6} className="figure">

@@ -65,7 +65,7 @@ function Row({ job }: { job: Job }) {
           {job.id}
         </Text>
         {job.error && (
-          <Text size="xs" c="red">
+          <Text size="xs" c={job.state === "cancelled" ? "dimmed" : "red"}>
             {job.error}
           </Text>
         )}

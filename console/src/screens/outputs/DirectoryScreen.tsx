@@ -87,7 +87,7 @@ export default function DirectoryScreen() {
               mih={30}
               py={4}
               maw="100%"
-              styles={{ label: { whiteSpace: "normal" } }}
+              styles={{ label: { whiteSpace: "normal", lineHeight: 1.25 } }}
               onClick={() => setChosen(each)}
             >
               + Add {each.name} to Setup

@@ -1,4 +1,4 @@
-import { Button, Stack, Table, Text } from "@mantine/core";
+import { Button, Stack, Text } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useState } from "react";
 import { isProblem } from "../../api/problem";
@@ -68,16 +68,7 @@ function People() {
   return (
     <Section title="People">
       {!isSecret && <Failure error={error} />}
-      <Table aria-label="People">
-        <Table.Tbody>
-          {data?.map(({ email, role }) => (
-            <Table.Tr key={email}>
-              <Table.Td>{email}</Table.Td>
-              <Table.Td>{words(role)}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
+      <Facts facts={(data ?? []).map(({ email, role }) => [email, words(role)])} />
       <Text size="sm" c="dimmed" mt="sm">
         {isSecret && "Only admins see who is here. "}
         An operator invites people and gives them their role; ask yours.
