@@ -39,6 +39,7 @@ from audience_core.api.views import Listing
 from audience_core.domain.ids import AudienceId, ConnectionId, OutputId
 from audience_core.domain.job import Job
 from audience_core.domain.output import Connection, Fault, Output, log_in_page
+from audience_core.errors import UnavailableError
 from audience_core.management import bulk_connect, connections, jobs, log_ins, outputs, sends
 from audience_core.management.bulk_connect import BulkConnection
 from audience_core.management.connections import ConnectionEdit, NewConnection
@@ -304,7 +305,16 @@ def _fault_view(output: Output, fault: Fault | None) -> FaultView | None:
     if fault is None:
         return None
     page = log_in_page(output, fault)
-    return fault_view(fault, wiring.console_address().url + page if page else None)
+    return fault_view(fault, _in_console(page) if page else None)
+
+
+def _in_console(page: str) -> str | None:
+    """None while nobody can tell where the console is: what else is known of a fault need not wait for that."""
+    try:
+        return wiring.console_address().url + page
+    except UnavailableError:
+        logger.exception("a fault is shown without its link")
+        return None
 
 
 def _now_ms() -> int:
