@@ -2,26 +2,29 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 import pytest
 
 from audience_core import wiring
+from audience_core.domain.archive import Erasure, OwnedBatch
 from audience_core.domain.audience import AudienceStatus
-from audience_core.domain.event import Source
+from audience_core.domain.event import Environment, Source
 from audience_core.domain.ids import InputId, Mpid
 from audience_core.domain.messages import AcceptedBatch
-from audience_core.persistence.queues import encode
+from audience_core.persistence.queues import SqsEventQueue, encode, unpack
 from functions.process_events import handler as process_events
 from functions.reconcile import handler as reconcile
+from local.replay import replay
 from tests.support.control import ACCOUNT, AUDIENCE, INPUT, WORKSPACE, an_account, an_audience
 from tests.support.control_stack import REGION
 from tests.support.http_api import a_context
 from tests.support.whole_stack import WholeStack, forget_wiring
 
 NOW = time.time_ns() // 1_000_000
-PLAYERS, OTHERS = range(5), range(5, 8)
+PLAYERS, OTHERS, GONE = range(5), range(5, 8), Mpid(99)
 STATE, DERIVED = (
     ("ProfilesTable", "ChunksTable", "IdentitiesTable"),
     ("MembershipsTable", "CountsTable", "HistoryTable"),
@@ -96,3 +99,26 @@ def test_what_is_derived_of_restored_profiles_is_right_again(stack: WholeStack) 
     assert after == before
     for name, items in copies.items():
         assert by_key(table(stack, name).scan()["Items"]) == by_key(items), "a batch that comes again changes nothing"
+
+
+def test_the_archive_is_applied_again_from_a_minute_on(stack: WholeStack) -> None:
+    stores, minute = wiring.stores(), NOW - NOW % 60_000
+    for number, (environment, at) in enumerate(
+        [("production", minute - 60_000), ("production", minute), ("production", minute), ("development", minute)]
+    ):
+        body = {"environment": environment, "user_identities": {"customer_id": f"customer-{number}"}}
+        batch = AcceptedBatch(Source(ACCOUNT, WORKSPACE, InputId(INPUT)), f"batch-{number}", at, body)
+        entry = OwnedBatch(batch, Mpid(number + 1), ())
+        stores.archive.put([entry], at)
+        # A message that was delivered twice was archived twice.
+        stores.archive.put([entry, Erasure(ACCOUNT, Environment.PRODUCTION, GONE, at)], at)
+
+    assert isinstance(stores.events, SqsEventQueue)
+    queued = replay(stores.archive, stores.events, ACCOUNT, datetime.fromtimestamp(minute / 1000, UTC))
+
+    found = boto3.client("sqs", region_name=REGION).receive_message(
+        QueueUrl=stack.names["EventsQueue"], MaxNumberOfMessages=10
+    )["Messages"]
+    batches = [each for message in found for each in unpack(message["Body"]) if isinstance(each, AcceptedBatch)]
+    assert queued == len(batches) == 3
+    assert {each.batch_id for each in batches} == {"batch-1", "batch-2", "batch-3"}
