@@ -27,7 +27,7 @@ from tests.support.partners import a_partner
 from tests.support.shop import Json, Shop, invoke
 from tests.support.stored_bytes import stored
 
-_USERS = 20
+_USERS, _ERASED = 20, 4
 _PATIENCE_S = 240
 _STATE = ("ProfilesTable", "ChunksTable", "IdentitiesTable")
 _READERS = ("ProcessEventsFunction", "ReevaluateProfilesFunction")
@@ -59,7 +59,7 @@ def consent(shop: Shop) -> None:
     taken: dict[str, list[float]] = {"consent withdrawn": [], "opted out": []}
     for number, user in enumerate(users):
         what = "opted out" if number % 2 else "consent withdrawn"
-        said = {"events": [opt_out]} if number % 2 else {"consent_state": _said(consented=False)}
+        said = {"events": [opt_out]} if number % 2 else {"events": [], "consent_state": _said(consented=False)}
         shop.send({"user_identities": {"email": user}, **said})
         taken[what].append(_until(lambda left=_USERS - number - 1: len(shop.told(audience)) == left))  # type: ignore[misc]
     assert len(shop.members(audience)) == _USERS, "they are members all the same"
@@ -71,9 +71,8 @@ def consent(shop: Shop) -> None:
 def erasure(shop: Shop) -> None:
     audience = shop.audience("Buyers", within_a_day("buy"))
     shop.connect(audience)
-    erased, others = (
-        [f"{who}-{number}@example.com" for number in range(_USERS // 2)] for who in ("erased", "remaining")
-    )
+    users = [f"shopper-{number}@example.com" for number in range(_USERS)]
+    erased, others = users[:_ERASED], users[_ERASED:]
     shop.send(*(_batch(user, "buy", user_attributes={"told": user}) for user in (*erased, *others)))
     shop.wait_until(lambda: len(shop.told(audience)) == _USERS, _PATIENCE_S)
     place, traces = Place(shop.stack), [*erased, *(mpid for user in erased for mpid in _mpids(shop, user))]
