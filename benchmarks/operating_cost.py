@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from audience_core import wiring, wiring_evaluation
+from audience_core import wiring, wiring_archive
 from audience_core.domain.event import Identity
 from audience_core.domain.ids import Mpid
 from audience_core.domain.messages import WakeUp
@@ -120,12 +120,12 @@ def measure_calculation() -> dict[str, Any]:
     with metered() as (_, meter), pytest.MonkeyPatch.context() as patch:
         premium = lifetime_stack.opened(lifetime_stack.premium_stack())
         patch.setattr(wiring, "stores", lambda: premium)
-        wiring_evaluation.calculation.cache_clear()
+        wiring_archive.calculation.cache_clear()
         lifetime_stack.three_buyers(premium)
         call = Caller(lifetime_stack.everything, lifetime_stack.PREMIUM)
         calculation = lifetime_stack.started(call, lifetime_stack.created(call)).body["id"]
         figures = counted(meter, lambda: lifetime_stack.run(SimpleNamespace(**vars(premium)), calculation))
-        wiring_evaluation.calculation.cache_clear()
+        wiring_archive.calculation.cache_clear()
     return {"shards": 2, **figures}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from audience_core import wiring_evaluation
+from audience_core import wiring_archive
 from audience_core.domain.archive import ArchiveShard, Manifest
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.job import Job
@@ -62,7 +62,7 @@ def calculation(folder: Path, run: dict[str, Any], objects: Objects) -> Calculat
     jobs.save(Job.model_validate(run["job"]))
     files.put_lines(f"{folder_of(ACCOUNT, JOB)}/audiences.jsonl", [run["snapshot"]])
     vars(results)["_client"] = objects
-    shards, real = FolderShards(folder, Manifest.model_validate(run["manifest"])), wiring_evaluation.calculation()
+    shards, real = FolderShards(folder, Manifest.model_validate(run["manifest"])), wiring_archive.calculation()
     return Calculation(real.audiences, MemoryMembershipStore(), shards, results, jobs, files)
 
 
@@ -76,8 +76,8 @@ def main() -> None:
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
     run, objects = json.loads((folder / f"run-{count}.json").read_bytes()), Objects()
     stores = calculation(folder, run, objects)
-    wiring_evaluation.calculation.cache_clear()
-    wiring_evaluation.calculation = lambda: stores  # type: ignore[assignment]
+    wiring_archive.calculation.cache_clear()
+    wiring_archive.calculation = lambda: stores  # type: ignore[assignment]
     stopwatch = Stopwatch()
     lambda_handler({"account_id": ACCOUNT, "job_id": JOB, "token": 1, "number": 0}, a_context())
     seconds = stopwatch.seconds()

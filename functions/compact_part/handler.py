@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import clock, wiring_evaluation
+from audience_core import clock, wiring_archive
 from audience_core.domain.ids import AccountId
 from audience_core.domain.job import JobStep
 from audience_core.pipeline.compaction_parts import PartOrder, note_error, work
@@ -26,8 +26,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         number=event["number"],
     )
     try:
-        part = work(wiring_evaluation.compaction(), order, clock.now_ms)
+        part = work(wiring_archive.compaction(), order, clock.now_ms)
     except Exception as error:
-        note_error(wiring_evaluation.compaction(), order, f"{type(error).__name__}: {error}")
+        note_error(wiring_archive.compaction(), order, f"{type(error).__name__}: {error}")
         raise
     return {"number": order.number, "looked_at": part.looked_at}

@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from audience_core import wiring_evaluation
+from audience_core import wiring_archive
 from audience_core.domain.ids import AccountId
 from audience_core.pipeline import compaction, leases
 
@@ -21,7 +21,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
     to fail: job_id, run, error.
     """
-    stores, now = wiring_evaluation.compaction(), datetime.now(UTC)
+    stores, now = wiring_archive.compaction(), datetime.now(UTC)
     account_id = AccountId(event["account_id"])
     match event["step"]:
         case "plan":

@@ -12,7 +12,7 @@ import boto3
 import duckdb
 import pytest
 
-from audience_core import clock, wiring, wiring_evaluation
+from audience_core import clock, wiring, wiring_archive
 from audience_core.domain.account import Account
 from audience_core.domain.ids import DAY_MS
 from audience_core.domain.job import JobState
@@ -86,9 +86,9 @@ def run_now() -> int:
 def stack(aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     stack = Stack(aws)
     monkeypatch.setattr(wiring, "stores", lambda: stack.stores)
-    wiring_evaluation.compaction.cache_clear()
+    wiring_archive.compaction.cache_clear()
     yield stack
-    wiring_evaluation.compaction.cache_clear()
+    wiring_archive.compaction.cache_clear()
 
 
 def test_batches_of_today_and_of_the_past_are_in_the_shards_after_a_run(stack: Stack) -> None:
@@ -147,8 +147,8 @@ def documented_query() -> str:
 def test_the_documented_query_finds_the_users_of_every_shard(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = replace(wiring_evaluation.compaction(), max_shard_events=2)
-    monkeypatch.setattr(wiring_evaluation, "compaction", cache(lambda: small))
+    small = replace(wiring_archive.compaction(), max_shard_events=2)
+    monkeypatch.setattr(wiring_archive, "compaction", cache(lambda: small))
     customers = ["c-1", "c-2", "c-1", "c-3", "c-1", "c-4", "c-3"]
     for number, customer in enumerate(customers, 1):
         stack.view(number, customer)

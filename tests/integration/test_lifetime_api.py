@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import boto3
 import pytest
 
-from audience_core import wiring, wiring_evaluation
+from audience_core import wiring, wiring_archive
 from audience_core.api import edge
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.membership import Membership
@@ -42,7 +42,7 @@ def aws_stack(aws: str) -> SimpleNamespace:
 def stack(aws_stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     stores = opened(aws_stack)
     monkeypatch.setattr(wiring, "stores", lambda: stores)
-    wiring_evaluation.calculation.cache_clear()
+    wiring_archive.calculation.cache_clear()
     return stores
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from audience_core import wiring, wiring_evaluation
+from audience_core import wiring, wiring_archive
 from audience_core.domain.account import Role
 from tests.support.control import (
     ACCOUNT,
@@ -40,7 +40,7 @@ def aws_stack(aws: str) -> SimpleNamespace:
 def stack(aws_stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     stores = opened(aws_stack)
     monkeypatch.setattr(wiring, "stores", lambda: stores)
-    wiring_evaluation.calculation.cache_clear()
+    wiring_archive.calculation.cache_clear()
     return stores
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from audience_core import wiring, wiring_evaluation, wiring_outputs
+from audience_core import wiring, wiring_archive, wiring_outputs
 from audience_core.api import edge
 from audience_core.domain.account import Role
 from audience_core.domain.ids import ConnectionId
@@ -37,7 +37,7 @@ def aws_stack(aws: str) -> SimpleNamespace:
 def stack(aws_stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     stores = opened(aws_stack)
     monkeypatch.setattr(wiring, "stores", lambda: stores)
-    wiring_evaluation.calculation.cache_clear()
+    wiring_archive.calculation.cache_clear()
     wiring_outputs.sender.cache_clear()
     three_buyers(stores)
     return stores

@@ -4,8 +4,6 @@ from functools import cache
 
 from audience_core import wiring
 from audience_core.pipeline.backfill import Backfill
-from audience_core.pipeline.compaction import Compaction
-from audience_core.pipeline.lifetime import Calculation
 from audience_core.pipeline.process import Pipeline
 from audience_core.pipeline.programs import Programs
 
@@ -22,17 +20,3 @@ def backfill() -> Backfill:
     """What `pipeline.backfill` works with."""
     of = wiring.stores()
     return Backfill(pipeline(), of.audiences, of.memberships, of.jobs, of.run_files, of.outputs, of.workflows)
-
-
-@cache
-def compaction() -> Compaction:
-    """What `pipeline.compaction` works with."""
-    of = wiring.stores()
-    return Compaction(of.accounts, of.archive, of.archive, of.shards, of.jobs, of.run_files)
-
-
-@cache
-def calculation() -> Calculation:
-    """What `pipeline.lifetime` works with."""
-    of = wiring.stores()
-    return Calculation(of.audiences, of.memberships, of.shards, of.results, of.jobs, of.run_files)

@@ -56,7 +56,6 @@ class S3ResultStore:
 
     def commit(self, account_id: AccountId, calculation_id: str, shards: Sequence[FoundShard]) -> None:
         """Raise `UnavailableError` when some may not be stored."""
-
         listed: defaultdict[AudienceId, list[_Stretch]] = defaultdict(list)
         for shard in shards:
             for place, (audience_id, count) in enumerate(sorted(shard.counts.items())):
@@ -66,6 +65,7 @@ class S3ResultStore:
             content = json.dumps(listed[audience_id], separators=(",", ":")).encode()
             self._write(_audience_key(account_id, audience_id, calculation_id), content)
 
+        _ = self._client  # threads may share a client, but not make it
         with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
             list(pool.map(write, listed))
 
