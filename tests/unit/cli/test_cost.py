@@ -10,12 +10,12 @@ from audience_cli.cost.operating import calculation, counted, forwarding
 from audience_cli.cost.prices import PRICES
 from tests.unit.cli.conftest import Run
 
-NO_TIME = {"ingest": 0, "process": 0, "fan_out": 0}
+NO_TIME = {"ingest": 0, "process": 0, "fan_out": 0, "count": 0}
 
 
 def a_run(portfolio: int, /, **counts: dict[str, int]) -> dict[str, Any]:
     counts = {"calls": {}, **counts}
-    figures = {"events": 10, "wakes": 30, "changes": 50, "cpu_ms": NO_TIME}
+    figures = {"events": 10, "wakes": 30, "changes": 50, "windows": 1, "cpu_ms": NO_TIME}
     return {"audiences": portfolio, **figures, "counts": counts}
 
 
@@ -49,7 +49,7 @@ def test_a_group_shares_the_reads_of_definitions_alone() -> None:
 def test_fewer_changes_write_less_of_what_is_derived() -> None:
     counted = runs(history={"write_units": 50}, profiles={"write_units": 20})
 
-    assert many(counted, "history: writes", changes_per_event=1) == 1000
+    assert many(counted, "history and logs: writes", changes_per_event=1) == 1000
     assert many(counted, "profile: writes", changes_per_event=1) == 2000
 
 
