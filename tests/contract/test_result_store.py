@@ -9,6 +9,7 @@ import pytest
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.results import FoundShard, ResultStore
 from audience_core.errors import NotFoundError, UnavailableError
+from audience_core.persistence.file_traces import S3Traces
 from audience_core.persistence.memory.results import MemoryResultStore
 from audience_core.persistence.results import S3ResultStore
 from tests.support.control import ACCOUNT, OTHER_ACCOUNT
@@ -124,6 +125,19 @@ def test_nobody_found_is_not_nothing_kept(store: ResultStore) -> None:
     assert everybody(store, 10) == [()]
     with pytest.raises(NotFoundError):
         everybody(store, 10, "lifetime-2")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 10])
+def test_erased_members_are_on_no_page(aws: str, limit: int) -> None:
+    name = f"results-{uuid4()}"
+    boto3.client("s3", region_name=aws).create_bucket(Bucket=name)
+    store = S3ResultStore(name, aws)
+    keep_members(store, ACCOUNT, ONE, "lifetime-1", {0: [1, 2, 3], 1: [4], 2: [5, 6]})
+
+    rewritten = S3Traces(name, aws).results(ACCOUNT, {Mpid(2), Mpid(4)})
+
+    assert rewritten == 2
+    assert [mpid for page in everybody(store, limit) for mpid in page] == [1, 3, 5, 6]
 
 
 def test_a_store_that_does_not_answer_is_an_error(aws: str) -> None:

@@ -174,7 +174,7 @@ def test_a_shard_without_users_has_no_members(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mpids", [(-3, 5, 9), (9, -3, 5)])
 def test_all_members_come_ascending_however_the_shard_has_its_users(mpids: tuple[int, ...]) -> None:
     viewed = an_audience(d.EventCriterion(event=VIEW))
-    population = [a_profile(mpid, an_event(1, NOW)) for mpid in mpids]
+    population = [*(a_profile(mpid, an_event(1, NOW)) for mpid in mpids), a_profile(-7), a_profile(7)]
 
     found = evaluate(shard_of(population), [viewed], NOW, look_back(NOW, 30))
 
