@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Progress, Select, Stack, Table, Text } from "@mantine/core";
+import { Badge, Box, Button, Group, Progress, Select, Stack, Table, Text } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useMeasure, useOutcomes } from "../../api/abTests";
 import { isUnderWay } from "../../api/jobs";
@@ -109,7 +109,7 @@ function Result({ outcomes }: { outcomes: Measured }) {
         </Text>
       )}
       {outcomes.variants && (
-        <div className="scroll-x">
+        <Box className="scroll-x" role="region" aria-label="Outcomes by variation" tabIndex={0}>
           <Table>
             <Table.Thead>
               <Table.Tr>
@@ -150,7 +150,7 @@ function Result({ outcomes }: { outcomes: Measured }) {
               ))}
             </Table.Tbody>
           </Table>
-        </div>
+        </Box>
       )}
     </div>
   );
