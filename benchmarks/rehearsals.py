@@ -37,12 +37,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(REHEARSALS)}; all by default")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, ensure_stack(Path(folder)) as stack, a_partner() as partner:
+    with tempfile.TemporaryDirectory() as folder, ensure_stack(Path(folder)) as stack:
         os.environ.update({"AWS_ENDPOINT_URL": stack.endpoint, "AWS_ACCESS_KEY_ID": ACCESS_KEY})
         os.environ.update({"AWS_SECRET_ACCESS_KEY": ACCESS_KEY, "AWS_DEFAULT_REGION": REGION})
         for name in given.names or REHEARSALS:
             began = time.monotonic()
-            REHEARSALS[name](Shop(stack, partner))
+            # Audiences are numbered by account: a partner of several could not tell them apart.
+            with a_partner() as partner:
+                REHEARSALS[name](Shop(stack, partner))
             print(f"{name}: {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)
 
 
