@@ -1,5 +1,6 @@
 """Many audiences connected at once, against stores in memory and a partner that answers when it is told to."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -191,6 +192,22 @@ def test_a_run_that_died_after_connecting_knows_its_own_connection(world: World)
     assert world.work(forgotten) is Progress.DONE
     assert world.report(forgotten).results[0]["connection_id"] == made.connection_id
     assert world.results(forgotten) == [(1, "connected")]
+
+
+def test_a_connection_whose_maker_died_before_its_workflow_began_is_announced_all_the_same(world: World) -> None:
+    class Throttled(MemoryWorkflows):
+        def start_connection_fill(self, *given: Any, **more: Any) -> str:
+            raise TimeoutError
+
+    job, world.stores = world.start(1), replace(world.stores, workflows=Throttled())
+    with pytest.raises(TimeoutError):
+        world.work(job)
+    (made,) = world.connections()
+    world.stores = replace(world.stores, workflows=world.workflows)
+
+    assert [world.work(job) for _ in range(2)] == [Progress.WAIT] * 2
+    fills = [each for each in world.workflows.started if each.startswith("fill-")]
+    assert fills == [f"fill-{ACCOUNT}-{made.connection_id}-{made.version}"]
 
 
 def test_a_run_whose_last_answer_was_lost_says_it_again(world: World) -> None:

@@ -12,7 +12,7 @@ from audience_core.domain import job_lease
 from audience_core.domain.control_stores import FoundAudiences, JobStore, OutputStore, Workflows
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, OutputId
 from audience_core.domain.job import Job, JobState, JobStep, Part
-from audience_core.domain.output import Connection, ConnectionStatus, FaultKind
+from audience_core.domain.output import Connection, ConnectionStatus, FaultKind, SubscriptionState
 from audience_core.errors import ConflictError, InvalidInputError, NotFoundError
 from audience_core.management import connections
 from audience_core.management.bulk_connect import BulkConnection
@@ -150,6 +150,9 @@ def _result(stores: ConnectStores, job: Job, wanted: _Wanted, audience_id: Audie
             return _told(ConnectCode.ALREADY_CONNECTED, str(error))
         except InvalidInputError as error:  # what they ask for is not shared of this audience
             return _invalid(error)
+    elif _is_unannounced(connection):
+        # Whoever made it may have died before the partner was to be told; a workflow that was started is not again.
+        stores.workflows.start_connection_fill(job.account_id, connection_id, connection.version)
     return _outcome(job, connection, now)
 
 
@@ -210,6 +213,11 @@ def _outcome(job: Job, connection: Connection, now: datetime) -> dict[str, Any]:
     if job.started_at is not None and now > job.started_at + PATIENCE:
         return _told(ConnectCode.CONNECTED, "the partner has not answered yet", connection_id)
     return _told(ConnectCode.CONNECTING, "", connection_id)
+
+
+def _is_unannounced(connection: Connection) -> bool:
+    is_active = connection.status is ConnectionStatus.ACTIVE and connection.fault is None
+    return is_active and connection.subscription is SubscriptionState.NONE
 
 
 def _told(code: ConnectCode, message: str, connection_id: ConnectionId | None = None) -> dict[str, Any]:
