@@ -7,13 +7,13 @@ from typing import Any
 import boto3
 import pytest
 
-from audience_core import wiring, wiring_counting, wiring_evaluation, wiring_outputs
+from audience_core import wiring, wiring_archive, wiring_counting, wiring_evaluation, wiring_outputs
 from local.templates import Template, read_template
 from tests.support.control_stack import REGION, state_machine
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 _KEPT = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes", "BillingMode")
-_WIRINGS = (wiring, wiring_counting, wiring_evaluation, wiring_outputs)
+_WIRINGS = (wiring, wiring_archive, wiring_counting, wiring_evaluation, wiring_outputs)
 _CACHED = [each for module in _WIRINGS for each in vars(module).values() if hasattr(each, "cache_clear")]
 
 
