@@ -117,7 +117,7 @@ def connect(here: Scene, audience_id: AudienceId, connection_id: ConnectionId) -
 
 
 def events(here: Scene) -> None:
-    """process_events, fan_out_changes, count_members, deliver_changes, summarise_counts: users come, change hands, opt out."""
+    """All readers of queues and streams between ingest and partners: users come, change hands, opt out."""
     here.tell(1, "ann")
     here.tell(2, "bob", user_attributes={"tier": "gold"})
     here.tell(3, "cy", event="")
