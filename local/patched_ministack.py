@@ -27,6 +27,8 @@ LOG_WAITS = (0.003, 0.003, 0.250)
 EXPRESSIONS_KEPT = 4096
 # A reader that failed looks again after so long, though nobody wakes it.
 LONGEST_SLEEP_S = 0.5
+# Of a stream's reader: nobody waits longer for a figure on one machine.
+LONGEST_WINDOW_S = 2.0
 
 
 def require(holds: bool, what: str) -> None:
@@ -84,7 +86,7 @@ def _copied(value: Any) -> Any:
 
 
 def read_streams_side_by_side() -> None:
-    """As on AWS, each reader of a stream has a poller of its own, and waits for its window between two batches."""
+    """As on AWS, each reader of a stream has a poller of its own, and waits for its window, if short, between batches."""
     for name in ("_iter_all_esms", "_poll_dynamodb_streams"):
         require(isinstance(getattr(lambda_svc, name, None), FunctionType), f"lambda_svc.{name} is no function any more")
     require(isinstance(lambda_svc._esm_wake, threading.Event), "mappings are not woken by an event")
@@ -113,7 +115,7 @@ class StreamReaders:
             known = mapping["UUID"]
             if ":dynamodb:" in mapping.get("EventSourceArn", "") and known not in self._readers:
                 self._readers[known] = threading.Event()
-                window_s = mapping.get("MaximumBatchingWindowInSeconds") or 0
+                window_s = min(mapping.get("MaximumBatchingWindowInSeconds") or 0, LONGEST_WINDOW_S)
                 threading.Thread(target=self._read, args=(known, window_s), daemon=True).start()
         return False
 
