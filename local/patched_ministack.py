@@ -86,7 +86,7 @@ def _copied(value: Any) -> Any:
 
 
 def read_streams_side_by_side() -> None:
-    """As on AWS, each reader of a stream has a poller of its own, and waits for its window, if short, between batches."""
+    """As on AWS, each reader of a stream has a poller of its own, and lets a window pass between two batches."""
     for name in ("_iter_all_esms", "_poll_dynamodb_streams"):
         require(isinstance(getattr(lambda_svc, name, None), FunctionType), f"lambda_svc.{name} is no function any more")
     require(isinstance(lambda_svc._esm_wake, threading.Event), "mappings are not woken by an event")
