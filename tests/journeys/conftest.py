@@ -4,19 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.stack import Stack, ensure_stack
+from local.stack import Stack
 from tests.support.partners import FaultyPartner, a_partner
+from tests.support.shared_stack import STACK_FOLDER, join
 from tests.support.shop import Shop
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with ensure_stack(tmp_path_factory.mktemp("aws")) as running:
-        # What a killed worker held comes back soon, not after the six minutes of the template.
-        running.client("sqs").set_queue_attributes(
-            QueueUrl=running.outputs["EventsQueueUrl"], Attributes={"VisibilityTimeout": "5"}
-        )
-        yield running
+def stack(pytestconfig: pytest.Config) -> Stack:
+    return join(pytestconfig.stash[STACK_FOLDER])
 
 
 @pytest.fixture
