@@ -41,7 +41,7 @@ logs: setup ## follow the logs of the functions
 	@$(PYTHON) -m local logs $(ARGS)
 
 test: setup ## run every test
-	@$(PYTHON) -m pytest -n 3 --dist loadfile $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup audit ## lint, types, import rules, template, policies, console
 	$(PYTHON) -m ruff check .
