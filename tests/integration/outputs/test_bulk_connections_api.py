@@ -5,38 +5,11 @@ from typing import Any
 
 import pytest
 
-from audience_core import wiring
-from audience_core.domain.audience import AudienceStatus
 from functions.connect_audiences import handler as connect_audiences
 from functions.jobs_api import handler as jobs_handler
-from functions.outputs_api import handler
-from tests.support.control import ACCOUNT, OTHER_ACCOUNT, an_audience
-from tests.support.control_stack import control_stack, emptied
+from tests.support.control import ACCOUNT
 from tests.support.http_api import Caller, a_context
 from tests.support.outputs_api import new
-
-
-@pytest.fixture(scope="module")
-def aws_stack(aws: str) -> SimpleNamespace:
-    return control_stack()
-
-
-@pytest.fixture
-def stack(aws_stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    stores = emptied(aws_stack)
-    monkeypatch.setattr(wiring, "stores", lambda: stores)
-    stores.audiences.publish(an_audience(status=AudienceStatus.ACTIVE))
-    return stores
-
-
-@pytest.fixture
-def call(stack: SimpleNamespace) -> Caller:
-    return Caller(handler.lambda_handler, ACCOUNT)
-
-
-@pytest.fixture
-def stranger(stack: SimpleNamespace) -> Caller:
-    return Caller(handler.lambda_handler, OTHER_ACCOUNT)
 
 
 def test_many_audiences_are_connected_by_a_job_with_a_result_for_each(call: Caller, stack: SimpleNamespace) -> None:

@@ -5,37 +5,13 @@ from types import SimpleNamespace
 import pytest
 
 from audience_core import wiring
-from audience_core.domain.audience import AudienceStatus
 from audience_core.errors import NotFoundError
 from audience_core.outputs.http import HttpRequest, HttpResponse
 from functions.outputs_api import handler
-from tests.support.control import ACCOUNT, OTHER_ACCOUNT, an_audience
-from tests.support.control_stack import control_stack, emptied, runs
+from tests.support.control import ACCOUNT
+from tests.support.control_stack import runs
 from tests.support.http_api import Caller, a_context, a_sample
 from tests.support.outputs_api import ANY, FAULT, connected, new
-
-
-@pytest.fixture(scope="module")
-def aws_stack(aws: str) -> SimpleNamespace:
-    return control_stack()
-
-
-@pytest.fixture
-def stack(aws_stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    stores = emptied(aws_stack)
-    monkeypatch.setattr(wiring, "stores", lambda: stores)
-    stores.audiences.publish(an_audience(status=AudienceStatus.ACTIVE))
-    return stores
-
-
-@pytest.fixture
-def call(stack: SimpleNamespace) -> Caller:
-    return Caller(handler.lambda_handler, ACCOUNT)
-
-
-@pytest.fixture
-def stranger(stack: SimpleNamespace) -> Caller:
-    return Caller(handler.lambda_handler, OTHER_ACCOUNT)
 
 
 def test_the_directory_describes_each_connector(call: Caller) -> None:

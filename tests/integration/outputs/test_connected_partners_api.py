@@ -7,38 +7,17 @@ from types import SimpleNamespace
 import pytest
 
 from audience_core import wiring
-from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.ids import ConnectionId, Mpid
 from audience_core.domain.membership import Membership
 from audience_core.outputs.http import HttpSend
 from audience_core.pipeline.update_subscription import update_subscription
-from functions.outputs_api import handler
-from tests.support.control import ACCOUNT, AUDIENCE, NOW, an_audience
-from tests.support.control_stack import control_stack, emptied
+from tests.support.control import ACCOUNT, AUDIENCE, NOW
 from tests.support.delivery import T, email
 from tests.support.http_api import Caller
 from tests.support.meta_partner import ACCOUNT as META_ACCOUNT
 from tests.support.meta_partner import TOKEN as META_TOKEN
 from tests.support.meta_partner import MetaPartner, sha
 from tests.support.outputs_api import connected
-
-
-@pytest.fixture(scope="module")
-def aws_stack(aws: str) -> SimpleNamespace:
-    return control_stack()
-
-
-@pytest.fixture
-def stack(aws_stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    stores = emptied(aws_stack)
-    monkeypatch.setattr(wiring, "stores", lambda: stores)
-    stores.audiences.publish(an_audience(status=AudienceStatus.ACTIVE))
-    return stores
-
-
-@pytest.fixture
-def call(stack: SimpleNamespace) -> Caller:
-    return Caller(handler.lambda_handler, ACCOUNT)
 
 
 @pytest.fixture
