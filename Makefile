@@ -11,6 +11,9 @@ export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_PREFERENCE := system
 # An activated environment of another project must not be installed into.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# Hundreds of processes are started here: each would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+export LONG
 
 ENVIRONMENTS := .venv/.installed .tools/aws/.installed .tools/runtime/.installed .tools/sam/.installed .tools/node/.installed
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes \
@@ -40,7 +43,7 @@ reset: setup ## empty the local AWS and deploy again
 logs: setup ## follow the logs of the functions
 	@$(PYTHON) -m local logs $(ARGS)
 
-test: setup ## run every test
+test: setup ## run the tests (LONG=1 or CI=true: those that take long too)
 	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup audit ## lint, types, import rules, template, policies, console

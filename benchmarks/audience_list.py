@@ -25,6 +25,7 @@ from local import aws, emulator
 from local.emulator import Emulator
 from tests.support.control import ACCOUNT, a_connection, an_account, an_audience
 from tests.support.control_stack import REGION, create_table
+from tests.support.dynamo_client import listening
 
 SORTS = ("-size", "-volatility", "name", "id")
 HOUR_MS = 3_600_000
@@ -80,14 +81,6 @@ class Stores:
             puts = [{"PutRequest": {"Item": item}} for item in items[start : start + 25]]
             self._dynamodb.batch_write_item(RequestItems={self._tables[table]: puts})
 
-    def count_requests(self) -> Counter[str]:
-        made: Counter[str] = Counter()
-        models = (self.accounts._accounts, self.audiences._items, self.outputs._connections, self.summaries._summaries)
-        for model in models:
-            events = model._get_connection().connection.client.meta.events
-            events.register("before-call.dynamodb", lambda model, **_: made.update([model.name]), unique_id="count")
-        return made
-
 
 def _outline(audience: Audience, number: int) -> str:
     changed = audience.model_copy(update={"audience_id": AudienceId(number), "name": f"Audience {number}"})
@@ -103,14 +96,15 @@ def _number(name: str, value: int) -> dict[str, Any]:
 
 
 def measure(stores: Stores, repeats: int) -> None:
-    made = stores.count_requests()
+    made: Counter[str] = Counter()
     print(f"{'sort':<12} {'ms':>7} {'CPU ms':>7}  requests")
     for text in SORTS:
         walls, cpus = [], []
         for _ in range(repeats):
             made.clear()
             wall, cpu = time.perf_counter(), time.thread_time()
-            found = stores.page(Sort.parse(text))
+            with listening(REGION, "before-call.dynamodb", lambda model, **_: made.update([model.name])):
+                found = stores.page(Sort.parse(text))
             walls.append((time.perf_counter() - wall) * 1e3)
             cpus.append((time.thread_time() - cpu) * 1e3)
             assert len(found.page.items) == 50

@@ -1,4 +1,4 @@
-"""How tests are shared out: journeys, which mostly wait, come first, on one local AWS for all of them."""
+"""Which tests run, and how they are shared out: journeys, which mostly wait, come first, on one local AWS for all."""
 
 import shutil
 import tempfile
@@ -6,14 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 from tests.support import shared_stack
+from tests.support.long_run import IS_LONG_RUN, examples
 from tests.support.shared_stack import STACK_FOLDER
 
 JOURNEYS = "tests/journeys/"
 # Files of one scope are played by one process; stories in the browser make one of their own.
 SCOPES = (f"{JOURNEYS}console/", JOURNEYS)
+HAS_LONG_TESTS = pytest.StashKey[bool]()
+
+# Of properties that name no number themselves.
+settings.register_profile("shared", max_examples=examples(100))
+settings.load_profile("shared")
 
 
 class JourneysFirst(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
@@ -24,13 +31,16 @@ class JourneysFirst(LoadFileScheduling):  # type: ignore[misc]  # xdist has no t
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    given = getattr(config, "workerinput", {}).get("stack_folder")
-    config.stash[STACK_FOLDER] = Path(given or tempfile.mkdtemp(prefix="audiences-"))
+    given = getattr(config, "workerinput", {})
+    config.stash[STACK_FOLDER] = Path(given.get("stack_folder") or tempfile.mkdtemp(prefix="audiences-"))
+    is_named = config.args_source is pytest.Config.ArgsSource.ARGS
+    config.stash[HAS_LONG_TESTS] = given.get("has_long_tests", IS_LONG_RUN or is_named)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["stack_folder"] = str(node.config.stash[STACK_FOLDER])
+    node.workerinput["has_long_tests"] = node.config.stash[HAS_LONG_TESTS]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -43,6 +53,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.stash[HAS_LONG_TESTS]:
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: not item.nodeid.startswith(JOURNEYS))
 

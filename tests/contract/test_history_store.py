@@ -15,6 +15,7 @@ from audience_core.domain.stores import HistoryStore, Page
 from audience_core.persistence.history import SLOT_MS, DynamoHistoryStore
 from audience_core.persistence.memory.history import MemoryHistoryStore
 from tests.support.control_stack import create_table
+from tests.support.long_run import examples
 
 ACCOUNT, OTHER_ACCOUNT = AccountId(7), AccountId(8)
 PLAYERS, BUYERS = AudienceId(1), AudienceId(12)
@@ -82,7 +83,7 @@ def test_repeats_are_harmless_even_in_one_call(store: HistoryStore) -> None:
     st.lists(st.tuples(st.integers(1, 6), st.integers(0, 4)), max_size=8),
     st.integers(1, 5),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_log_holds_each_entry_once_however_records_are_cut_and_repeated(
     aws: str, moves: list[tuple[Mpid, int, int]], cuts: list[tuple[int, int]], limit: int
 ) -> None:

@@ -1,5 +1,7 @@
 """What every store of identity rows promises."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from audience_core.errors import StaleVersionError
 from audience_core.persistence.identities import DynamoIdentityStore
 from audience_core.persistence.memory.identities import MemoryIdentityStore
 from tests.contract.conftest import CreateTable
+from tests.support.dynamo_client import listening
 
 ACCOUNT, OTHER_ACCOUNT = AccountId(7), AccountId(8)
 PRODUCTION, DEVELOPMENT = Environment.PRODUCTION, Environment.DEVELOPMENT
@@ -138,16 +141,16 @@ def test_keys_that_dynamo_leaves_unprocessed_are_asked_for_again(
     store = DynamoIdentityStore(name, aws)
     many = [Identity("push_token", f"t{number}") for number in range(90)]
     store.write(ACCOUNT, PRODUCTION, [IdentityRow(each, {NELL: 1}) for each in many])
-    asked = _answer_at_most(7, store)
-
-    rows = store.rows(ACCOUNT, PRODUCTION, many)
+    with _busy(aws, 7) as asked:
+        rows = store.rows(ACCOUNT, PRODUCTION, many)
 
     assert all(row.holders == {NELL: 1} for row in rows.values())
     assert len(asked) > 90 / 7
 
 
-def _answer_at_most(keys: int, store: DynamoIdentityStore) -> list[int]:
-    """Make the client of a store's table answer like a busy table; how many keys each request asked for."""
+@contextmanager
+def _busy(region: str, keys: int) -> Iterator[list[int]]:
+    """Tables answer no more keys at once than so many; how many keys each request asked for."""
     asked: list[int] = []
 
     def shorten(parsed: dict[str, Any], **_: Any) -> None:
@@ -157,9 +160,8 @@ def _answer_at_most(keys: int, store: DynamoIdentityStore) -> list[int]:
         parsed["Responses"][table] = items[:keys]
         parsed["UnprocessedKeys"] = {table: {"Keys": left, "ConsistentRead": True}} if left else {}
 
-    client = store._items._get_connection().connection.client
-    client.meta.events.register("after-call.dynamodb.BatchGetItem", shorten)
-    return asked
+    with listening(region, "after-call.dynamodb.BatchGetItem", shorten):
+        yield asked
 
 
 def test_buried_identities_are_known_by_themselves_until_the_latest_instant(store: IdentityStore) -> None:

@@ -351,6 +351,7 @@ def test_rows_are_read_on_from_a_member(store: LedgerStore) -> None:
     assert [row.mpid for row in (*first, *second)] == [-16, -8, 16, 8, 80]
 
 
+@pytest.mark.long
 def test_a_batch_of_thousands_is_noted_acknowledged_and_settled(store: LedgerStore) -> None:
     long = tuple(Identity("email", f"{n}-{'x' * 240}@example.com") for n in range(4))
     mpids = [Mpid(8 * n) for n in range(450)]

@@ -14,6 +14,7 @@ from audience_core.persistence.memberships import DynamoMembershipStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from benchmarks.metering import item_bytes
 from tests.contract.conftest import CreateTable
+from tests.support.dynamo_client import listening
 
 ACCOUNT, OTHER_ACCOUNT = AccountId(7), AccountId(8)
 PLAYERS, BUYERS = AudienceId(1), AudienceId(2)
@@ -227,16 +228,15 @@ def test_the_last_day_begins_with_a_whole_hour(store: MembershipStore, ago_ms: i
     assert store.counts(ACCOUNT, PLAYERS, NOW + HOUR - 1) == _counts(0, int(is_recent), int(is_recent))
 
 
-def test_a_batch_of_many_records_is_one_read_and_one_write_an_audience(dynamo: DynamoMembershipStore) -> None:
-    calls: list[dict[str, Any]] = []
+def test_a_batch_of_many_records_is_one_read_and_one_write_an_audience(dynamo: DynamoMembershipStore, aws: str) -> None:
+    calls: list[str] = []
     dynamo.count(ACCOUNT, {PLAYERS: _steps("-")})
-    events = dynamo.counted._items._get_connection().connection.client.meta.events
-    events.register("before-call.dynamodb.*", lambda model, params, **_: calls.append({"call": model.name} | params))
-
     steps = [each for bucket in range(64) for each in _steps("+" * 20, bucket=bucket)]
-    dynamo.count(ACCOUNT, {PLAYERS: steps, BUYERS: steps[:500]})
 
-    assert sorted(each["call"] for each in calls) == ["BatchGetItem", "PutItem", "PutItem"]
+    with listening(aws, "before-call.dynamodb.*", lambda model, **_: calls.append(model.name)):
+        dynamo.count(ACCOUNT, {PLAYERS: steps, BUYERS: steps[:500]})
+
+    assert sorted(calls) == ["BatchGetItem", "PutItem", "PutItem"]
 
 
 def test_an_item_of_an_audience_with_members_everywhere_takes_two_write_units(dynamo: DynamoMembershipStore) -> None:

@@ -194,6 +194,7 @@ def known(partner: FaultyPartner, *audience_ids: int) -> list[set[int]]:
     return [{int(mpid) for mpid in partner.members(audience_id)} for audience_id in audience_ids]
 
 
+@pytest.mark.long
 def test_a_split_audience_is_connected_kept_up_and_taken_apart_again(stack: Stack, partner: FaultyPartner) -> None:
     early = {variant.audience_id: set(mpids_in(variant, 3)) for variant in TEST.variants}
     for mpid in sorted(set().union(*early.values())):

@@ -40,6 +40,7 @@ def test_an_index_is_billed_only_when_what_it_holds_changes() -> None:
     assert index_units(DUE, None, an_item()) == 0
 
 
+@pytest.mark.long
 def test_the_figures_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """Units and requests of the smaller portfolio, played again; random profile ids move a few of them."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -23,6 +23,7 @@ def told_at(aws: str) -> Iterator[None]:
     forget_wiring()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SAMPLES)
 def test_whatever_dies_comes_again_and_the_end_is_the_same(name: str) -> None:
     undisturbed = faults.play(STORIES[name])

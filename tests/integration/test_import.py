@@ -68,6 +68,7 @@ def test_the_money_is_that_of_the_file(summary: dict[str, Any], api: FakeApi) ->
     assert sum(signs[each["action"]] * each["total_amount"] for each in actions) == pytest.approx(turnover)
 
 
+@pytest.mark.long
 def test_shifted_to_another_time_the_same_events_keep_their_ids(
     summary: dict[str, Any], run: Import, api: FakeApi
 ) -> None:

@@ -77,6 +77,7 @@ def audited(expected: int) -> tuple[set[Mpid], int]:
     return members, stores.memberships.counts(ACCOUNT, AUDIENCE, NOW).size
 
 
+@pytest.mark.long
 def test_what_is_derived_of_restored_profiles_is_right_again(stack: WholeStack) -> None:
     send(stack)
     before = audited(len(PLAYERS))

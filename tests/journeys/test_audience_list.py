@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.shop import Shop
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 BOUGHT = {"type": "event", "event": {"kind": "custom_event", "name": "Buy"}}
 

@@ -8,7 +8,7 @@ import pytest
 from tests.journeys.test_backbone import a_view, viewed
 from tests.support.shop import Json, Shop, kill_workers
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 PEOPLE = 40
 

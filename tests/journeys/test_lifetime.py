@@ -10,7 +10,7 @@ from tests.journeys.test_backbone import a_view, now_ms
 from tests.support.partners import FaultyPartner
 from tests.support.shop import Json, Shop
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 DAY_MS = 86_400_000
 HISTORY = "/v2/bulkevents/historical"

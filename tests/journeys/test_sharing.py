@@ -14,7 +14,7 @@ from tests.journeys.test_backbone import a_view, now_ms, viewed
 from tests.support.partners import FaultyHandler, FaultyPartner, a_partner
 from tests.support.shop import Json, Shop
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 PATIENCE_S = 240
 # How long after its end members of a sharing may still be forwarded, at most.

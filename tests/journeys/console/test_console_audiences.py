@@ -14,7 +14,7 @@ from tests.journeys.test_backbone import a_view
 from tests.support.console import Console
 from tests.support.shop import Shop
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 
 def seen_by(shop: Shop, *customers: int) -> None:

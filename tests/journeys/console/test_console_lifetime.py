@@ -12,7 +12,7 @@ from tests.support.console import signed_in
 from tests.support.partners import FaultyPartner
 from tests.support.shop import Shop
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 PEOPLE = 4
 

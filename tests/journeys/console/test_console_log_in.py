@@ -15,7 +15,7 @@ from tests.support.login import CLIENT_ID, CLIENT_SECRET, FakeLogIn
 from tests.support.mailchimp import LIST, FakeMailchimp, member_hash
 from tests.support.shop import Shop
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 REGISTRATION = "audience-manager/log-in/mailchimp"
 

@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, expect
 from tests.support.console import NARROW, WIDE, Console, signed_in
 from tests.support.shop import Shop
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 EVERYBODY = {"type": "last_seen", "window": {"type": "within_last", "duration": {"amount": 30, "unit": "days"}}}
 RIGHT_TO_LEFT = "جمهور العملاء المميزين في الرياض"

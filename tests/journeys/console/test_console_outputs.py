@@ -10,7 +10,7 @@ from tests.support.console import Console, signed_in
 from tests.support.partners import FaultyHandler
 from tests.support.shop import Json, Shop
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 
 def refuse(handler: FaultyHandler, message: Json) -> None:

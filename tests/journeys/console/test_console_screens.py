@@ -9,7 +9,7 @@ from tests.journeys.console.test_console_audiences import seen_by, viewed
 from tests.support.console import NARROW, WIDE, Console, signed_in
 from tests.support.shop import Shop
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 SCREENS = {
     "/audiences/multi": "Multi workspace audiences",

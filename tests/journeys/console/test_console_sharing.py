@@ -12,7 +12,7 @@ from tests.support.console import Console, signed_in
 from tests.support.partners import a_partner
 from tests.support.shop import Shop
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 
 @pytest.fixture

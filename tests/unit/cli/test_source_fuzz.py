@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from audience_cli.errors import CliError
 from audience_cli.importer import mapping
 from audience_cli.importer.sources import open_source
+from tests.support.long_run import examples
 
 LINES = st.lists(
     st.sampled_from(['"', ",", "\n", "\r\n", "n", "m", "1", "é", "\x00", "{", "}", '{"n": 1}', ":", "[", " "])
@@ -27,7 +28,7 @@ def read(file: Path) -> int:
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=CONTENT)
 @example(content=b"")
 @example(content=b"\x80")
@@ -40,7 +41,7 @@ def test_any_file_is_read_or_refused_in_words(tmp_path: Path, kind: str, content
         assert read(file) >= 0
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(VALUES, max_size=4))
 def test_any_column_of_parquet_is_read_row_by_row(tmp_path: Path, values: list[Any]) -> None:
     kinds = {type(value) for value in values if value is not None}

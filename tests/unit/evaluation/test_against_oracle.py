@@ -19,11 +19,12 @@ from audience_core.evaluation.program import Program
 from audience_core.evaluation.relevance import population
 from audience_core.evaluation.view import View
 from tests.support import oracle
+from tests.support.long_run import examples
 from tests.support.worlds import DAY, LOOK_BACK_DAYS, NOW, events, portfolios, profiles
 
 type Portfolio = dict[AudienceId, Audience]
 # A longer run may ask for more; `make soak` plays far more histories, without shrinking as well.
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "400"))
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", examples(400)))
 slow_to_draw = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )

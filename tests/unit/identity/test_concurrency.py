@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from audience_core.domain.event import EventBatch
 from audience_core.domain.ids import Mpid
+from tests.support.long_run import examples
 from tests.unit.identity.population import ACCOUNT, ENVIRONMENT, Population, Worker, a_batch, finish
 
 type State = Counter[tuple[frozenset[str], frozenset[int]]]
@@ -22,7 +23,7 @@ schedules = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 11)), max_size=
 
 @example([{"customer_id=a"}], [{"customer_id=a", "email=e"}, {"customer_id=a"}], [(1, 2)], False)
 @given(st.lists(contents, max_size=3), st.lists(contents, min_size=2, max_size=2), schedules, st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_two_batches_at_once_end_as_one_after_the_other(
     past: list[set[str]], present: list[set[str]], schedule: list[tuple[int, int]], crashes: bool
 ) -> None:
@@ -36,7 +37,7 @@ def test_two_batches_at_once_end_as_one_after_the_other(
 
 
 @given(st.lists(contents, min_size=2, max_size=5), schedules, st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_a_customer_never_has_two_profiles(
     present: list[set[str]], schedule: list[tuple[int, int]], crashes: bool
 ) -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from audience_core.domain.definition import Definition
 from audience_core.evaluation.compiler import compile_program
+from tests.support.long_run import examples
 from tests.support.population import an_audience
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/definition.schema.json").read_text())
@@ -39,7 +40,7 @@ NODES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(root=NODES)
 def test_any_tree_is_taken_or_its_faults_are_placed(root: Any) -> None:
     with suppress(ValidationError):

@@ -26,6 +26,7 @@ from audience_core.persistence.memory.results import MemoryResultStore
 from audience_core.pipeline.fan_out import _update_members
 from audience_core.pipeline.history import changes_between, record
 from tests.support.control import ACCOUNT, AUDIENCE, OTHER_ACCOUNT, an_account, an_audience
+from tests.support.long_run import examples
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 START = 1_795_000_000_000
@@ -135,7 +136,7 @@ def test_who_joined_before_the_history_is_a_member_of_unknown_date_once_it_left(
     st.integers(1, 4),
     st.data(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_every_instant_is_read_back_exactly(
     moves: list[tuple[Mpid, int, int]], limit: int, data: st.DataObject
 ) -> None:

@@ -33,6 +33,7 @@ from audience_core.pipeline.fan_out import _update_members
 from audience_core.pipeline.history import changes_between, record
 from tests.support.ab_tests import a_measurement, an_ab_test
 from tests.support.control import ACCOUNT, AUDIENCE, INPUT, WORKSPACE, an_account, an_audience
+from tests.support.long_run import examples
 from tests.support.oracle import Oracle
 from tests.support.population import at_least, fewer_than, tier_is
 
@@ -221,7 +222,7 @@ users = st.builds(
 
 
 @given(st.lists(users, max_size=12, unique_by=lambda user: user.mpid), st.sampled_from(CRITERIA))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_outcomes_are_those_of_brute_force(people: list[User], root: d.Criterion) -> None:
     world, measurement = World(), measuring(root)
     world.add(people)

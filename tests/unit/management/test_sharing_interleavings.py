@@ -24,6 +24,7 @@ from audience_core.management.receiving import ReceivingEdit
 from audience_core.management.sharing import NewOffers, SharingStores
 from audience_core.persistence.memory.sharing import MemorySharingStore
 from tests.support.control import ACCOUNT, NOW, OTHER_ACCOUNT, OUTPUT, an_output
+from tests.support.long_run import examples
 from tests.support.sharing import FRIEND, OWNER, STRANGER, THIRD_ACCOUNT, Neighbours
 
 RECEIVERS = {OTHER_ACCOUNT: FRIEND, THIRD_ACCOUNT: STRANGER}
@@ -296,6 +297,6 @@ class Ending:
 
 
 Interleavings.TestCase.settings = settings(
-    max_examples=120, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(120), stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestInterleavings = Interleavings.TestCase

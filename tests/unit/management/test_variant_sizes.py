@@ -34,6 +34,7 @@ from tests.support import population
 from tests.support.ab_tests import an_ab_test
 from tests.support.backfills import Town
 from tests.support.control import ACCOUNT, AUDIENCE, an_account, an_audience
+from tests.support.long_run import examples
 from tests.support.population import a_batch, at_least, custom_event
 
 NOW = 1_795_521_600_000
@@ -182,7 +183,7 @@ deliveries = st.lists(
 
 
 @given(st.lists(written, max_size=24), deliveries)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_sizes_counted_in_the_middle_of_anything_are_right_once_it_is_quiet(
     writes: list[tuple[Mpid, bool]], plan: list[tuple[int, int, int, int, int]]
 ) -> None:

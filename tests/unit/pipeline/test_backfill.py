@@ -25,6 +25,7 @@ from audience_core.pipeline import backfill_parts
 from audience_core.pipeline.process import process
 from tests.support.backfills import Town
 from tests.support.control import a_connection, an_output
+from tests.support.long_run import examples
 from tests.support.population import (
     ACCOUNT,
     DAY,
@@ -409,4 +410,4 @@ class Interleaving(RuleBasedStateMachine):
 
 
 TestInterleaving = Interleaving.TestCase
-TestInterleaving.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestInterleaving.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)

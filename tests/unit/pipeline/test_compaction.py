@@ -21,6 +21,7 @@ from audience_core.evaluation.columnar.parquet import Table
 from audience_core.evaluation.columnar.shard import MPIDS
 from audience_core.persistence.memory.ingest import MemoryArchive
 from tests.support.archives import Library, entry, known, library, replace_time, views
+from tests.support.long_run import examples
 from tests.support.population import (
     ACCOUNT,
     DAY,
@@ -80,7 +81,7 @@ def _purchase(number: int, products: Sequence[dict[str, Any]]) -> dict[str, Any]
     return {"event_type": "commerce_event", "data": data}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(given_entries=st.lists(entries(), min_size=1, max_size=12), data=st.data())
 def test_shards_hold_all_entries_once_however_they_come(given_entries: list[OwnedBatch], data: st.DataObject) -> None:
     held = library(max_shard_events=data.draw(st.sampled_from([3, 2_000_000])))

@@ -17,6 +17,7 @@ from audience_core.pipeline.convergence import Comparison, Obstacle, compare
 from tests.support.ab_tests import an_ab_test, mpids_in
 from tests.support.control import ACCOUNT, AUDIENCE, CONNECTION, NOW
 from tests.support.delivery import ANN, BOB, EVE, T, World, email
+from tests.support.long_run import examples
 
 LATE = 10**15
 
@@ -226,7 +227,7 @@ def pages(world: World, limit: int, until_ms: int) -> list[Comparison]:
     return found
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     population=st.dictionaries(st.integers(-300, 300).map(Mpid), states, max_size=60),
     limit=st.integers(0, 7),

@@ -18,6 +18,7 @@ from audience_core.pipeline.deliver import MAX_ATTEMPTS, deliver
 from local.partner import Book
 from tests.support.control import AUDIENCE
 from tests.support.delivery import LANE, LATER, T, World, email
+from tests.support.long_run import examples
 
 MPIDS = tuple(Mpid(8 * n) for n in range(3))
 TARGETS = (None, email("a"), email("b"), Target(email("a").identities + email("c").identities))
@@ -86,7 +87,7 @@ def known(book: Book) -> dict[int, set[str]]:
     return {int(mpid): {value for _, _, value in told} for mpid, told in members.items()}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(steps=steps, during=st.lists(desires, max_size=4))
 def test_the_partner_ends_up_with_what_is_desired(steps: list[Any], during: list[Any]) -> None:
     world, book = World(ledger=CrashingLedger()), Book()

@@ -16,6 +16,7 @@ from audience_core.pipeline.export_parts import Order, work
 from tests.support.control import ACCOUNT, AUDIENCE
 from tests.support.export_town import HOSTILE, MPIDS, a_town, members
 from tests.support.exports import Town
+from tests.support.long_run import examples
 
 
 def test_an_archive_has_a_row_for_each_identity_and_a_manifest_that_agrees() -> None:
@@ -113,7 +114,7 @@ def test_members_are_those_of_the_instant_while_people_come_and_go() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from(MPIDS)), max_size=25))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 def test_no_change_after_the_instant_is_seen_whenever_it_comes(changes: list[tuple[int, int]]) -> None:
     town = a_town(*MPIDS[:4])
     export_id = town.ask()

@@ -20,6 +20,7 @@ from audience_core.pipeline.export_parts import Order, work
 from tests.support.control import ACCOUNT, AUDIENCE
 from tests.support.export_town import MPIDS, a_town, members
 from tests.support.exports import Fuse, Killed
+from tests.support.long_run import examples
 
 
 def calls_of_a_run(*mpids: int) -> int:
@@ -32,7 +33,7 @@ CALLS = calls_of_a_run(*MPIDS)
 
 
 @given(st.integers(1, CALLS), st.booleans())
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 def test_a_worker_killed_at_any_step_makes_no_difference(at: int, is_after: bool) -> None:
     undisturbed, town = a_town(*MPIDS), a_town(*MPIDS)
     expected = undisturbed.ask()
@@ -65,7 +66,7 @@ def test_a_worker_killed_at_the_very_end_makes_no_difference() -> None:
 
 
 @given(st.integers(1, CALLS), st.booleans())
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 def test_a_failure_that_lasts_is_explained_and_leaves_nothing(at: int, is_after: bool) -> None:
     town = a_town(*MPIDS)
     export_id = town.ask(email="ann@example.com")
@@ -81,7 +82,7 @@ def test_a_failure_that_lasts_is_explained_and_leaves_nothing(at: int, is_after:
 
 
 @given(st.integers(1, CALLS))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_a_cancelled_export_leaves_nothing(at: int) -> None:
     town = a_town(*MPIDS)
     export_id = town.ask()

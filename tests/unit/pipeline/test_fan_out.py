@@ -50,6 +50,7 @@ from tests.support.control import (
     an_audience,
     an_output,
 )
+from tests.support.long_run import examples
 
 NOW = 1_795_521_600_000
 ANN, BO = Mpid(-7), Mpid(66)
@@ -369,7 +370,7 @@ deliveries = st.lists(
 
 
 @given(st.lists(written, max_size=20), deliveries, deliveries)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_however_records_are_cut_and_repeated_the_end_is_the_same(
     writes: list[tuple[Mpid, set[int], set[Identity], bool]],
     plan: list[tuple[int, int, int, int]],

@@ -24,12 +24,13 @@ from audience_core.pipeline import leases, lifetime
 from audience_core.pipeline.lifetime_shard import ShardOrder, note_error
 from tests.support import oracle
 from tests.support.calculations import Office
+from tests.support.long_run import examples
 from tests.support.worlds import DAY, NOW, portfolios, profiles
 
 ACCOUNT = AccountId(1)
 TODAY = datetime.fromtimestamp(NOW / 1000, UTC).date()
 slow_to_draw = settings(
-    max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None
+    max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None
 )
 days = st.integers(-40, 0).map(lambda offset: TODAY + timedelta(days=offset))
 ranges = st.one_of(

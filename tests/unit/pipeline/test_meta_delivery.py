@@ -18,6 +18,7 @@ from audience_core.pipeline.update_subscription import Work, finish_deletion, up
 from tests.support.control import ACCOUNT, CONNECTION, OUTPUT
 from tests.support.delivery import ANN, BOB, EVE, LANE, LATER, T, World, email
 from tests.support.fake_servers import Fault, answering, hanging_up, losing_the_answer, obeying
+from tests.support.long_run import examples
 from tests.support.meta_partner import TOKEN, MetaPartner, graph_error, sha
 
 SEND = HttpSend(allow_private=True, limits=TimeLimits(2, 2, 4))
@@ -165,7 +166,7 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
 def test_meta_ends_up_with_what_is_desired(server: MetaPartner, steps: list[Any]) -> None:
     partner = emptied(server)

@@ -14,6 +14,7 @@ from audience_core.pipeline.wire.identities import SPELLINGS
 from audience_core.pipeline.wire.validation import check_batch, check_bulk_batch
 from audience_core.pipeline.wire.vocabulary import COMMERCE_PARTS, EVENT_TYPES, PRODUCT_ACTIONS, REQUIRED_TEXTS
 from tests.support.batches import accepted, read
+from tests.support.long_run import examples
 
 INTEGERS = st.integers() | st.integers(0, 2_000_000_000_000)
 LETTERS = st.characters(exclude_categories=()) | st.sampled_from("\ud800\udfff\uffff\x00é😀")
@@ -87,7 +88,7 @@ def refusal(body: Any) -> str | None:
     return None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(BATCHES | JSON)
 @example({"user_identities": {"email": 10**400}})
 @example({"events": [{"event_type": "commerce_event", "data": {"product_action": {"action": "purchase"}}}]})
@@ -100,7 +101,7 @@ def test_validation_accepts_or_refuses_and_nothing_else(body: Any) -> None:
         assert message.isascii()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(BATCHES)
 @example({"user_identities": {"email": 10**400, "other": 1e300}, "timestamp_unixtime_ms": 10**400})
 @example({"context": {"location": {"latitude": 10**400, "longitude": -(10**400)}}})
@@ -114,7 +115,7 @@ def test_every_object_can_be_read_and_stored(body: dict[str, Any]) -> None:
     assert "\ud800" not in json.dumps(dict(batch.attributes), ensure_ascii=False)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(BATCHES)
 def test_a_queue_message_of_any_body_decodes_to_the_same_batch(body: dict[str, Any]) -> None:
     parsed = parse(json.dumps(body).encode())

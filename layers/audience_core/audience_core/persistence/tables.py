@@ -9,8 +9,16 @@ from pynamodb.models import Model
 
 @cache
 def connection(region: str | None) -> Connection:
-    """What transactions run on; kept, because making its client reads megabytes of API descriptions."""
+    """What transactions run on, and whose client all tables share."""
     return Connection(region=region)
+
+
+class _SharedClient(Connection):
+    """Of one table. A client reads megabytes of API descriptions and keeps sockets open: one is for all tables."""
+
+    @property
+    def client(self) -> Any:
+        return connection(self.region).client
 
 
 def bind[M: Model](model: type[M], table_name: str, region: str | None, **indexes: Any) -> type[M]:
@@ -20,4 +28,9 @@ def bind[M: Model](model: type[M], table_name: str, region: str | None, **indexe
         indexes: a fresh index object for each of the model's, because an index knows the model it belongs to.
     """
     meta = type("Meta", (), {"table_name": table_name, "region": region})
-    return cast(type[M], type(model.__name__, (model,), {"Meta": meta, "__module__": model.__module__, **indexes}))
+    bound = cast(type[M], type(model.__name__, (model,), {"Meta": meta, "__module__": model.__module__, **indexes}))
+    table = bound._get_connection()
+    known = table.get_meta_table()
+    table.connection = _SharedClient(region=region)
+    table.connection.add_meta_table(known)
+    return bound

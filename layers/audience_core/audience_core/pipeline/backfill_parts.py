@@ -62,7 +62,7 @@ def work(stores: Backfill, order: Order, clock: Clock, until_ms: int) -> Part:
         if definitions.mark.published != order.program_version:
             return part.model_copy(update={"is_done": True})  # a later backfill does all this
         before = part.bucket, part.cursor
-        part = _STEPS[order.step](stores, definitions, job, part, order, clock())
+        part = _pages(stores, definitions, job, part, order, clock)
         part = part.model_copy(
             update={"progress": _progress(part, order), "is_done": _is_done(part, order), "error": ""}
         )
@@ -79,6 +79,20 @@ def note_error(stores: Backfill, order: Order, error: str) -> None:
         if (part.step, part.name) == (order.step, _name(order)):
             with suppress(StaleVersionError):
                 stores.jobs.save_part(part.model_copy(update={"error": error}))
+
+
+def _pages(stores: Backfill, definitions: Definitions, job: Job, part: Part, order: Order, clock: Clock) -> Part:
+    """The part after the next page, or after several small ones.
+
+    A small account has few profiles in a bucket: what is asked and noted around a page would cost more than the page.
+    """
+    looked_at = part.looked_at
+    while True:
+        before = part.bucket, part.cursor
+        part = _STEPS[order.step](stores, definitions, job, part, order, clock())
+        is_waiting = (part.bucket, part.cursor) == before
+        if is_waiting or _is_at_end(part, order) or part.looked_at - looked_at >= PAGE:
+            return part
 
 
 def _evaluate_page(stores: Backfill, definitions: Definitions, job: Job, part: Part, order: Order, now_ms: int) -> Part:
