@@ -10,7 +10,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 from tests.support import shared_stack
-from tests.support.long_run import IS_LONG_RUN, examples
+from tests.support.long_run import IS_CI, IS_LONG_RUN, examples
 from tests.support.shared_stack import STACK_FOLDER
 
 JOURNEYS = "tests/journeys/"
@@ -18,8 +18,8 @@ JOURNEYS = "tests/journeys/"
 SCOPES = (f"{JOURNEYS}console/", JOURNEYS)
 HAS_LONG_TESTS = pytest.StashKey[bool]()
 
-# Of properties that name no number themselves.
-settings.register_profile("shared", max_examples=examples(100))
+# What fails in CI failed because of a change: it tries the same examples each time, and everybody else random ones.
+settings.register_profile("shared", max_examples=examples(100), derandomize=IS_CI)
 settings.load_profile("shared")
 
 

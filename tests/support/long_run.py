@@ -2,7 +2,8 @@
 
 import os
 
-IS_LONG_RUN = os.environ.get("CI") == "true" or os.environ.get("LONG") == "1"
+IS_CI = os.environ.get("CI") == "true"
+IS_LONG_RUN = IS_CI or os.environ.get("LONG") == "1"
 _SHARE, _FEWEST = 4, 20
 
 

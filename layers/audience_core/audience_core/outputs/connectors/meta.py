@@ -10,7 +10,7 @@ from audience_core.domain.output import Forward
 from audience_core.errors import InvalidInputError, RetryableDeliveryError
 from audience_core.outputs.connector import Receipt, Rejection, Subscription
 from audience_core.outputs.connectors import meta_rows
-from audience_core.outputs.connectors.meta_graph import Graph, MissingObjectError
+from audience_core.outputs.connectors.meta_graph import Graph, MissingObjectError, RemoteAudience
 from audience_core.outputs.connectors.meta_rows import MATCHED_ATTRIBUTES, PHONE_ATTRIBUTE, TITLES, RemoteKind, Row
 from audience_core.outputs.connectors.meta_settings import (
     GAID,
@@ -32,7 +32,6 @@ FLUSH_AFTER_S = 3 * 3600
 # Removals travel in the URL. Meta hangs up on long ones (16 kB have been seen to fail), and RFC 9110 (4.1) asks
 # nobody to take more than this.
 MAX_URL_BYTES = 8000
-_PAGE = 50
 _REMOTE = "remote_"
 
 logger = logging.getLogger(__name__)
@@ -87,7 +86,7 @@ class MetaConnector:
 
     def unsubscribe(self, subscription: Subscription, now_ms: int) -> None:
         known = set(_remote_ids(subscription.settings).values())
-        for remote_id in sorted(known | {found["id"] for found in self._found(subscription).values()}):
+        for remote_id in sorted(known | {found.id for found in self._found(subscription).values()}):
             self._delete(remote_id)
 
     def forward(self, subscription: Subscription, changes: Sequence[Forward], now_ms: int) -> Receipt:
@@ -118,8 +117,8 @@ class MetaConnector:
         where = f"{spec.country}, {start}{100 * spec.ratio:.0f}%"
         mark = f"Made by Audience Manager; please leave this mark: lookalike of {origin_id} ({where})"
         for each in self._listed():
-            if each.get("description") == mark:
-                return Lookalike(each["id"], each.get("name", ""))
+            if each.description == mark:
+                return Lookalike(each.id, each.name)
         name = f"Lookalike ({where}) - {self._graph.get(origin_id, fields='name').get('name', origin_id)}"
         return Lookalike(self._create_lookalike(origin_id, name, mark, spec), name)
 
@@ -148,8 +147,8 @@ class MetaConnector:
             if kind in known:
                 ids[kind] = self._rename(known[kind], name)
             elif kind in found:
-                is_named = found[kind].get("name") == name
-                ids[kind] = found[kind]["id"] if is_named else self._rename(found[kind]["id"], name)
+                is_named = found[kind].name == name
+                ids[kind] = found[kind].id if is_named else self._rename(found[kind].id, name)
             else:
                 ids[kind] = self._create(subscription, kind, name, settings)
         for kind in known.keys() - set(wanted):
@@ -187,22 +186,13 @@ class MetaConnector:
         except MissingObjectError:
             logger.info("a remote audience was gone already")
 
-    def _found(self, subscription: Subscription) -> dict[RemoteKind, dict[str, str]]:
+    def _found(self, subscription: Subscription) -> dict[RemoteKind, RemoteAudience]:
         """Audiences of the account that were made for this connection, whether or not that was remembered."""
         kinds = {_description(subscription, kind): kind for kind in RemoteKind}
-        return {kinds[each["description"]]: each for each in self._listed() if each.get("description") in kinds}
+        return {kinds[each.description]: each for each in self._listed() if each.description in kinds}
 
-    def _listed(self) -> Iterable[dict[str, str]]:
-        page: dict[str, str] = {}
-        while True:
-            answer = self._graph.get(
-                f"{self._settings.account_path}/customaudiences", fields="id,name,description", limit=_PAGE, **page
-            )
-            yield from answer.get("data", ())
-            paging = answer.get("paging", {})
-            if "next" not in paging:
-                return
-            page = {"after": paging["cursors"]["after"]}
+    def _listed(self) -> Iterable[RemoteAudience]:
+        return self._graph.listed(f"{self._settings.account_path}/customaudiences")
 
     def _in_urls(
         self, kind: RemoteKind, remote_id: str, rows: Sequence[Row], settings: MetaConnectionSettings

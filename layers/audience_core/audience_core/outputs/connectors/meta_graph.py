@@ -1,9 +1,11 @@
 """Speaks to Meta's Graph API: requests as the official client sends them, and what its errors mean."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
+
+from pydantic import BaseModel, ValidationError
 
 from audience_core.domain.output import FaultKind
 from audience_core.errors import DeliveryError, RetryableDeliveryError, TerminalDeliveryError
@@ -11,6 +13,7 @@ from audience_core.outputs.connector import raise_for_status, retry_after_s
 from audience_core.outputs.http import HttpRequest, HttpResponse, Send
 
 API_VERSION = "v26.0"
+_PAGE = 50
 
 _TOKEN = frozenset({102, 190})
 _PERMISSIONS = frozenset({3, 10, *range(200, 300)})
@@ -24,6 +27,28 @@ _SERVER_ERROR = 500
 
 class MissingObjectError(TerminalDeliveryError):
     """There is no such object at Meta (any more)."""
+
+
+class RemoteAudience(BaseModel):
+    """As Meta lists it."""
+
+    id: str
+    name: str = ""
+    description: str | None = None
+
+
+class _Cursors(BaseModel):
+    after: str = ""
+
+
+class _Paging(BaseModel):
+    next: str | None = None
+    cursors: _Cursors = _Cursors()
+
+
+class _Page(BaseModel):
+    data: list[RemoteAudience] = []
+    paging: _Paging | None = None
 
 
 class Graph:
@@ -49,6 +74,20 @@ class Graph:
     def post(self, path: str, **parameters: Any) -> dict[str, Any]:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return _read(self._send(HttpRequest("POST", self._url(path, {}), headers, _form(parameters).encode())))
+
+    def listed(self, path: str) -> Iterable[RemoteAudience]:
+        """All of a list, page by page."""
+        after: dict[str, str] = {}
+        while True:
+            answer = self.get(path, fields="id,name,description", limit=_PAGE, **after)
+            try:
+                page = _Page.model_validate(answer)
+            except ValidationError as error:
+                raise RetryableDeliveryError("the partner's answer is no list of audiences") from error
+            yield from page.data
+            if page.paging is None or page.paging.next is None:
+                return
+            after = {"after": page.paging.cursors.after}
 
     def _ask(self, method: str, path: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         return _read(self._send(HttpRequest(method, self._url(path, parameters))))
