@@ -3,6 +3,7 @@
 import random
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -11,6 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import clock, wiring
+from audience_core.pipeline.left_behind import restart_left_behind
 from audience_core.pipeline.programs import Programs
 from audience_core.pipeline.reconcile import Reconciliation, reconcile
 
@@ -27,13 +29,18 @@ metrics = Metrics()
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """`event`: `stretches` (of 100 profiles) and `audiences` to look at, or any other for what the stack is set to."""
+    """`event`: `stretches` (of 100 profiles) and `audiences` to look at, else as many as the stack is set to.
+
+    `seed`: looks at the same samples each time it is given.
+    """
     of, settings = wiring.stores(), wiring.settings()
     stretches = int(event.get("stretches", settings["RECONCILE_STRETCHES"] or 50))
     audiences = int(event.get("audiences", settings["RECONCILE_AUDIENCES"] or 50))
     stores = (of.accounts, of.audiences, Programs(of.accounts, of.audiences), of.profiles)
     work = Reconciliation(*stores, of.history, of.memberships, of.marks, _pause, _pause_for_sizes, clock.now_ms)
-    findings = reconcile(work, stretches, audiences, random.Random())
+    findings = reconcile(work, stretches, audiences, random.Random(event.get("seed")))
+    now = datetime.now(UTC)
+    findings.connections_restarted = restart_left_behind(of.accounts, of.outputs, of.workflows, now)
     metrics.add_metric("Repairs", MetricUnit.Count, findings.repairs)
     logger.info("reconciled", extra=asdict(findings))
     return asdict(findings)

@@ -3,7 +3,9 @@
 import json
 import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import boto3
 import pytest
@@ -12,19 +14,24 @@ from audience_core import clock, wiring
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import DAY_MS, AudienceId
 from audience_core.domain.membership import Membership
+from audience_core.domain.output import ConnectionStatus, Fault, FaultKind, SubscriptionState
 from audience_core.domain.profile import BUCKETS, Profile
 from audience_core.persistence.history import DynamoHistoryStore
 from audience_core.persistence.marks import DynamoMarkStore
 from audience_core.persistence.memberships import DynamoMembershipStore
+from audience_core.persistence.memory.control import MemoryWorkflows
+from audience_core.persistence.outputs import DynamoOutputStore
 from audience_core.persistence.profiles import DynamoProfileStore
 from audience_core.pipeline.process import process
 from functions.reconcile import handler as reconciling
 from functions.retire_profiles import handler as retiring
+from tests.support.control import a_connection
 from tests.support.control_stack import create_profiles_table, create_table
 from tests.support.http_api import a_context, a_sample
 from tests.support.population import ACCOUNT, Population, a_batch, at_least, custom_event
 
 VIEWERS = AudienceId(1)
+FAULT = Fault(kind=FaultKind.PARTNER_ERROR, message="it did not answer", at=datetime.now(UTC))
 
 
 class Stack:
@@ -41,6 +48,8 @@ class Stack:
             history=DynamoHistoryStore(create_table("history"), region),
             memberships=DynamoMembershipStore(create_table("memberships"), self.counts, region),
             marks=DynamoMarkStore(create_table("marks"), region),
+            outputs=DynamoOutputStore(create_table("outputs"), region),
+            workflows=MemoryWorkflows(),
         )
 
     def view(self, at: int) -> Profile:
@@ -76,6 +85,29 @@ def test_a_night_mends_profile_list_and_size_and_the_next_finds_nothing(stack: S
     assert repairs == [(1, 0, 1), (0, 0, 0)]
     assert [profile.memberships for profile in stack.everybody()] == [{VIEWERS}]
     assert stack.stores.memberships.counts(ACCOUNT, VIEWERS, 0).size == 1
+
+
+def test_connections_of_which_no_partner_has_heard_are_announced_after_all(stack: Stack) -> None:
+    """Not those that are being announced, faulted ones, or those that say nothing."""
+    an_hour_ago = datetime.now(UTC) - timedelta(minutes=61)
+    given: dict[str, dict[str, Any]] = {
+        "forgotten": {"active_since": an_hour_ago},
+        "doubtful": {"active_since": an_hour_ago, "subscription": SubscriptionState.DOUBTFUL},
+        "new": {"active_since": datetime.now(UTC)},
+        "announced": {"active_since": an_hour_ago, "subscription": SubscriptionState.ACTIVE},
+        "silent": {"active_since": an_hour_ago, "status": ConnectionStatus.INACTIVE},
+        "faulted": {"active_since": an_hour_ago, "fault": FAULT},
+    }
+    store = stack.stores.outputs
+    saved = {
+        name: store.save_connection(a_connection(connection_id=f"c-{name}", **each)) for name, each in given.items()
+    }
+
+    told = reconciling.lambda_handler({"stretches": 0, "audiences": 0}, a_context())
+
+    assert told["connections_restarted"] == 2
+    runs = [f"fill-7-c-{name}-{saved[name].version}-again-" for name in ("doubtful", "forgotten")]
+    assert [run.rstrip("0123456789") for run in sorted(stack.stores.workflows.started)] == runs
 
 
 def test_repairs_are_a_metric(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,12 +30,15 @@ from functions.compact_run import handler as compact_run
 from functions.connect_audiences import handler as connect_audiences
 from functions.count_members import handler as count_members
 from functions.deliver_changes import handler as deliver_changes
+from functions.end_sharing import handler as end_sharing
 from functions.erase_profile import handler as erase_profile
 from functions.export_page import handler as export_page
 from functions.export_run import handler as export_run
 from functions.export_zip import handler as export_zip
 from functions.fan_out_changes import handler as fan_out_changes
+from functions.fan_out_shared import handler as fan_out_shared
 from functions.fill_connection_page import handler as fill_connection_page
+from functions.measure_ab_test import handler as measure_ab_test
 from functions.process_events import handler as process_events
 from functions.send_audience import handler as send_audience
 from functions.summarise_counts import handler as summarise_counts
@@ -54,7 +57,12 @@ _TABLES = (
     "COUNTS", "LEDGER", "REQUESTS", "MARKS", "JOBS", "SHARING",
 )  # fmt: skip
 _BUCKETS = ("ARCHIVE_BUCKET", "RUN_FILES_BUCKET", "EXPORTS_BUCKET")
-_QUEUES = ("EVENTS_QUEUE_URL", "REEVALUATIONS_QUEUE_URL", "EVENTS_DEAD_LETTERS_URL", "REEVALUATIONS_DEAD_LETTERS_URL")
+_QUEUES = (
+    "EVENTS_QUEUE_URL", "REEVALUATIONS_QUEUE_URL", "SHARED_CHANGES_QUEUE_URL", "EVENTS_DEAD_LETTERS_URL",
+    "REEVALUATIONS_DEAD_LETTERS_URL",
+)  # fmt: skip
+# What the readers of a table's stream are shown.
+_VIEWS = {"PROFILES": "NEW_AND_OLD_IMAGES", "COUNTS": "KEYS_ONLY", "SHARING": "NEW_IMAGE"}
 _MACHINES: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "compact_archive": {
         "CompactRunFunctionArn": compact_run.lambda_handler,
@@ -80,6 +88,7 @@ _MACHINES: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     },
     "send_audience": {"SendAudienceFunctionArn": send_audience.lambda_handler},
     "erase_profile": {"EraseProfileFunctionArn": erase_profile.lambda_handler},
+    "measure_ab_test": {"MeasureAbTestFunctionArn": measure_ab_test.lambda_handler},
 }
 _ATTEMPTS = 30
 
@@ -110,6 +119,9 @@ class StartedRuns(MemoryWorkflows):
 
     def start_connecting(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         return self.ask("connect_audiences", f"{job_id}-{token}", _of_job(account_id, job_id, token))
+
+    def start_measurement(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        return self.ask("measure_ab_test", f"{job_id}-{token}", _of_job(account_id, job_id, token))
 
     def start_sending(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         return self.ask("send_audience", f"{job_id}-{token}", _of_job(account_id, job_id, token))
@@ -145,6 +157,7 @@ class DataPath:
         for name, value in {**self.tables, **self.buckets, **self.queues, "AWS_REGION": REGION}.items():
             patch.setenv(name, value)
         patch.setenv("ERASURE_SETTLE_SECONDS", "0")
+        patch.setenv("RECONCILE_PAUSE_S", "0")
         patch.setenv("ALLOW_PRIVATE_ENDPOINTS", "true")
         forget_wiring()
         self.workflows = StartedRuns()
@@ -187,6 +200,8 @@ class DataPath:
                 moved += self._stream("PROFILES", fan_out_changes.lambda_handler, call)
                 moved += self._stream("PROFILES", count_members.lambda_handler, call)
             moved += self._drain("REEVALUATIONS_QUEUE_URL", process_events.lambda_handler, call)
+            moved += self._stream("SHARING", end_sharing.lambda_handler, call)
+            moved += self._drain("SHARED_CHANGES_QUEUE_URL", fan_out_shared.lambda_handler, call)
             moved += self._drain("WAKE_UPS_QUEUE_URL", deliver_changes.lambda_handler, call)
             moved += self._stream("COUNTS", summarise_counts.lambda_handler, call)
             # What a second wake-up within one second was dropped for is found by the sweep.
@@ -293,9 +308,8 @@ class DataPath:
             types |= {first: "S", second: second_type}
             keys = [{"AttributeName": first, "KeyType": "HASH"}, {"AttributeName": second, "KeyType": "RANGE"}]
             more[sort] = [{"IndexName": index, "KeySchema": keys, "Projection": {"ProjectionType": projection}}]
-        if kind in ("PROFILES", "COUNTS"):
-            view = "NEW_AND_OLD_IMAGES" if kind == "PROFILES" else "KEYS_ONLY"
-            more["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": view}
+        if kind in _VIEWS:
+            more["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": _VIEWS[kind]}
         self.dynamodb.create_table(
             TableName=name,
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from audience_core import wiring_management
+from audience_core.api import edge
 from audience_core.domain.archive import OwnedBatch
 from audience_core.domain.event import Environment
-from audience_core.domain.ids import AudienceId, Mpid
-from audience_core.domain.output import DELIVERY_BUCKETS
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
+from audience_core.domain.output import DELIVERY_BUCKETS, Connection
 from audience_core.domain.profile import Profile
+from audience_core.management import measurements
 from audience_core.persistence.history import LOG_ENTRY
-from tests.support.control import ACCOUNT
+from tests.support.control import ACCOUNT, AUDIENCE
 from tests.support.data_path import DataPath
 from tests.support.partners import FaultyPartner
 
@@ -47,6 +50,7 @@ class Ends:
             "shards": self._shards(),
             "exports": self._exports(),
             "results": self._results(),
+            "outcomes": self._outcomes(),
             "jobs": sorted({(job.kind.value, job.state.value) for job in of.jobs.list(ACCOUNT)}),
             "queues": {queue: len(self.stack.messages(queue)) for queue in self.stack.queues},
         }
@@ -89,18 +93,22 @@ class Ends:
         return sorted(rows + [(audience, self._named(str(e[1])), f"log {e[3]}") for audience, _, *e in logged])
 
     def _connections(self) -> list[Any]:
-        found = self.stack.stores.outputs.list_connections(ACCOUNT)
         return sorted(
             (each.audience_id, each.status.value, each.subscription.value, each.fault and each.fault.kind.value)
-            for each in found
+            for each in self._all_connections
         )
+
+    @cached_property
+    def _all_connections(self) -> list[Connection]:
+        of = self.stack.stores
+        return [each for account in of.accounts.all() for each in of.outputs.list_connections(account.account_id)]
 
     def _ledger(self) -> list[Any]:
         rows = [
             (connection.audience_id, row)
-            for connection in self.stack.stores.outputs.list_connections(ACCOUNT)
+            for connection in self._all_connections
             for lane in range(DELIVERY_BUCKETS)
-            for row in self.stack.stores.ledger.rows(ACCOUNT, connection.connection_id, lane, None, 100).items
+            for row in self.stack.stores.ledger.rows(*_key(connection), lane, None, 100).items
         ]
         return sorted(
             (audience, self._named(row.mpid), repr(row.desired), repr(row.acknowledged), row.dirty_since is None)
@@ -143,6 +151,11 @@ class Ends:
             text = text.replace(str(mpid), who)
         return sorted(re.sub(r"\b\d{13}\b", "instant", text).splitlines())
 
+    def _outcomes(self) -> list[Any]:
+        asked = measurements.list_all(wiring_management.jobs(), ACCOUNT, AUDIENCE, edge.now())
+        found = [each for measured in asked for each in measured.variants or ()]
+        return [(each.variant.name, each.users, each.converted) for each in found]
+
     def _results(self) -> list[Any]:
         found = []
         for each in self.stack.stores.audiences.list(ACCOUNT):
@@ -155,6 +168,10 @@ class Ends:
 
 def _name(profile: Profile) -> str:
     return min((each.value for each in profile.identities if each.type == "customer_id"), default="nobody")
+
+
+def _key(connection: Connection) -> tuple[AccountId, ConnectionId]:
+    return connection.account_id, connection.connection_id
 
 
 def _told(profile: Profile) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 
 from audience_core.api import edge
 from audience_core.domain.audience import AudienceKind, AudienceStatus
@@ -13,20 +14,46 @@ from audience_core.domain.definition import (
     UserAttributeCriterion,
 )
 from audience_core.domain.event import Identity
-from audience_core.domain.ids import DAY_MS, AudienceId, ConnectionId
+from audience_core.domain.ids import DAY_MS, AudienceId, ConnectionId, Mpid
+from audience_core.domain.membership import Membership
+from audience_core.domain.sharing import Side
+from audience_core.domain.stores import CountStep
 from audience_core.domain.value_tests import StringOperator, StringTest
-from audience_core.management import bulk_connect, calculations, connections, erasures, exports, sends
+from audience_core.management import (
+    ab_tests,
+    bulk_connect,
+    calculations,
+    connections,
+    erasures,
+    exports,
+    measurements,
+    sends,
+    sharing,
+)
+from audience_core.management.ab_tests import NewAbTest
 from audience_core.management.bulk_connect import BulkConnection
 from audience_core.management.calculations import CalculationStores, NewCalculation
 from audience_core.management.connections import NewConnection
 from audience_core.management.exports import NewExport, Requester
+from audience_core.management.measurements import NewMeasurement
+from audience_core.management.received import OwnAndReceived
 from audience_core.management.sends import NewSend, SendStores
+from audience_core.management.sharing import NewOffers, SharingStores
+from audience_core.management.sharing_terms import TERMS
+from functions.reconcile import handler as reconcile
 from functions.reevaluate_due import handler as reevaluate_due
 from functions.retire_profiles import handler as retire_profiles
-from tests.support.control import ACCOUNT, AUDIENCE, OUTPUT, PLAYED, an_audience
+from tests.support.control import ACCOUNT, AUDIENCE, OTHER_ACCOUNT, OUTPUT, PLAYED, an_account, an_audience, an_output
 from tests.support.faults import Scene, Story
+from tests.support.partners import SECRET
+from tests.support.sharing import FRIEND, OWNER, a_receiving
 
 SHARED = Definition(root=EventCriterion(event=EventSelector(kind=EventKind.CUSTOM, name="Share")))
+BOUGHT = Definition(root=EventCriterion(event=EventSelector(kind=EventKind.CUSTOM, name="Buy")))
+# Numbers of a receiver's own audiences are below: the partner of all stories knows audiences by their numbers alone.
+_OWN_AUDIENCES = 40
+# A night whose samples come upon what has drifted.
+_FINDING = {"stretches": 8, "audiences": 9, "seed": 287}
 GOLD = Definition(
     root=UserAttributeCriterion(attribute="tier", test=StringTest(operator=StringOperator.EQUALS, value="gold"))
 )
@@ -94,6 +121,48 @@ def calculated(here: Scene) -> None:
     archived(here)
     calculation(here)
     connect(here, AudienceId(2), ConnectionId("c-000000000002"))
+    here.finish_runs()
+    here.settle()
+
+
+def split(here: Scene) -> None:
+    """People, of whom two come into an audience that is split, and one of them buys something then."""
+    of = here.stack.stores
+    halves = NewAbTest.model_validate({"variations": [{"name": "Variation A", "percentage": 50}]})
+    an_hour_ago = edge.now() - timedelta(hours=1)
+    ab_tests.create(OwnAndReceived(of.audiences, of.sharing), ACCOUNT, AUDIENCE, halves, an_hour_ago)
+    people(here)
+    here.tell(4, "cy", event="Buy", ago_ms=here.now_ms - _now_ms())
+    here.settle()
+
+
+def drifted(here: Scene) -> None:
+    """Somebody is missing in a member list, somebody else is in one without being a member, and a size is wrong."""
+    people(here)
+    of, table = here.stack.stores, here.stack.tables["MEMBERSHIPS_TABLE"]
+    (lost, *_), row = here.stack.items("MEMBERSHIPS"), Membership(AUDIENCE, Mpid(77), here.now_ms)
+    here.stack.dynamodb.delete_item(TableName=table, Key={name: lost[name] for name in ("pk", "sk")})
+    of.memberships.apply(ACCOUNT, [row], [])
+    of.memberships.count(ACCOUNT, {AUDIENCE: [CountStep(0, "9" * 28, here.now_ms, 5, 0)]})
+
+
+def shared(here: Scene) -> None:
+    """An audience that another account receives, under another number, and forwards to its own partner."""
+    people(here)
+    of = here.stack.stores
+    of.accounts.create(an_account(account_id=OTHER_ACCOUNT, name="Travel"))
+    of.sharing.save_receiving(a_receiving(terms_version=TERMS.version), [])
+    secret = of.secrets.put(OTHER_ACCOUNT, "o-1", {"signing_secret": SECRET})
+    of.outputs.save(an_output(account_id=OTHER_ACCOUNT, settings={"url": here.partner.url}, secret_ref=secret))
+    while of.audiences.next_id(OTHER_ACCOUNT) < _OWN_AUDIENCES:
+        pass
+    stores = SharingStores(of.accounts, of.audiences, of.sharing)
+    (offered,) = sharing.offer(stores, OWNER, NewOffers(audience_ids=(AUDIENCE,), receiver_ids=("r-8",)), edge.now())
+    received = sharing.accept(stores, FRIEND, offered.arrangement_id, edge.now()).received_id
+    assert received is not None
+    both = OwnAndReceived(of.audiences, of.sharing)
+    new = NewConnection(output_id=OUTPUT)
+    connections.create(of.outputs, both, of.workflows, OTHER_ACCOUNT, received, new, edge.now())
     here.finish_runs()
     here.settle()
 
@@ -210,6 +279,38 @@ def erasure(here: Scene) -> None:
     here.settle()
 
 
+def outcomes(here: Scene) -> None:
+    """measure_ab_test"""
+    of = here.stack.stores
+    asked = NewMeasurement.model_validate({"criterion": BOUGHT.model_dump(mode="json")})
+    measurements.start(
+        of.accounts, of.audiences, of.workspaces, of.jobs, of.workflows, ACCOUNT, AUDIENCE, asked, edge.now()
+    )
+    here.finish_runs()
+
+
+def reconciliation(here: Scene) -> None:
+    here.call(reconcile.lambda_handler, _FINDING)
+    here.settle()
+
+
+def received(here: Scene) -> None:
+    """fan_out_changes for a receiver, and fan_out_shared: members of a shared audience come and change."""
+    here.tell(4, "bob")
+    here.tell(5, "ann", event="", user_identities={"email": "other@example.com"})
+    here.settle()
+
+
+def unsharing(here: Scene) -> None:
+    """end_sharing, and what it sets off: the receiver's connection withdraws its members and goes."""
+    of = here.stack.stores
+    (each,) = of.sharing.live(ACCOUNT, Side.INITIATOR)
+    sharing.unshare(SharingStores(of.accounts, of.audiences, of.sharing), OWNER, each.arrangement_id, edge.now())
+    here.settle()
+    here.finish_runs()
+    here.settle()
+
+
 STORIES: Mapping[str, Story] = {
     "events": Story(events, somebody),
     "due": Story(due, lapsed),
@@ -223,6 +324,10 @@ STORIES: Mapping[str, Story] = {
     "sending": Story(sending, calculated),
     "export": Story(export, people),
     "erasure": Story(erasure, archived),
+    "outcomes": Story(outcomes, split),
+    "reconciliation": Story(reconciliation, drifted, "functions.reconcile"),
+    "received": Story(received, shared),
+    "unsharing": Story(unsharing, shared),
 }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import boto3
@@ -183,9 +184,9 @@ class Scene:
     def finish_runs(self) -> None:
         self.stack.finish_runs(self._step)
 
-    def call(self, handler: Callable[..., Any]) -> None:
+    def call(self, handler: Callable[..., Any], event: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Call what a schedule calls: again and again, until it has come off."""
-        while self.functions.run(handler, {}) is FAILED:
+        while self.functions.run(handler, dict(event)) is FAILED:
             pass
 
     def tell(self, number: int, who: str, event: str = "Play Video", ago_ms: int = 60_000, **body: Any) -> None:

@@ -61,10 +61,11 @@ class Findings:
     memberships_repaired: int = 0
     rows_repaired: int = 0
     counts_repaired: int = 0
+    connections_restarted: int = 0
 
     @property
     def repairs(self) -> int:
-        return self.memberships_repaired + self.rows_repaired + self.counts_repaired
+        return self.memberships_repaired + self.rows_repaired + self.counts_repaired + self.connections_restarted
 
 
 def reconcile(of: Reconciliation, stretches: int, audiences: int, chance: random.Random) -> Findings:
