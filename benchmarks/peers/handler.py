@@ -16,12 +16,11 @@ from audience_core import wiring_archive
 from audience_core.domain.archive import ArchiveShard, Manifest
 from audience_core.domain.ids import AccountId, AudienceId
 from audience_core.domain.job import Job
-from audience_core.errors import DamagedShardError
 from audience_core.persistence.memory.jobs import MemoryJobStore, MemoryRunFiles
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.shards import MemoryShardStore
 from audience_core.persistence.results import S3ResultStore
-from audience_core.persistence.shards import as_written
+from audience_core.persistence.shards import whole
 from audience_core.pipeline.lifetime import Calculation, folder_of
 from benchmarks.peers.questions import Stopwatch, report
 from functions.calculate_shard.handler import lambda_handler
@@ -38,11 +37,10 @@ class FolderShards(MemoryShardStore):
         self._folder = folder
         self.commit(ACCOUNT, manifest)
 
-    def read(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
+    def fetch(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
         with (self._folder / name).open("rb", buffering=0) as source:
-            content = as_written(source, shard.files[name])
-        if content is None:
-            raise DamagedShardError(name)
+            content = whole(source, shard.files[name].size)
+        assert content is not None, name
         return content
 
 

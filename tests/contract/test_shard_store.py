@@ -7,7 +7,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from audience_core.domain.archive import ArchiveShard, Manifest, ShardStore, erased_key
+from audience_core.domain.archive import ArchiveShard, Manifest, ShardStore, erased_key, require_as_written
 from audience_core.errors import DamagedShardError, NotFoundError, StaleVersionError, UnavailableError
 from audience_core.persistence.memory.shards import MemoryShardStore
 from audience_core.persistence.shards import S3ShardStore
@@ -99,10 +99,10 @@ def test_files_come_back_as_they_were_written(store: ShardStore, tmp_path: Path)
     assert [(each.name, each.read_bytes()) for each in (tmp_path / "b").iterdir()] == [("events.parquet", b"events")]
 
 
-def test_a_file_is_read_as_it_was_written(store: ShardStore, tmp_path: Path) -> None:
+def test_a_file_is_fetched_as_it_was_written(store: ShardStore, tmp_path: Path) -> None:
     shard = a_shard(store, tmp_path / "a")
 
-    read = [bytes(store.read(ACCOUNT, shard, name)) for name in ("events.parquet", "ids.parquet")]
+    read = [bytes(store.fetch(ACCOUNT, shard, name)) for name in ("events.parquet", "ids.parquet")]
 
     assert read == [b"events", b"ids"]
 
@@ -120,7 +120,7 @@ def test_a_damaged_file_is_named(
     change("events.parquet", content)
 
     with pytest.raises(DamagedShardError, match=f"shard 0: a/00000/events.parquet {what}"):
-        store.read(ACCOUNT, shard, "events.parquet")
+        require_as_written(shard, "events.parquet", store.fetch(ACCOUNT, shard, "events.parquet"))
     with pytest.raises(DamagedShardError, match=what):
         store.download(ACCOUNT, shard, ["events.parquet"], tmp_path)
 

@@ -1,6 +1,6 @@
 """A calculation finds the members that the rules name, whoever dies on the way, and all of them or none."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -254,10 +254,18 @@ def test_a_worker_that_slept_while_another_run_took_over_does_no_harm(at: int) -
     assert found(office) == RIGHT
 
 
-def damaged(office: Office) -> str:
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "longer": lambda content: content + b"rust",
+    "a page": lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:],
+    "unreadable": lambda content: content[:-1] + b"?",
+}
+
+
+def damaged(office: Office, damage: str = "longer") -> str:
     """Damage the second shard of the archive; its folder."""
     folder = office.shards.manifest(ACCOUNT).shards[1].folder
-    office.shards.files[ACCOUNT, folder]["events.parquet"] += b"rust"
+    files = office.shards.files[ACCOUNT, folder]
+    files["events.parquet"] = DAMAGES[damage](files["events.parquet"])
     return folder
 
 
@@ -270,9 +278,11 @@ def fail(office: Office, job_id: str) -> None:
     leases.fail(office.jobs, ACCOUNT, job_id, "run", error, office.clock())
 
 
-def test_a_damaged_shard_stops_the_run_with_its_name_and_can_be_mended() -> None:
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_shard_stops_the_run_with_its_name_and_can_be_mended(damage: str) -> None:
     office = an_office()
-    folder = damaged(office)
+    before = dict(office.shards.files[ACCOUNT, office.shards.manifest(ACCOUNT).shards[1].folder])
+    folder = damaged(office, damage)
     job = office.start([BUYERS, VIEWERS])
 
     fail(office, job.job_id)
@@ -281,8 +291,7 @@ def test_a_damaged_shard_stops_the_run_with_its_name_and_can_be_mended() -> None
     assert failed.state is JobState.FAILED
     assert f"shard 1: {folder}/events.parquet is not as it was written" in failed.error
     assert statuses(office) == {AudienceStatus.CALCULATING}
-    files = office.shards.files[ACCOUNT, folder]
-    files["events.parquet"] = files["events.parquet"].removesuffix(b"rust")
+    office.shards.files[ACCOUNT, folder] = before
     jobs.restart(watch(office), ACCOUNT, job.job_id, office.clock())
     list(office.run(job.job_id, "again", token=2))
     assert found(office) == RIGHT

@@ -1,6 +1,6 @@
 """The event archive: what is put into it as it comes, and the shards that compaction makes of that."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Buffer, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -13,6 +13,7 @@ from audience_core.domain.account import Record
 from audience_core.domain.event import Environment, Identity
 from audience_core.domain.ids import AccountId, Mpid
 from audience_core.domain.messages import AcceptedBatch, Release
+from audience_core.errors import DamagedShardError
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,16 @@ class ArchiveShard(Record):
     first_at: int | None = None
     last_at: int | None = None
     files: Mapping[str, ArchivedFile] = Field(default_factory=dict)
+
+
+def require_as_written(shard: ArchiveShard, name: str, content: Buffer) -> None:
+    """Raise `DamagedShardError` when a file is not what it was. Long ones are hashed without the interpreter's lock."""
+    if sha256(content).hexdigest() != shard.files[name].sha256:
+        raise damaged(shard, name)
+
+
+def damaged(shard: ArchiveShard, name: str, how: str = "is not as it was written") -> DamagedShardError:
+    return DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} {how}")
 
 
 class Manifest(Record):
@@ -176,8 +187,12 @@ class ShardStore(Protocol):
     def upload(self, account_id: AccountId, folder: str, source: Path) -> dict[str, ArchivedFile]:
         """Keep the files of a local folder."""
 
-    def read(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
-        """A file of a shard; raise `DamagedShardError` when it is missing or not as it was written."""
+    def fetch(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
+        """A file of a shard, which `require_as_written` is still to see.
+
+        Raises:
+            DamagedShardError: it is missing, or of another length than was written.
+        """
 
     def download(self, account_id: AccountId, shard: ArchiveShard, names: Collection[str], target: Path) -> None:
         """Fetch files of a shard; raise `DamagedShardError` when one is missing or not as it was written."""

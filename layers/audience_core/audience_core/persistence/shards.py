@@ -10,9 +10,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from audience_core.domain.archive import SCANNED, ArchivedFile, ArchiveShard, Manifest
+from audience_core.domain.archive import SCANNED, ArchivedFile, ArchiveShard, Manifest, damaged, require_as_written
 from audience_core.domain.ids import AccountId
-from audience_core.errors import DamagedShardError, NotFoundError, StaleVersionError, UnavailableError
+from audience_core.errors import NotFoundError, StaleVersionError, UnavailableError
 
 _PIECE = 1 << 20
 _GONE = {"NoSuchKey", "404"}
@@ -66,25 +66,27 @@ class S3ShardStore:
             found[path.name] = ArchivedFile(size=len(content), sha256=sha256(content).hexdigest())
         return found
 
-    def read(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
+    def fetch(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
         """Raise `UnavailableError` when S3 does not answer."""
         key = f"{_folder_key(account_id, shard.folder)}{name}"
         try:
             body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
-            content = as_written(body, shard.files[name]) if name in shard.files else None
+            content = whole(body, shard.files[name].size) if name in shard.files else None
         except ClientError as error:
             if _code(error) in _GONE:
-                raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is missing") from error
+                raise damaged(shard, name, "is missing") from error
             raise UnavailableError("the archive does not answer") from error
         except BotoCoreError as error:
             raise UnavailableError("the archive does not answer") from error
         if content is None:
-            raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is not as it was written")
+            raise damaged(shard, name)
         return content
 
     def download(self, account_id: AccountId, shard: ArchiveShard, names: Collection[str], target: Path) -> None:
         for name in names:
-            (target / name).write_bytes(self.read(account_id, shard, name))
+            content = self.fetch(account_id, shard, name)
+            require_as_written(shard, name, content)
+            (target / name).write_bytes(content)
 
     def folders(self, account_id: AccountId) -> frozenset[str]:
         prefix = _folder_key(account_id, "")
@@ -130,18 +132,13 @@ class Stream(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def as_written(source: Stream, file: ArchivedFile) -> bytearray | None:
-    """The content of a file, in one piece of memory; None when it is not what was written.
-
-    Each piece is hashed as soon as it is there, while the network brings the next, and without the interpreter's lock.
-    """
-    content, digest, size = bytearray(file.size), sha256(), 0
+def whole(source: Stream, size: int) -> bytearray | None:
+    """So many bytes in one piece of memory; None when there are fewer or more."""
+    content, place = bytearray(size), 0
     view = memoryview(content)
-    while count := source.readinto(view[size : size + _PIECE]):
-        digest.update(view[size : size + count])
-        size += count
-    is_whole = size == file.size and not source.read(1)
-    return content if is_whole and digest.hexdigest() == file.sha256 else None
+    while count := source.readinto(view[place : place + _PIECE]):
+        place += count
+    return content if place == size and not source.read(1) else None
 
 
 def _manifest_key(account_id: AccountId, version: int) -> str:

@@ -5,12 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from audience_core.domain.archive import SCANNED, ArchiveShard, shard_of
+from audience_core.domain.archive import SCANNED, ArchiveShard, require_as_written, shard_of
 from audience_core.domain.definition import AllOf, AnyOf, AudienceMembershipCriterion, Criterion, Not
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.job import JobStep, Part
 from audience_core.domain.lifetime import DateRange
 from audience_core.domain.profile import BUCKETS
+from audience_core.domain.results import FoundMembers
 from audience_core.errors import StaleVersionError
 from audience_core.evaluation.columnar.arrays import Bits
 from audience_core.evaluation.columnar.evaluate import bits_of, evaluate
@@ -21,6 +22,7 @@ from audience_core.pipeline.lifetime import (
     LEASE_MS,
     Calculation,
     CalculationRequest,
+    Snapshot,
     shard_numbered,
     snapshot,
 )
@@ -71,23 +73,40 @@ def note_error(stores: Calculation, order: ShardOrder, error: str) -> None:
 
 def _members_into(stores: Calculation, order: ShardOrder, shard: ArchiveShard, count: int, now: int) -> dict[str, int]:
     """Store the members of each audience; how many each has."""
-    taken, read = snapshot(stores.files, order.account_id, order.job_id), _read(stores, order, shard)
-    nested = {each for audience in taken.audiences for each in _nested(audience.definition.root)}
-    parts = {each: taken.parts[each] for each in nested if each in taken.parts}
-    known = _known(stores, order.account_id, read, order.number, count, parts)
-    visible = {each.audience_id: EventRange(*(each.date_range or DateRange()).instants) for each in taken.audiences}
-    found = evaluate(read, taken.audiences, now, visible, known=known).found()
+    taken, files = snapshot(stores.files, order.account_id, order.job_id), _fetched(stores, order, shard)
+    # Files are checked while they are evaluated: nothing of what was found is told before that is done.
+    with ThreadPoolExecutor(1) as pool:
+        checked = pool.submit(_check, shard, files)
+        try:
+            found = _found(stores, order, shard_in(files), count, taken, now)
+        except Exception:
+            # What is damaged cannot be read either.
+            checked.result()
+            raise
+    checked.result()
     stores.results.put(order.account_id, order.job_id, order.number, found)
     return {str(audience_id): size for audience_id, size in found.counts.items()}
 
 
-def _read(stores: Calculation, order: ShardOrder, shard: ArchiveShard) -> Shard:
-    def read(name: str) -> bytearray:
-        return stores.shards.read(order.account_id, shard, name)
+def _fetched(stores: Calculation, order: ShardOrder, shard: ArchiveShard) -> dict[str, bytearray]:
+    def fetch(name: str) -> bytearray:
+        return stores.shards.fetch(order.account_id, shard, name)
 
-    # At once, as the network and the check of each take their time.
     with ThreadPoolExecutor(len(SCANNED)) as pool:
-        return shard_in(dict(zip(SCANNED, pool.map(read, SCANNED), strict=True)))
+        return dict(zip(SCANNED, pool.map(fetch, SCANNED), strict=True))
+
+
+def _check(shard: ArchiveShard, files: Mapping[str, bytearray]) -> None:
+    for name, content in files.items():
+        require_as_written(shard, name, content)
+
+
+def _found(stores: Calculation, order: ShardOrder, read: Shard, count: int, taken: Snapshot, now: int) -> FoundMembers:
+    nested = {each for audience in taken.audiences for each in _nested(audience.definition.root)}
+    parts = {each: taken.parts[each] for each in nested if each in taken.parts}
+    known = _known(stores, order.account_id, read, order.number, count, parts)
+    visible = {each.audience_id: EventRange(*(each.date_range or DateRange()).instants) for each in taken.audiences}
+    return evaluate(read, taken.audiences, now, visible, known=known).found()
 
 
 def _nested(criterion: Criterion) -> Iterator[AudienceId]:

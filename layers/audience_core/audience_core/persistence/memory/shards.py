@@ -4,9 +4,9 @@ from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
 
-from audience_core.domain.archive import ArchivedFile, ArchiveShard, Manifest
+from audience_core.domain.archive import ArchivedFile, ArchiveShard, Manifest, damaged, require_as_written
 from audience_core.domain.ids import AccountId
-from audience_core.errors import DamagedShardError, NotFoundError, StaleVersionError
+from audience_core.errors import NotFoundError, StaleVersionError
 
 
 class MemoryShardStore:
@@ -36,17 +36,19 @@ class MemoryShardStore:
             name: ArchivedFile(size=len(content), sha256=sha256(content).hexdigest()) for name, content in files.items()
         }
 
-    def read(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
+    def fetch(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
         content = self.files.get((account_id, shard.folder), {}).get(name)
         if content is None:
-            raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is missing")
-        if name not in shard.files or sha256(content).hexdigest() != shard.files[name].sha256:
-            raise DamagedShardError(f"shard {shard.number}: {shard.folder}/{name} is not as it was written")
+            raise damaged(shard, name, "is missing")
+        if name not in shard.files or len(content) != shard.files[name].size:
+            raise damaged(shard, name)
         return bytearray(content)
 
     def download(self, account_id: AccountId, shard: ArchiveShard, names: Collection[str], target: Path) -> None:
         for name in names:
-            (target / name).write_bytes(self.read(account_id, shard, name))
+            content = self.fetch(account_id, shard, name)
+            require_as_written(shard, name, content)
+            (target / name).write_bytes(content)
 
     def folders(self, account_id: AccountId) -> frozenset[str]:
         return frozenset(folder for owner, folder in self.files if owner == account_id)
