@@ -219,6 +219,24 @@ def test_at_the_end_the_receivers_connections_are_deleted(stack: Stack, how: str
     assert after.version == before.version + 1
 
 
+def test_a_removal_that_was_not_started_is_started_by_the_next_attempt(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, connection_id = stack.share()
+    sharing.unshare(stack.control, OWNER, taken.arrangement_id, NOW)
+
+    def refuse(*arguments: object) -> None:
+        raise UnavailableError("no run can be started now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stack.stores.workflows, "start_connection_fill", refuse)
+        assert len(stack.end()["batchItemFailures"]) == 1
+    assert stack.end() == {"batchItemFailures": []}
+
+    left = stack.stores.outputs.get_connection(OTHER_ACCOUNT, connection_id)
+    assert stack.stores.workflows.started[-1] == f"fill-{OTHER_ACCOUNT}-{connection_id}-{left.version}"
+
+
 def test_an_opt_out_that_broke_off_is_brought_to_its_end(stack: Stack) -> None:
     taken, connection_id = stack.share()
     on = stack.stores.sharing.receiving(OTHER_ACCOUNT)

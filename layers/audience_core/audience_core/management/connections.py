@@ -174,7 +174,8 @@ def delete(
     require_version(connection, version)
     is_deleting = connection.status is ConnectionStatus.DELETING
     if is_deleting and not connection.fault:
-        return connection
+        # Whoever deleted it may have died before asking for the run, which is named after it and starts once.
+        return _started(workflows, connection)
     changes: dict[str, Any] = {"status": ConnectionStatus.DELETING, "active_since": None, "fault": None}
     if is_deleting:
         changes["subscription"] = SubscriptionState.REMOVED
@@ -182,15 +183,16 @@ def delete(
 
 
 def delete_once(outputs: OutputStore, workflows: Workflows, connection: Connection) -> None:
-    """Delete it, whoever writes it meanwhile; but one that is being deleted is left alone.
+    """Delete it, whoever writes it meanwhile; but one whose removal has run into a fault is left alone.
 
-    To delete it again would give a faulted partner up.
+    To delete that again would give its partner up.
     """
     key = connection.account_id, connection.connection_id
 
     def act() -> None:
         with suppress(NotFoundError):
-            if outputs.get_connection(*key).status is not ConnectionStatus.DELETING:
+            found = outputs.get_connection(*key)
+            if found.status is not ConnectionStatus.DELETING or found.fault is None:
                 delete(outputs, workflows, *key)
 
     persistently(act)
