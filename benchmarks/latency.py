@@ -17,10 +17,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import batched, count
+from itertools import batched, count, islice
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
 
 import httpx
 
@@ -38,7 +37,9 @@ from tests.support.shop import Json, Shop
 
 # Every so many events one is a probe.
 PROBE_EVERY = 10
-_SENDERS, _WATCHERS = 16, 8
+_SENDERS = 16
+# Of DynamoDB, for one request.
+_MOST_KEYS = 100
 _FIRST_OF_PORTFOLIO = 100
 _PATIENCE_S = 60.0
 _EVENTS_OF_A_BATCH = 50
@@ -67,21 +68,25 @@ class Load:
         physical = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources["StackResources"]}
         self._members = physical["MembershipsTable"]
         self._own = threading.local()
+        self._awaited: dict[str, float] = {}
         self.taken = Taken()
 
     def run(self, batches: Iterator[Json], per_second: float, seconds: float) -> float:
         """Send for so long; the rate that was reached (events a second)."""
-        began, sent = time.monotonic(), 0
-        with ThreadPoolExecutor(_SENDERS) as senders, ThreadPoolExecutor(_WATCHERS) as watchers:
+        began, sent, is_over = time.monotonic(), 0, threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(is_over,))
+        watcher.start()
+        with ThreadPoolExecutor(_SENDERS) as senders:
             while sent < per_second * seconds:
                 time.sleep(max(0.0, began + sent / per_second - time.monotonic()))
                 if sent % self._every == 0 and self._probes:
-                    senders.submit(self._send_probe, self._probes.pop(), watchers)
+                    senders.submit(self._send_probe, self._probes.pop())
                 else:
                     senders.submit(self._send, next(batches))
                 sent += 1
-            senders.shutdown()
-            ended = time.monotonic()
+        ended = time.monotonic()
+        is_over.set()
+        watcher.join()
         return sent / (ended - began)
 
     def _send(self, batch: Json) -> None:
@@ -90,20 +95,35 @@ class Load:
         answer.raise_for_status()
         self.taken.calls.append(time.monotonic() - began)
 
-    def _send_probe(self, mpid: str, watchers: ThreadPoolExecutor) -> None:
+    def _send_probe(self, mpid: str) -> None:
         self._send({"mpid": mpid, "events": [_custom("probe", _now(), {})]})
-        watchers.submit(self._watch, mpid, time.monotonic())
+        self._awaited[mpid] = time.monotonic()
 
-    def _watch(self, mpid: str, accepted: float) -> None:
-        dynamodb = self._dynamodb()
-        pk = f"{self._shop.account_id}#{self._probe}#{bucket_of(int(mpid)):02d}"
-        key = {"pk": {"S": pk}, "sk": {"S": mpid}}
-        while time.monotonic() < accepted + _PATIENCE_S:
-            if "Item" in dynamodb.get_item(TableName=self._members, Key=key, ConsistentRead=True):
-                self.taken.visible.append(time.monotonic() - accepted)
-                return
+    def _watch(self, is_over: threading.Event) -> None:
+        """Look for all that are awaited in one request: one for each would keep a processor busy by itself."""
+        dynamodb = self._shop.stack.client("dynamodb")
+        while self._awaited or not is_over.is_set():
             time.sleep(0.02)
-        self.taken.lost += 1
+            some = dict(islice(list(self._awaited.items()), _MOST_KEYS))
+            if not some:
+                continue
+            asked = {self._members: {"Keys": [self._key(each) for each in some], "ConsistentRead": True}}
+            there = {
+                each["sk"]["S"] for each in dynamodb.batch_get_item(RequestItems=asked)["Responses"][self._members]
+            }
+            now = time.monotonic()
+            for mpid, accepted in some.items():
+                if mpid in there:
+                    self.taken.visible.append(now - accepted)
+                elif now > accepted + _PATIENCE_S:
+                    self.taken.lost += 1
+                else:
+                    continue
+                del self._awaited[mpid]
+
+    def _key(self, mpid: str) -> Json:
+        pk = f"{self._shop.account_id}#{self._probe}#{bucket_of(int(mpid)):02d}"
+        return {"pk": {"S": pk}, "sk": {"S": mpid}}
 
     def _client(self) -> httpx.Client:
         if not hasattr(self._own, "client"):
@@ -111,11 +131,6 @@ class Load:
             self._own.client = httpx.Client(base_url=url, auth=self._shop.credential, timeout=60)
         client: httpx.Client = self._own.client
         return client
-
-    def _dynamodb(self) -> Any:
-        if not hasattr(self._own, "dynamodb"):
-            self._own.dynamodb = self._shop.stack.client("dynamodb")
-        return self._own.dynamodb
 
 
 def _custom(name: str, at: int, attributes: Json) -> Json:
@@ -218,8 +233,10 @@ def measure(shop: Shop, options: argparse.Namespace) -> None:
     activate(shop, options.audiences)
     if not options.strangers:
         play_histories(shop, options.users)
+    # A backfill of all these audiences would have the processors, too.
+    shop.wait_until(lambda: all(each["ended_at"] for each in shop.get("/v1/jobs")["items"]), patience_s=600)
     load, batches = Load(shop, probe, mpids), batches_of(options.users)
-    load.run(batches, options.rate / 2, options.warm_up * PROBE_EVERY / options.rate * 2)
+    load.run(batches, options.rate, options.warm_up * PROBE_EVERY / options.rate)
     load.taken = Taken()
     rate = load.run(batches, options.rate, options.seconds)
     taken = load.taken
@@ -238,7 +255,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50, help="events a second")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--users", type=int, default=500)
-    parser.add_argument("--warm-up", type=int, default=100, help="probes sent before, at half the rate")
+    parser.add_argument("--warm-up", type=int, default=100, help="probes sent before, at the same rate")
     parser.add_argument("--strangers", action="store_true", help="users without a history")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ensure_stack(Path(folder)) as stack, a_partner() as partner:
