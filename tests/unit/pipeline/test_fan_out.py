@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import count, pairwise
-from typing import Any
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -12,32 +11,19 @@ from hypothesis import strategies as st
 
 from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.event import Environment, Identity
-from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid, OutputId, WorkspaceId
+from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid, OutputId
 from audience_core.domain.membership import Membership, MembershipChange, Reason
 from audience_core.domain.messages import Due, WakeUp
 from audience_core.domain.output import (
-    DELIVERY_BUCKETS,
     ConnectionStatus,
-    Sending,
-    SharedAttributes,
     Target,
     delivery_bucket_of,
 )
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen, bucket_of
 from audience_core.domain.profile_change import ProfileChange
 from audience_core.domain.stores import CountStep
-from audience_core.outputs.registry import CONNECTORS
-from audience_core.persistence.memory.control import MemoryAccountStore, MemoryAudienceStore, MemoryOutputStore
-from audience_core.persistence.memory.history import MemoryHistoryStore
-from audience_core.persistence.memory.identities import MemoryIdentityStore
-from audience_core.persistence.memory.ingest import MemoryReevaluationQueue, MemoryWakeUpQueue
-from audience_core.persistence.memory.ledger import MemoryLedgerStore
-from audience_core.persistence.memory.memberships import MemoryMembershipStore
-from audience_core.persistence.memory.profiles import MemoryProfileStore
-from audience_core.persistence.memory.sharing import MemorySharedChangeQueue
-from audience_core.pipeline.count_members import Counting, count_members
-from audience_core.pipeline.fan_out import FanOut, fan_out
-from audience_core.pipeline.member_sets import MemberSets
+from audience_core.pipeline.count_members import count_members
+from audience_core.pipeline.fan_out import fan_out
 from tests.support.control import (
     ACCOUNT,
     AUDIENCE,
@@ -46,96 +32,10 @@ from tests.support.control import (
     OUTPUT,
     WORKSPACE,
     a_connection,
-    an_account,
     an_audience,
-    an_output,
 )
+from tests.support.fan_out_world import ANN, BO, EMAIL, NOW, OTHER_AUDIENCE, Failing, World, a_change, a_profile
 from tests.support.long_run import examples
-
-NOW = 1_795_521_600_000
-ANN, BO = Mpid(-7), Mpid(66)
-OTHER_AUDIENCE = AudienceId(2)
-EMAIL = Identity("email", "ann@example.com")
-_sequences = count(1)
-
-
-class World:
-    """An account whose audience 1 is connected to an output, and records that go through it."""
-
-    def __init__(self) -> None:
-        self.accounts, self.history = MemoryAccountStore(), MemoryHistoryStore()
-        self.audiences, self.outputs = MemoryAudienceStore(), MemoryOutputStore()
-        self.memberships, self.ledger = MemoryMembershipStore(), MemoryLedgerStore()
-        self.reevaluations, self.wake_ups = MemoryReevaluationQueue(), MemoryWakeUpQueue()
-        self.identities, self.profiles = MemoryIdentityStore(), MemoryProfileStore()
-        self.shared_changes = MemorySharedChangeQueue()
-        for account_id in (ACCOUNT, OTHER_ACCOUNT):
-            self.accounts.create(an_account(account_id=account_id, history_retention_days=45))
-        self.outputs.save(an_output())
-        self.outputs.save_connection(a_connection())
-
-    def stores(self, calls_until_crash: int | None = None) -> FanOut:
-        calls = None if calls_until_crash is None else iter(range(calls_until_crash))
-        stores: list[Any] = [
-            self.accounts, self.audiences, self.outputs, self.history,
-            self.memberships, self.ledger, self.reevaluations, self.wake_ups,
-            self.identities, self.profiles,
-        ]  # fmt: skip
-        used: list[Any] = stores if calls is None else [Failing(store, calls) for store in stores]
-        return FanOut(*[*used, MemberSets(used[1]), self.shared_changes])
-
-    def counting(self, calls_until_crash: int | None = None) -> Counting:
-        stores: list[Any] = [self.accounts, self.history, self.memberships, self.identities]
-        if calls_until_crash is not None:
-            calls = iter(range(calls_until_crash))
-            stores = [Failing(store, calls) for store in stores]
-        return Counting(*[*stores, MemberSets(self.audiences)])
-
-    def take(self, *changes: ProfileChange, now: int = NOW) -> None:
-        fan_out(self.stores(), changes, now)
-        count_members(self.counting(), changes, now)
-
-    def members(self, audience_id: AudienceId = AUDIENCE) -> tuple[Membership, ...]:
-        return self.memberships.members(ACCOUNT, audience_id, None, 1000).items
-
-    def counted(self, audience_id: AudienceId = AUDIENCE) -> tuple[int, int, int]:
-        counts = self.memberships.counts(ACCOUNT, audience_id, NOW)
-        return counts.size, counts.adds_24h, counts.drops_24h
-
-    def desired(self, connection_id: ConnectionId = CONNECTION) -> dict[Mpid, Target | None]:
-        lanes = [self.ledger.rows(ACCOUNT, connection_id, lane, None, 1000).items for lane in range(DELIVERY_BUCKETS)]
-        return {row.mpid: row.desired for rows in lanes for row in rows}
-
-
-class Failing:
-    """A store that works for some calls, shared with other stores, and fails ever after."""
-
-    def __init__(self, store: Any, calls: Iterator[int]) -> None:
-        self._store, self._calls = store, calls
-
-    def __getattr__(self, name: str) -> Any:
-        if next(self._calls, None) is None:
-            raise ConnectionError("the function ran out of time")
-        return getattr(self._store, name)
-
-
-def a_profile(
-    mpid: Mpid = ANN,
-    version: int = 1,
-    audiences: Iterable[int] = (),
-    identities: Iterable[Identity] = (EMAIL,),
-    **given: Any,
-) -> Profile:
-    profile = Profile(ACCOUNT, Environment.PRODUCTION, mpid, version)
-    profile.memberships = {AudienceId(each) for each in audiences}
-    profile.identities = dict.fromkeys(identities, 1)
-    for name, value in given.items():
-        setattr(profile, name, value)
-    return profile
-
-
-def a_change(old: Profile | None, new: Profile | None, at: int = NOW) -> ProfileChange:
-    return ProfileChange(old, new, str(next(_sequences)), at)
 
 
 def test_a_join_reaches_member_list_counts_ledger_and_wake_ups() -> None:
@@ -445,114 +345,3 @@ def test_a_write_that_makes_a_profile_due_soon_queues_its_visit() -> None:
     world.take(a_change(None, soon), a_change(None, later))
 
     assert world.reevaluations.take() == [Due(ACCOUNT, ANN, NOW + 20_000)]
-
-
-def with_tier(tier: str, version: int, workspace: WorkspaceId = WORKSPACE) -> Profile:
-    key = RegisterKey(workspace, RegisterKind.ATTRIBUTE, "tier")
-    seen = {workspace: Seen(1, 1)}
-    return a_profile(version=version, audiences=[1], registers={key: Register(tier, version)}, seen=seen)
-
-
-def sharing(world: World, **lists: tuple[str, ...]) -> None:
-    connection = world.outputs.get_connection(ACCOUNT, CONNECTION)
-    shared = SharedAttributes(**lists)
-    world.outputs.save_connection(connection.model_copy(update={"attributes": shared}))
-
-
-def test_a_shared_attribute_that_changes_reaches_the_ledger() -> None:
-    world = World()
-    sharing(world, account=("tier",))
-    world.take(a_change(None, with_tier("silver", 1)))
-    world.wake_ups.take()
-
-    world.take(a_change(with_tier("silver", 1), with_tier("gold", 2)), now=NOW + 5000)
-
-    assert world.desired() == {ANN: Target((EMAIL,), (("tier", "gold"),))}
-    assert world.wake_ups.take() == [WakeUp(ACCOUNT, CONNECTION, delivery_bucket_of(ANN))]
-
-
-def test_an_attribute_that_is_not_shared_changes_nothing() -> None:
-    world = World()
-    world.take(a_change(None, with_tier("silver", 1)))
-    world.wake_ups.take()
-
-    world.take(a_change(with_tier("silver", 1), with_tier("gold", 2)), now=NOW + 5000)
-
-    assert world.desired() == {ANN: Target((EMAIL,))}
-    assert world.wake_ups.take() == []
-
-
-def test_only_the_audiences_own_workspace_decides_a_workspace_level_attribute() -> None:
-    world = World()
-    world.audiences.save(an_audience())
-    sharing(world, workspace=("tier",))
-
-    world.take(a_change(None, with_tier("silver", 1, WorkspaceId("w-other"))))
-    assert world.desired() == {ANN: Target((EMAIL,))}
-    world.take(a_change(None, with_tier("gold", 2)))
-
-    assert world.desired() == {ANN: Target((EMAIL,), (("tier", "gold"),))}
-
-
-def test_an_attribute_that_ceases_to_be_shared_meanwhile_does_not_come_back() -> None:
-    world = World()
-    sharing(world, account=("tier",))
-    world.take(a_change(None, with_tier("silver", 1)))
-    desire = world.ledger.desire
-
-    def edited_and_filled_meanwhile(*row: Any) -> bool:
-        world.ledger.desire = desire  # type: ignore[method-assign]
-        sharing(world)
-        desire(ACCOUNT, CONNECTION, ANN, Target((EMAIL,)), 2, NOW)
-        return desire(*row)
-
-    world.ledger.desire = edited_and_filled_meanwhile  # type: ignore[method-assign, assignment]
-    world.take(a_change(with_tier("silver", 1), with_tier("gold", 2)))
-
-    assert world.desired() == {ANN: Target((EMAIL,))}
-
-
-def test_a_lane_that_waits_until_it_is_due_is_not_woken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CONNECTORS, "hourly", replace(CONNECTORS["webhook"], kind="hourly", flush_after_s=3600))
-    world = World()
-    output = world.outputs.get(ACCOUNT, an_output().output_id)
-    world.outputs.save(output.model_copy(update={"connector": "hourly"}))
-
-    world.take(a_change(None, a_profile(audiences=[1])))
-
-    assert world.desired() == {ANN: Target((EMAIL,))}
-    assert world.wake_ups.take() == []
-
-
-def test_who_withdraws_consent_or_opts_out_leaves_even_a_partner_that_is_told_once_an_hour(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(CONNECTORS, "hourly", replace(CONNECTORS["webhook"], kind="hourly", flush_after_s=3600))
-    world = World()
-    output = world.outputs.get(ACCOUNT, an_output().output_id)
-    world.outputs.save(output.model_copy(update={"connector": "hourly"}))
-    world.take(a_change(None, a_profile(audiences=[1])))
-    opted_out = {RegisterKey(WORKSPACE, RegisterKind.OPT_OUT, ""): Register(True, 2)}
-
-    world.take(a_change(a_profile(audiences=[1]), a_profile(version=2, audiences=[1], registers=opted_out)))
-
-    assert world.desired() == {ANN: None}
-    assert world.wake_ups.take() == [WakeUp(ACCOUNT, CONNECTION, delivery_bucket_of(ANN), is_urgent=True)]
-    assert [row.mpid for row in world.members()] == [ANN]
-
-
-def test_who_opts_out_leaves_partners_that_were_sent_a_lifetime_audience() -> None:
-    world = World()
-    sent = Sending(job_id="send-1", calculation_id="lifetime-1", shard_count=1, number=3)
-    lifetime = a_connection(connection_id=ConnectionId("c-2"), audience_id=OTHER_AUDIENCE, sent=sent)
-    world.outputs.save_connection(lifetime)
-    for mpid in (ANN, BO):
-        world.ledger.desire(ACCOUNT, lifetime.connection_id, mpid, Target((EMAIL,)), sent.number, NOW)
-    opted_out = {RegisterKey(WORKSPACE, RegisterKind.OPT_OUT, ""): Register(True, 2)}
-
-    world.take(
-        a_change(a_profile(ANN), a_profile(ANN, 2, registers=opted_out)), a_change(a_profile(BO), a_profile(BO, 2))
-    )
-
-    assert world.desired(lifetime.connection_id) == {ANN: None, BO: Target((EMAIL,))}
-    assert [each.connection_id for each in world.wake_ups.take()] == [lifetime.connection_id]
