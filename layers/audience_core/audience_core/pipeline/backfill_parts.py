@@ -62,7 +62,7 @@ def work(stores: Backfill, order: Order, clock: Clock, until_ms: int) -> Part:
         if definitions.mark.published != order.program_version:
             return part.model_copy(update={"is_done": True})  # a later backfill does all this
         before = part.bucket, part.cursor
-        part = _pages(stores, definitions, job, part, order, clock)
+        part = _pages(stores, definitions, job, part, order, clock, until_ms)
         part = part.model_copy(
             update={"progress": _progress(part, order), "is_done": _is_done(part, order), "error": ""}
         )
@@ -81,7 +81,9 @@ def note_error(stores: Backfill, order: Order, error: str) -> None:
                 stores.jobs.save_part(part.model_copy(update={"error": error}))
 
 
-def _pages(stores: Backfill, definitions: Definitions, job: Job, part: Part, order: Order, clock: Clock) -> Part:
+def _pages(
+    stores: Backfill, definitions: Definitions, job: Job, part: Part, order: Order, clock: Clock, until_ms: int
+) -> Part:
     """The part after the next page, or after several small ones.
 
     A small account has few profiles in a bucket: what is asked and noted around a page would cost more than the page.
@@ -91,7 +93,8 @@ def _pages(stores: Backfill, definitions: Definitions, job: Job, part: Part, ord
         before = part.bucket, part.cursor
         part = _STEPS[order.step](stores, definitions, job, part, order, clock())
         is_waiting = (part.bucket, part.cursor) == before
-        if is_waiting or _is_at_end(part, order) or part.looked_at - looked_at >= PAGE:
+        is_enough = part.looked_at - looked_at >= PAGE or clock() >= until_ms
+        if is_waiting or is_enough or _is_at_end(part, order):
             return part
 
 

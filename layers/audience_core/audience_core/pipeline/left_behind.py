@@ -15,7 +15,7 @@ OLDER_THAN = timedelta(hours=1)
 def restart_left_behind(accounts: AccountStore, outputs: OutputStore, workflows: Workflows, now: datetime) -> int:
     """Ask for the runs of connections of which partners should have heard by now; how many.
 
-    Each day has a run of its own: the first may have failed. It ends at once where another is still at work.
+    Each day has a run of its own, as the first may have failed; two at once announce the same and do no harm.
     """
     everything = (each for account in accounts.all() for each in outputs.list_connections(account.account_id))
     left_behind = [each for each in everything if _is_left_behind(each, now)]
