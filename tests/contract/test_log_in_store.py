@@ -9,7 +9,7 @@ from audience_core.domain.ids import OutputId
 from audience_core.domain.output import PendingLogIn
 from audience_core.errors import NotFoundError
 from audience_core.persistence.log_ins import DynamoLogInStore, LogInItem
-from audience_core.persistence.memory.control import MemoryLogInStore
+from audience_core.persistence.memory.log_ins import MemoryLogInStore
 from audience_core.persistence.tables import bind
 from tests.contract.conftest import CreateTable
 from tests.support.control import ACCOUNT, OTHER_ACCOUNT, OUTPUT

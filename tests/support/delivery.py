@@ -8,13 +8,13 @@ from audience_core.domain.messages import WakeUp
 from audience_core.domain.output import Connection, LedgerRow, SubscriptionState, Target, delivery_bucket_of
 from audience_core.persistence.memory.control import (
     MemoryAudienceStore,
-    MemoryLogInStore,
     MemoryOutputStore,
     MemorySecretStore,
 )
 from audience_core.persistence.memory.identities import MemoryIdentityStore
 from audience_core.persistence.memory.ingest import MemoryWakeUpQueue
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
+from audience_core.persistence.memory.log_ins import MemoryLogInStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.persistence.memory.sharing import MemorySharingStore

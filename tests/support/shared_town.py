@@ -20,11 +20,12 @@ from audience_core.errors import NotFoundError
 from audience_core.management import connections
 from audience_core.management.connections import NewConnection
 from audience_core.outputs.http import HttpRequest, HttpResponse
-from audience_core.persistence.memory.control import MemoryLogInStore, MemorySecretStore
+from audience_core.persistence.memory.control import MemorySecretStore
 from audience_core.persistence.memory.history import MemoryHistoryStore
 from audience_core.persistence.memory.identities import MemoryIdentityStore
 from audience_core.persistence.memory.ingest import MemoryReevaluationQueue, MemoryWakeUpQueue
 from audience_core.persistence.memory.ledger import MemoryLedgerStore
+from audience_core.persistence.memory.log_ins import MemoryLogInStore
 from audience_core.persistence.memory.memberships import MemoryMembershipStore
 from audience_core.persistence.memory.profiles import MemoryProfileStore
 from audience_core.persistence.memory.sharing import MemorySharedChangeQueue

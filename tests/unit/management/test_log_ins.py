@@ -19,7 +19,8 @@ from audience_core.errors import (
 )
 from audience_core.management import log_ins, outputs
 from audience_core.outputs.log_in import grant_from_secret
-from audience_core.persistence.memory.control import MemoryLogInStore, MemoryOutputStore, MemorySecretStore
+from audience_core.persistence.memory.control import MemoryOutputStore, MemorySecretStore
+from audience_core.persistence.memory.log_ins import MemoryLogInStore
 from tests.support.control import ACCOUNT, NOW, OTHER_ACCOUNT, OUTPUT, an_output
 from tests.support.fake_servers import Answer
 from tests.support.login import HOST as LOGIN_HOST

@@ -14,7 +14,8 @@ from audience_core.errors import NotFoundError, RetryableDeliveryError, Terminal
 from audience_core.outputs.connector import Receipt, Subscription
 from audience_core.outputs.log_in import grant_as_secret, grant_from_secret
 from audience_core.outputs.opening import open_output
-from audience_core.persistence.memory.control import MemoryLogInStore, MemorySecretStore
+from audience_core.persistence.memory.control import MemorySecretStore
+from audience_core.persistence.memory.log_ins import MemoryLogInStore
 from tests.support.control import ACCOUNT, OUTPUT, an_output
 from tests.support.fake_servers import Answer
 from tests.support.login import HOST as LOGIN_HOST

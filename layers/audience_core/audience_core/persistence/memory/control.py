@@ -14,7 +14,7 @@ from audience_core.domain.audience import (
 )
 from audience_core.domain.control_stores import Answer, Change
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, InputId, OutputId, WorkspaceId
-from audience_core.domain.output import Connection, Output, PendingLogIn, Route
+from audience_core.domain.output import Connection, Output, Route
 from audience_core.errors import ConflictError, NotFoundError, StaleVersionError
 from audience_core.evaluation.text import fold
 
@@ -380,24 +380,3 @@ class MemoryWorkflows:
         if name not in self.started:
             self.started.append(name)
         return name
-
-
-class MemoryLogInStore:
-    def __init__(self) -> None:
-        self._log_ins: dict[tuple[AccountId, str], PendingLogIn] = {}
-        self._renewals: dict[tuple[AccountId, OutputId], int] = {}
-
-    def begin(self, log_in: PendingLogIn) -> None:
-        self._log_ins[log_in.account_id, log_in.state] = log_in
-
-    def take(self, account_id: AccountId, state: str) -> PendingLogIn:
-        found = self._log_ins.pop((account_id, state), None)
-        if found is None:
-            raise NotFoundError("there is no such log-in under way")
-        return found
-
-    def claim_renewal(self, account_id: AccountId, output_id: OutputId, now_ms: int, for_ms: int) -> bool:
-        if self._renewals.get((account_id, output_id), now_ms) > now_ms:
-            return False
-        self._renewals[account_id, output_id] = now_ms + for_ms
-        return True
