@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,8 @@ def events_of(events: Events, user: int) -> Iterator[Event]:
         if events.price[row] >= 0:
             attributes["price"] = int(events.price[row]) / 100
         name = EVENT_NAMES[events.name[row]]
-        event_id = (row + 1).to_bytes(8)
+        # As ids are: eight bytes that nothing can shorten.
+        event_id = sha256(row.to_bytes(8)).digest()[:8]
         yield Event(d.EventKind.CUSTOM, name, int(events.at[row]), event_id, WORKSPACE, INPUT, attributes)
 
 

@@ -24,14 +24,14 @@ BUCKET = "local-artifacts"
 TRANSLATOR = Path(__file__).with_name("sam_to_cloudformation.py")
 # Each is a process of its own here.
 BACKFILL_CONCURRENCY = EXPORT_CONCURRENCY = 3
+COMPACTION_CONCURRENCY = 2
 # Streams are read at once here.
 EXPORT_SETTLE_SECONDS = 5
 # As long as it takes somebody to look for a figure.
-COUNTING_WINDOW_SECONDS = 2
+COUNTING_WINDOW_SECONDS = SUMMARY_WINDOW_SECONDS = 2
 # Functions of the local stack are done with a message within seconds.
 ERASURE_SETTLE_SECONDS = 20
 SENDER = "exports@audiences.example"
-BACKFILL_CONCURRENCY, COMPACTION_CONCURRENCY = 3, 2
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 Outputs = dict[str, str]
 
@@ -61,6 +61,7 @@ def _of_this_machine(app: App, emulator: Emulator) -> dict[str, str]:
         "ExportSettleSeconds": str(EXPORT_SETTLE_SECONDS),
         "ErasureSettleSeconds": str(ERASURE_SETTLE_SECONDS),
         "CountingWindow": str(COUNTING_WINDOW_SECONDS),
+        "SummaryWindow": str(SUMMARY_WINDOW_SECONDS),
         "SenderEmail": SENDER,
         "CompactionConcurrency": str(COMPACTION_CONCURRENCY),
     }

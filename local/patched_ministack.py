@@ -1,11 +1,12 @@
 """Starts ministack without what dominates its time; runs in `.tools/aws`, as a script.
 
-That is two waits in a warm invocation, reading a query's condition again for each item, and one thread that calls the
-reader of one stream after that of another, while everything else waits for both. All patches touch what ministack does
-not promise to keep, so each first looks whether it is still what it was in the pinned version, and refuses to start
-otherwise.
+That is its server, which reads HTTP in Python, two waits in a warm invocation, reading a query's condition again for
+each item, and one thread that calls the reader of one stream after that of another, while everything else waits for
+both. All patches touch what ministack does not promise to keep, so each first looks whether it is still what it was in
+the pinned version, and refuses to start otherwise.
 """
 
+import asyncio
 import copy
 import http.server
 import threading
@@ -16,9 +17,13 @@ from importlib.metadata import version
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
+import hypercorn.asyncio
+import uvicorn
+import uvloop
 from ministack.app import main
 from ministack.core import lambda_runtime
-from ministack.services import dynamodb, lambda_svc
+from ministack.services import apigateway, dynamodb, lambda_svc
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 KNOWN_VERSION = "1.5.33"
 KNOWN_LOG_WAITS = (0.050, 0.005, 0.250)
@@ -27,8 +32,8 @@ LOG_WAITS = (0.003, 0.003, 0.250)
 EXPRESSIONS_KEPT = 4096
 # A reader that failed looks again after so long, though nobody wakes it.
 LONGEST_SLEEP_S = 0.5
-# Of a stream's reader: nobody waits longer for a figure on one machine.
-LONGEST_WINDOW_S = 2.0
+# For requests under way when it is told to end.
+SHUTDOWN_S = 3
 
 
 def require(holds: bool, what: str) -> None:
@@ -115,7 +120,7 @@ class StreamReaders:
             known = mapping["UUID"]
             if ":dynamodb:" in mapping.get("EventSourceArn", "") and known not in self._readers:
                 self._readers[known] = threading.Event()
-                window_s = min(mapping.get("MaximumBatchingWindowInSeconds") or 0, LONGEST_WINDOW_S)
+                window_s = mapping.get("MaximumBatchingWindowInSeconds") or 0
                 threading.Thread(target=self._read, args=(known, window_s), daemon=True).start()
         return False
 
@@ -140,8 +145,76 @@ class StreamReaders:
         del self._readers[mapping]
 
 
+def serve_by_parsers_in_c() -> None:
+    """Serve HTTP by uvicorn on httptools and uvloop: reading requests in Python took more than answering them."""
+    require(hasattr(hypercorn.asyncio, "serve"), "it is not served by hypercorn any more")
+    hypercorn.asyncio.serve = _serve
+    uvloop.install()
+
+
+async def _serve(app: Any, config: Any) -> None:
+    host, _, port = config.bind[0].rpartition(":")
+    served = uvicorn.Config(
+        app,
+        host,
+        int(port),
+        http=WholeResponses,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=int(config.keep_alive_timeout),
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    await uvicorn.Server(served).serve()
+
+
+class WholeResponses(HttpToolsProtocol):  # type: ignore[misc]  # it has no types here
+    """Hands the kernel the head of a response together with its body: each call costs as much as a small answer."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(Gathering(transport))
+
+
+class Gathering:
+    """A transport that writes once in each turn of the loop."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._held = transport, list[bytes]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._held.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            self._transport.write(b"".join(self._held))
+            self._held.clear()
+
+
+def match_each_path_once() -> None:
+    """Keep which paths fit which routes: all routes of an API are made into patterns again for each request."""
+    name = "_extract_path_params"
+    require(isinstance(getattr(apigateway, name, None), FunctionType), f"apigateway.{name} is no function any more")
+    kept = lru_cache(EXPRESSIONS_KEPT)(apigateway._extract_path_params)
+    apigateway._extract_path_params = lambda route, path: copy.copy(kept(route, path))
+
+
 if __name__ == "__main__":
     require(version("ministack") == KNOWN_VERSION, "it is another version")
+    serve_by_parsers_in_c()
+    match_each_path_once()
     answer_without_delay()
     do_not_wait_for_silent_functions()
     read_each_expression_once()

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from audience_cli.cost import operating
-from audience_cli.cost.model import Line, Workload, bill, measured
+from audience_cli.cost.model import Line, Workload, a_million_visits, bill, measured
 from audience_cli.cost.prices import with_changes
 from audience_cli.output import AsJson, messages, print_json, print_table
 
@@ -28,7 +28,7 @@ def cost(
     workload = Workload(events, audiences, group_size, changes_per_event, latency_ms)
     prices = with_changes(price or ())
     lines = bill(measured(), workload, prices)
-    beside = _beside(prices, latency_ms)
+    beside = _beside(workload, prices)
     if as_json:
         print_json({**_document(lines, workload), "beside": {name: _sum(of) for name, of in beside.items()}})
         return
@@ -42,9 +42,10 @@ def cost(
     messages().print(f"{events:,} events, {audiences:,} audiences; what is counted and what is not: docs/cli.md")
 
 
-def _beside(prices: Mapping[str, float], latency_ms: float) -> dict[str, list[Line]]:
-    of = operating.counted()
+def _beside(workload: Workload, prices: Mapping[str, float]) -> dict[str, list[Line]]:
+    of, latency_ms = operating.counted(), workload.latency_ms
     return {
+        "of these, a million visits of a profile: one read and one put": a_million_visits(measured(), workload, prices),
         "a million members told to a partner": operating.forwarding(of["delivery"], prices, latency_ms),
         "a lifetime calculation over a billion events": operating.calculation(of["lifetime"], prices),
         "a month without events": operating.idle(of["idle"], prices, latency_ms, of["alarms"], of["queues"]),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
@@ -69,6 +69,15 @@ def bill(runs: list[dict[str, Any]], workload: Workload, prices: Mapping[str, fl
         Line(low.service, low.what, low.many + (high.many - low.many) * share, low.unit_price)
         for low, high in zip(*sides, strict=True)
     ]
+
+
+def a_million_visits(runs: list[dict[str, Any]], workload: Workload, prices: Mapping[str, float]) -> list[Line]:
+    """Reads and puts of a profile, the index of what is due left out: an event is a visit, and so is a wake-up."""
+    lower, upper, share = _around(runs, workload.audiences)
+    low, high = (_Run(run, workload).visits for run in (lower, upper))
+    part = 1_000_000 / (low + (high - low) * share)
+    of_profiles = [line for line in bill(runs, workload, prices) if line.what.startswith(f"{_NAMES['profiles']}: ")]
+    return [replace(line, many=line.many * part) for line in of_profiles]
 
 
 def _around(runs: list[dict[str, Any]], audiences: int) -> tuple[dict[str, Any], dict[str, Any], float]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from audience_cli.cost.model import Workload, bill
+from audience_cli.cost.model import Workload, a_million_visits, bill
 from audience_cli.cost.operating import calculation, counted, forwarding
 from audience_cli.cost.prices import PRICES
 from tests.unit.cli.conftest import Run
@@ -65,6 +65,15 @@ def test_above_the_largest_portfolio_the_line_goes_on() -> None:
     assert many(counted, "profile: writes", audiences=1900) == pytest.approx(4600)
 
 
+def test_a_visit_is_an_event_or_a_wake_up() -> None:
+    counted = runs(profiles={"half_read_units": 80, "write_units": 60}, history={"write_units": 90})
+
+    lines = {line.what: line.many for line in a_million_visits(counted, Workload(audiences=100), PRICES)}
+
+    # Ten events and thirty wake-ups.
+    assert lines == {"profile: reads": pytest.approx(1_000_000), "profile: writes": pytest.approx(1_500_000)}
+
+
 def test_waiting_is_billed_at_the_memory_of_the_function() -> None:
     counted = runs(calls={"fan_out own": 10, "fan_out shared": 20})
 
@@ -110,6 +119,7 @@ def test_what_costs_beside_events_is_told_with_them(run: Run) -> None:
     told = json.loads(run("cost", "--json").stdout)["beside"]
 
     assert list(told) == [
+        "of these, a million visits of a profile: one read and one put",
         "a million members told to a partner",
         "a lifetime calculation over a billion events",
         "a month without events",

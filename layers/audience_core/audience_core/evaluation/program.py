@@ -16,7 +16,7 @@ from audience_core.evaluation.view import Leaf, Source, View
 type Read = tuple[str | int | RegisterKind, ...]
 SEEN: Read = ("seen",)
 # So many next changes a profile keeps; when they are used up, all audiences are asked anew for theirs.
-AGENDA_SIZE = 64
+AGENDA_SIZE = 16
 # So many ways of folding a tree are kept; a definition over very many kinds of events has more.
 _MAX_FOLDED = 256
 

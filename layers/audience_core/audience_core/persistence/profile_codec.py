@@ -1,17 +1,18 @@
 """The packed form of a profile: two small binary attributes, one with its state and one with its timeline.
 
-Both are msgpack in raw DEFLATE, primed with words that most profiles contain; instants are relative to an anchor.
+Both are msgpack in raw DEFLATE, primed with words that most profiles contain; instants are relative to an anchor. The
+ids of events follow the timeline as they are: they are hashes, which DEFLATE makes longer, and all around them too.
 """
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it ships no types
 
 from audience_core.domain.definition import EventKind
-from audience_core.domain.event import Event, Identity
+from audience_core.domain.event import Event, Identity, Scalar
 from audience_core.domain.ids import NEVER, AudienceId, InputId, WorkspaceId
 from audience_core.domain.membership import MembershipChange, Reason
 from audience_core.domain.profile import (
@@ -25,8 +26,9 @@ from audience_core.domain.profile import (
     TrackKey,
 )
 
-FORMAT = 1
+FORMAT = 2
 _ID_BYTES = 8
+_DECIMALS, _MOST_DIGITS = range(1, 5), 9
 _KINDS = tuple(EventKind)
 _KIND_CODES = {kind: code for code, kind in enumerate(_KINDS)}
 _REASONS = tuple(Reason)
@@ -59,7 +61,7 @@ def pack_state(profile: Profile) -> bytes:
             ],
             [[place[w], seen.first - anchor, seen.last - anchor] for w, seen in sorted(profile.seen.items())],
             [[ref.name, ref.first_at - anchor, ref.last_at - anchor, ref.count] for ref in profile.sealed],
-            _gaps(sorted(profile.memberships)),
+            _pack_members(sorted(profile.memberships)),
             [_gaps([at - anchor for at, _ in profile.agenda]), [audience for _, audience in profile.agenda]],
             None if profile.agenda_until >= NEVER else profile.agenda_until - anchor,
             [
@@ -84,7 +86,7 @@ def unpack_state(data: bytes, profile: Profile) -> None:
     }
     profile.seen = {WorkspaceId(workspaces[p]): Seen(anchor + first, anchor + last) for p, first, last in seen}
     profile.sealed = tuple(ChunkRef(name, anchor + first, anchor + last, n) for name, first, last, n in sealed)
-    profile.memberships = {AudienceId(each) for each in accumulate(members)}
+    profile.memberships = _unpack_members(members)
     profile.agenda = tuple(
         (anchor + at, AudienceId(who)) for at, who in zip(accumulate(agenda[0]), agenda[1], strict=True)
     )
@@ -96,47 +98,95 @@ def unpack_state(data: bytes, profile: Profile) -> None:
 
 
 def pack_timeline(tracks: Iterable[tuple[TrackKey, Sequence[Event]]]) -> bytes:
-    """Events by kind and name, each track ascending by (at, event id)."""
+    """Events by kind and name, each track ascending by (at, event id).
+
+    Instants are those of all tracks in one order, because what a user does comes in visits: short gaps pack small.
+    """
     sources: dict[tuple[WorkspaceId, InputId], int] = {}
-    packed = [_pack_track(key, track, sources) for key, track in tracks if track]
-    return _pack([FORMAT, [list(source) for source in sources], packed])
+    filled = [(key, track) for key, track in tracks if track]
+    order = sorted((event.at, place) for place, (_, track) in enumerate(filled) for event in track)
+    packed = [_pack_track(key, track, sources) for key, track in filled]
+    instants = [_gaps([at for at, _ in order]), [place for _, place in order]]
+    ids = b"".join(event.event_id for _, track in filled for event in track)
+    return _pack([FORMAT, [list(source) for source in sources], instants, packed]) + ids
 
 
 def unpack_timeline(data: bytes) -> dict[TrackKey, Track]:
-    form, sources, tracks = _unpack(data)
+    (form, *packed), ids = _unpack_before(data)
     if form != FORMAT:
         raise ValueError(f"timeline format {form} is not known to this version")
-    return dict(_unpack_track(track, [(WorkspaceId(w), InputId(i)) for w, i in sources]) for track in tracks)
+    packed_sources, (gaps, places), tracks = packed
+    sources = [(WorkspaceId(workspace), InputId(source)) for workspace, source in packed_sources]
+    instants: list[list[int]] = [[] for _ in tracks]
+    for at, place in zip(accumulate(gaps), places, strict=True):
+        instants[place].append(at)
+    each_id = (ids[at : at + _ID_BYTES] for at in range(0, len(ids), _ID_BYTES))
+    return dict(_unpack_track(track, of, sources, each_id) for track, of in zip(tracks, instants, strict=True))
 
 
 def _pack_track(key: TrackKey, track: Sequence[Event], sources: dict[tuple[WorkspaceId, InputId], int]) -> list[Any]:
+    places = [sources.setdefault((event.workspace_id, event.input_id), len(sources)) for event in track]
     return [
         _KIND_CODES[key[0]],
         key[1],
-        _gaps([event.at for event in track]),
-        [sources.setdefault((event.workspace_id, event.input_id), len(sources)) for event in track],
-        b"".join(event.event_id for event in track),
-        [dict(event.attributes) for event in track],
-        [list(event.products) for event in track] if any(event.products for event in track) else 0,
+        places if any(places) else 0,
+        [_brief(event.attributes) for event in track],
+        [list(map(_brief, event.products)) for event in track] if any(event.products for event in track) else 0,
     ]
 
 
-def _unpack_track(packed: list[Any], sources: list[tuple[WorkspaceId, InputId]]) -> tuple[TrackKey, Track]:
-    code, name, gaps, places, ids, attributes, products = packed
+def _unpack_track(
+    packed: list[Any], instants: Sequence[int], sources: Sequence[tuple[WorkspaceId, InputId]], ids: Iterator[bytes]
+) -> tuple[TrackKey, Track]:
+    code, name, places, attributes, products = packed
     kind = _KINDS[code]
     return (kind, name), [
         Event(
             kind,
             name,
             at,
-            ids[i * _ID_BYTES : (i + 1) * _ID_BYTES],
-            sources[places[i]][0],
-            sources[places[i]][1],
+            next(ids),
+            *sources[places[i] if places else 0],
             attributes[i],
             tuple(products[i]) if products else (),
         )
-        for i, at in enumerate(accumulate(gaps))
+        for i, at in enumerate(instants)
     ]
+
+
+def _pack_members(ascending: Sequence[AudienceId]) -> Any:
+    """The first of them and a bit for each that follows, or the gaps between them: whichever has fewer bytes."""
+    if not ascending or ascending[-1] - ascending[0] > 8 * len(ascending):
+        return _gaps(ascending)
+    first, bits = ascending[0], 0
+    for audience in ascending:
+        bits |= 1 << (audience - first)
+    return [first, bits.to_bytes(bits.bit_length() // 8 + 1, "little")]
+
+
+def _unpack_members(packed: list[Any]) -> set[AudienceId]:
+    if len(packed) != 2 or not isinstance(packed[1], bytes):
+        return {AudienceId(each) for each in accumulate(packed)}
+    first, bits = packed[0], f"{int.from_bytes(packed[1], 'little'):b}"
+    return {AudienceId(first + place) for place, bit in enumerate(reversed(bits)) if bit == "1"}
+
+
+def _brief(values: Mapping[str, Scalar]) -> dict[str, Any]:
+    return {name: _decimal(value) if type(value) is float else value for name, value in values.items()}
+
+
+def _decimal(value: float) -> Any:
+    """A price's digits as a whole number are two or three bytes, where a float has nine that look like chance."""
+    whole, _, decimals = repr(value).partition(".")
+    digits = whole + decimals
+    if len(decimals) not in _DECIMALS or len(digits) > _MOST_DIGITS or not digits.isdecimal():
+        return value
+    number = int(digits)
+    return msgpack.ExtType(len(decimals), number.to_bytes(number.bit_length() // 8 + 1))
+
+
+def _number(decimals: int, digits: bytes) -> float:
+    return float(f"{int.from_bytes(digits)}e-{decimals}")
 
 
 def _gaps(values: Sequence[int]) -> list[int]:
@@ -150,4 +200,11 @@ def _pack(value: Any) -> bytes:
 
 
 def _unpack(data: bytes) -> Any:
-    return msgpack.unpackb(zlib.decompressobj(-15, zdict=_WORDS).decompress(data), strict_map_key=False)
+    return _unpack_before(data)[0]
+
+
+def _unpack_before(data: bytes) -> tuple[Any, bytes]:
+    """A packed value, and what follows it."""
+    unpacker = zlib.decompressobj(-15, zdict=_WORDS)
+    value = msgpack.unpackb(unpacker.decompress(data), strict_map_key=False, ext_hook=_number)
+    return value, unpacker.unused_data
