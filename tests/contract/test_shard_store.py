@@ -23,7 +23,7 @@ def bucket(aws: str) -> str:
     return name
 
 
-@pytest.fixture(params=["s3", "memory"])
+@pytest.fixture(params=["s3", "s3, in ranges", "memory"])
 def store_and_change(request: pytest.FixtureRequest) -> tuple[ShardStore, Change]:
     """A store, and what replaces or deletes (None) a file of the folder "a/00000"."""
     if request.param == "memory":
@@ -34,6 +34,8 @@ def store_and_change(request: pytest.FixtureRequest) -> tuple[ShardStore, Change
             files.pop(name) if content is None else files.update({name: content})
 
         return memory, change
+    if request.param == "s3, in ranges":
+        request.getfixturevalue("monkeypatch").setattr("audience_core.persistence.shards._RANGE", 2)
     bucket, region = request.getfixturevalue("bucket"), request.getfixturevalue("aws")
     client = boto3.client("s3", region_name=region)
 
