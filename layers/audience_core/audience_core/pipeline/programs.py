@@ -12,6 +12,9 @@ from audience_core.evaluation.compiler import compile_program
 from audience_core.evaluation.program import Program
 from audience_core.pipeline.member_sets import Tenures, as_member_set, current_sets, tenures
 
+# So many definitions are worth setting aside.
+_MANY = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
@@ -47,7 +50,8 @@ class Programs:
         known = self._compiled.get(account_id)
         if known is None or known.mark != mark:
             known = self._compiled[account_id] = self._load(account_id, mark)
-            _set_aside_what_stays()
+            if len(known.program.trees) >= _MANY:
+                _set_aside_what_stays()
         return known
 
     def _load(self, account_id: AccountId, mark: ProgramMark) -> Definitions:
