@@ -158,8 +158,11 @@ def tell(measured: dict[str, Measured], neighbour: Neighbour, given: argparse.Na
             every = [each for some in rounds[phase] for each in some]
             print(f"{what}, {phase}: p50 {median(every):.0f} ms, p99 {_percentile(every, 99):.0f} ms of {len(every)}")
         for percent in (50, 99):
+            beside, control = ([each for some in rounds[phase] for each in some] for phase in reversed(PHASES[1:]))
+            beyond = _percentile(beside, percent) / _percentile(control, percent) - 1
+            print(f"{what}, p{percent} beyond the control: {beyond:+.1%} over all rounds together")
             pairs = zip(rounds[_BESIDE_NEIGHBOUR], rounds[_BESIDE_CONTROL], strict=True)
-            ratios = [_percentile(beside, percent) / _percentile(control, percent) - 1 for beside, control in pairs]
+            ratios = [_percentile(one, percent) / _percentile(other, percent) - 1 for one, other in pairs]
             told = ", ".join(f"{each:+.0%}" for each in sorted(ratios))
             print(f"{what}, p{percent} beyond the control: {median(ratios):+.1%} in the middle round ({told})")
     extra = given.rounds * given.seconds * _QUOTA * (_TIMES - 1)
