@@ -35,8 +35,10 @@ from audience_core.domain.ids import AudienceId
 from audience_core.domain.profile import bucket_of
 from audience_core.persistence.audiences import DynamoAudienceStore
 from benchmarks import workload
+from local.app import PRODUCT
 from local.aws import ACCESS_KEY, REGION
 from local.stack import ensure_stack
+from local.templates import read_template
 from tests.support.partners import a_partner
 from tests.support.shop import Json, Shop
 
@@ -74,7 +76,7 @@ class Load:
         resources = shop.stack.client("cloudformation").describe_stack_resources(StackName="audiences")
         physical = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources["StackResources"]}
         self._members = physical["MembershipsTable"]
-        # It takes a third of the processor time that an httpx client does, which shares it with the stack.
+        # A client that does more for a request takes more of the processors that it shares with the stack.
         self._calls = urllib3.PoolManager(
             maxsize=_SENDERS, headers=urllib3.make_headers(basic_auth=":".join(shop.credential)), timeout=60
         )
@@ -261,7 +263,8 @@ def main() -> None:
     parser.add_argument("--warm-up", type=int, default=400, help="probes sent before, at the same rate")
     parser.add_argument("--strangers", action="store_true", help="users without a history")
     options = parser.parse_args()
-    windows = {"CountingWindow": "30", "SummaryWindow": "5"}
+    declared = read_template(PRODUCT.template)["Parameters"]
+    windows = {name: str(declared[name]["Default"]) for name in ("CountingWindow", "SummaryWindow")}
     with (
         tempfile.TemporaryDirectory() as folder,
         ensure_stack(Path(folder), parameters=windows) as stack,

@@ -7,6 +7,7 @@ checked as from there; the job, and what is put into S3, are in memory.
 import json
 import struct
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,14 @@ class FolderShards(MemoryShardStore):
         self.commit(ACCOUNT, manifest)
 
     def fetch(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
-        def part(first: int, _: int) -> Stream:
-            source = (self._folder / name).open("rb", buffering=0)
-            source.seek(first)
-            return source
+        with ExitStack() as opened:
 
-        content = whole(part, shard.files[name].size)
+            def part(first: int, _: int) -> Stream:
+                source = opened.enter_context((self._folder / name).open("rb", buffering=0))
+                source.seek(first)
+                return source
+
+            content = whole(part, shard.files[name].size)
         assert content is not None, name
         return content
 

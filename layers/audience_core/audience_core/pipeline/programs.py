@@ -87,7 +87,7 @@ class Programs:
 
 
 def _set_aside_what_stays() -> None:
-    """A thousand compiled definitions are a hundred thousand objects: looking whether they are garbage takes 60 ms."""
+    """A thousand definitions compile to so many objects that looking for garbage among them holds an event up."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
