@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from audience_core import wiring, wiring_management
 from audience_core.management.shared_connections import follow
 from audience_core.persistence.sharing_items import arrangement_from_image, receiving_from_image
+from audience_core.pipeline.stream_records import failed_records
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -18,7 +19,7 @@ copy_config_to_registered_loggers(logger, include={"audience_core"})
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Every record is tried; the stream starts again at the first that failed, and what was done is not done again."""
-    failed = [record for record in event["Records"] if not _succeeds(record["dynamodb"])]
+    failed = failed_records(event["Records"], _succeeds)
     return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]} for record in failed[:1]]}
 
 

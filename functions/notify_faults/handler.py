@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from audience_core import wiring
 from audience_core.persistence.outputs import connection_from_image
 from audience_core.pipeline.notify_fault import notify_fault
+from audience_core.pipeline.stream_records import failed_records
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
@@ -20,7 +21,7 @@ metrics = Metrics()
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Every record is tried; the stream starts again at the first that failed, and what was told is not told again."""
-    failed = [record for record in event["Records"] if not _succeeds(record["dynamodb"])]
+    failed = failed_records(event["Records"], _succeeds)
     metrics.add_metric("FaultNoticesFailed", MetricUnit.Count, len(failed))
     sequences = [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]} for record in failed[:1]]
     return {"batchItemFailures": sequences}

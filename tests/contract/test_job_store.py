@@ -205,3 +205,19 @@ def test_a_credit_book_is_empty_at_first_and_written_over_the_version_that_was_r
     with pytest.raises(StaleVersionError):
         store.save_credit_book(book)
     assert store.list(ACCOUNT) == ()
+
+
+def test_a_job_and_what_it_takes_are_stored_together_or_not_at_all(store: JobStore) -> None:
+    book = store.credit_book(ACCOUNT)
+    paid = book.model_copy(update={"number": 1, "uses": (CreditUse(calculation_id="lifetime-1", at=NOW, credits=2),)})
+
+    saved = store.save_paid(a_job(job_id="lifetime-1"), paid)
+
+    assert store.get(ACCOUNT, "lifetime-1") == saved
+    assert store.credit_book(ACCOUNT) == paid.model_copy(update={"version": 1})
+    with pytest.raises(StaleVersionError):
+        store.save_paid(a_job(job_id="lifetime-2"), paid)
+    with pytest.raises(StaleVersionError):
+        store.save_paid(a_job(job_id="lifetime-1"), paid.model_copy(update={"version": 1, "number": 2}))
+    assert [job.job_id for job in store.list(ACCOUNT)] == ["lifetime-1"]
+    assert store.credit_book(ACCOUNT).number == 1

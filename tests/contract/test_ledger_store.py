@@ -1,7 +1,7 @@
 """What every delivery ledger promises."""
 
-import itertools
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
@@ -21,7 +21,6 @@ T = 1_795_430_000_000
 MINUTE = 60_000
 ANN = Target((Identity("customer_id", "ann"), Identity("email", "ann@example.com")))
 BOB = Target((Identity("email", "bob@example.com"),), (("tags", ["a", 1, None]), ("vip", True)))
-tables = itertools.count()
 
 
 @pytest.fixture(params=["dynamo", "memory"])
@@ -30,7 +29,7 @@ def store(request: pytest.FixtureRequest) -> LedgerStore:
         return MemoryLedgerStore()
     create_table: CreateTable = request.getfixturevalue("create_table")
     gsis = {"dirty": ("dirty_bucket", "dirty_since", "N", "ALL")}
-    return DynamoLedgerStore(create_table(f"ledger-{next(tables)}", gsis), request.getfixturevalue("aws"))
+    return DynamoLedgerStore(create_table(f"ledger-{uuid4()}", gsis), request.getfixturevalue("aws"))
 
 
 def desire(store: LedgerStore, target: Target | None, version: int, at: int = T, mpid: Mpid = MPID) -> bool:

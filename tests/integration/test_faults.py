@@ -8,12 +8,13 @@ import pytest
 
 from tests.support import faults
 from tests.support.control import AUDIENCE
-from tests.support.fault_stories import STORIES, somebody
+from tests.support.fault_scenes import somebody
+from tests.support.fault_stories import STORIES
 from tests.support.faults import Fault, Story
 from tests.support.whole_stack import forget_wiring
 
 # About so many faults of each story, at calls spread over it.
-SAMPLES = {"events": 4, "compaction": 1, "sending": 2}
+SAMPLES = {"events": 4, "compaction": 1, "sending": 2, "offers": 2}
 
 
 @pytest.fixture(scope="module", autouse=True)

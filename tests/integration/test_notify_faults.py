@@ -1,18 +1,18 @@
 """Owners are told of faults: through the real stream of the table, by real mail and events of an AWS in memory."""
 
-import json
 import threading
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 from moto.dynamodb.models import dynamodb_backends
-from moto.ses.models import ses_backends
 
 from audience_core import wiring
 from audience_core.domain.output import FaultKind
+from audience_core.errors import UnavailableError
 from audience_core.persistence.accounts import DynamoAccountStore
 from audience_core.persistence.audiences import DynamoAudienceStore
 from audience_core.persistence.marks import DynamoMarkStore
@@ -35,8 +35,8 @@ from tests.support.control import (
 )
 from tests.support.control_stack import create_table
 from tests.support.http_api import a_context, a_sample
+from tests.support.owners import SENDER, Owners
 
-SENDER = "audiences@example.com"
 CONSOLE = "https://console.example"
 AT = int(NOW.timestamp() * 1000)
 
@@ -50,18 +50,15 @@ class Stack:
         self.outputs = DynamoOutputStore(self._table, region)
         accounts = DynamoAccountStore(create_table("accounts"), region)
         audiences = DynamoAudienceStore(create_table("audiences"), region)
-        bus = f"bus-{uuid.uuid4()}"
-        self._listen(bus)
-        boto3.client("sesv2", region_name=region).create_email_identity(EmailIdentity=SENDER)
+        self._owners = Owners(region)
         marks = DynamoMarkStore(create_table("marks"), region)
         mail = SesMail(SENDER, region)
-        events = EventBridgeBus(bus, region)
+        events = EventBridgeBus(self._owners.bus, region)
         self.notices = Notices(accounts, audiences, self.outputs, marks, events, mail, lambda: CONSOLE)
         accounts.create(an_account(contact_email="owner@example.com"))
         audiences.save(an_audience(name="Weekend\nHikers"))
         self.outputs.save(an_output())
         self.outputs.save_connection(a_connection())
-        self._mails = len(self._mailbox())
 
     def _outputs_table(self) -> str:
         client, name = boto3.client("dynamodb", region_name=self.region), f"outputs-{uuid.uuid4()}"
@@ -73,17 +70,6 @@ class Stack:
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         )
         return name
-
-    def _listen(self, bus: str) -> None:
-        events, self._sqs = (boto3.client(name, region_name=self.region) for name in ("events", "sqs"))
-        self._heard = self._sqs.create_queue(QueueName=f"heard-{uuid.uuid4()}")["QueueUrl"]
-        arn = self._sqs.get_queue_attributes(QueueUrl=self._heard, AttributeNames=["QueueArn"])["Attributes"][
-            "QueueArn"
-        ]
-        events.create_event_bus(Name=bus)
-        pattern = json.dumps({"source": ["audience-manager"], "detail-type": ["Connection Faulted"]})
-        events.put_rule(Name="faults", EventBusName=bus, EventPattern=pattern)
-        events.put_targets(Rule="faults", EventBusName=bus, Targets=[{"Id": "1", "Arn": arn}])
 
     def records(self) -> list[dict[str, Any]]:
         """All records of the stream so far; the AWS in memory keeps them, but has no API that reads them."""
@@ -104,17 +90,11 @@ class Stack:
         connection = self.outputs.get_connection(ACCOUNT, CONNECTION)
         self.outputs.save_connection(connection.model_copy(update={"fault": None}))
 
-    def _mailbox(self) -> list[Any]:
-        return list(ses_backends["123456789012"][self.region].sent_messages)
-
     def mails(self) -> list[Any]:
-        return self._mailbox()[self._mails :]
+        return self._owners.mails()
 
     def events(self) -> list[dict[str, Any]]:
-        found = []
-        while messages := self._sqs.receive_message(QueueUrl=self._heard, MaxNumberOfMessages=10).get("Messages"):
-            found += [json.loads(message["Body"]) for message in messages]
-        return found
+        return self._owners.events()
 
 
 @pytest.fixture
@@ -242,6 +222,27 @@ def test_a_mail_that_cannot_be_sent_keeps_neither_the_event_nor_a_later_mail(sta
     stack.tell()
 
     assert (len(stack.mails()), len(stack.events())) == (1, 0)
+
+
+def test_a_fault_that_could_not_be_told_is_told_although_another_one_followed(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.fault("first")
+    stack.resume()
+    stack.fault("second", AT + 1)
+    put, failing = stack.notices.bus.put, ["first"]
+
+    def put_later(kind: str, detail: Mapping[str, Any]) -> None:
+        if failing and failing.pop():
+            raise UnavailableError("the event bus does not answer")
+        put(kind, detail)
+
+    monkeypatch.setattr(stack.notices.bus, "put", put_later)
+    assert len(stack.tell()["batchItemFailures"]) == 1
+    assert stack.tell() == {"batchItemFailures": []}
+
+    assert [event["detail"]["fault"]["message"] for event in stack.events()] == ["first", "second"]
+    assert len(stack.mails()) == 2
 
 
 def test_a_mail_that_will_never_be_taken_is_given_up(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:

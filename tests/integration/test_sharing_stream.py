@@ -1,6 +1,5 @@
 """What the stream of the sharing table sets off: notices to both parties, and the end of connections."""
 
-import json
 import uuid
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import boto3
 import pytest
 from moto.dynamodb.models import dynamodb_backends
-from moto.ses.models import ses_backends
 
 from audience_core import wiring
 from audience_core.domain.audience import AudienceStatus
@@ -35,10 +33,8 @@ from functions.notify_sharing import handler as notify_sharing
 from tests.support.control import ACCOUNT, AUDIENCE, NOW, OTHER_ACCOUNT, an_account, an_audience, an_output
 from tests.support.control_stack import create_table
 from tests.support.http_api import a_context, a_sample
+from tests.support.owners import SENDER, Owners
 from tests.support.sharing import FRIEND, OWNER, a_receiving
-
-SENDER = "audiences@example.com"
-PATTERN = {"source": ["audience-manager"]}
 
 
 class Stack:
@@ -62,25 +58,16 @@ class Stack:
         )
         of = self.stores
         self.control = SharingStores(of.accounts, of.audiences, of.sharing)
-        bus, client = f"bus-{uuid.uuid4()}", boto3.client("sesv2", region_name=region)
-        client.create_email_identity(EmailIdentity=SENDER)
-        self._listen(bus)
+        self._owners = Owners(region)
         marks = DynamoMarkStore(create_table("marks"), region)
-        self.notices = SharingNotices(of.accounts, marks, EventBridgeBus(bus, region), SesMail(SENDER, region))
+        bus = EventBridgeBus(self._owners.bus, region)
+        self.notices = SharingNotices(of.accounts, marks, bus, SesMail(SENDER, region))
         of.accounts.create(an_account(contact_email="owner@example.com"))
         of.accounts.create(an_account(account_id=OTHER_ACCOUNT, name="Travel", contact_email="friend@example.com"))
         of.audiences.save(an_audience(status=AudienceStatus.ACTIVE, external_name="Weekend\nHikers"))
         of.outputs.save(an_output(account_id=OTHER_ACCOUNT))
         of.sharing.save_receiving(a_receiving(terms_version=TERMS.version), [])
-        self._mails, self._seen = len(self._mailbox()), 0
-
-    def _listen(self, bus: str) -> None:
-        events, self._sqs = (boto3.client(name, region_name=self.region) for name in ("events", "sqs"))
-        self._heard = self._sqs.create_queue(QueueName=f"heard-{uuid.uuid4()}")["QueueUrl"]
-        attributes = self._sqs.get_queue_attributes(QueueUrl=self._heard, AttributeNames=["QueueArn"])["Attributes"]
-        events.create_event_bus(Name=bus)
-        events.put_rule(Name="sharing", EventBusName=bus, EventPattern=json.dumps(PATTERN))
-        events.put_targets(Rule="sharing", EventBusName=bus, Targets=[{"Id": "1", "Arn": attributes["QueueArn"]}])
+        self._mails = 0
 
     def records(self) -> list[dict[str, Any]]:
         """All records of the stream so far, even those that the template's filter keeps away."""
@@ -96,18 +83,12 @@ class Stack:
             (each["detail-type"], each["detail"]["account_id"], each["detail"]["state"], each["detail"]["end"])
             for each in self.events()
         ]
-        sent = [(each.destinations["ToAddresses"][0], each.subject) for each in self._mailbox()[self._mails :]]
+        sent = [(each.destinations["ToAddresses"][0], each.subject) for each in self._owners.mails()[self._mails :]]
         self._mails += len(sent)
         return sorted(events), sent
 
     def events(self) -> list[dict[str, Any]]:
-        found = []
-        while messages := self._sqs.receive_message(QueueUrl=self._heard, MaxNumberOfMessages=10).get("Messages"):
-            found += [json.loads(message["Body"]) for message in messages]
-        return found
-
-    def _mailbox(self) -> list[Any]:
-        return list(ses_backends["123456789012"][self.region].sent_messages)
+        return self._owners.events()
 
     def end(self) -> dict[str, Any]:
         return dict(end_sharing.lambda_handler({"Records": self.records()}, a_context()))

@@ -5,14 +5,19 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+from audience_core.domain import definition as d
 from audience_core.domain.account import Account
-from audience_core.domain.audience import Audience
+from audience_core.domain.audience import Audience, AudienceStatus
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.job import STEPS, JobKind, JobState, JobStep
 from audience_core.domain.messages import PipelineMessage, Reevaluation
 from audience_core.domain.profile import BUCKETS, Profile
 from audience_core.domain.profile_change import ProfileChange
+from audience_core.evaluation.compiler import compile_program
+from audience_core.evaluation.relevance import population
+from audience_core.evaluation.view import View
+from audience_core.management import edits
 from audience_core.persistence.memory.control import (
     MemoryAccountStore,
     MemoryAudienceStore,
@@ -40,7 +45,9 @@ from audience_core.pipeline.member_sets import MemberSets
 from audience_core.pipeline.process import Pipeline, process
 from audience_core.pipeline.profile_changes import of_audiences
 from audience_core.pipeline.programs import Programs
-from tests.support.population import ACCOUNT, NOW
+from tests.support.population import ACCOUNT, NOW, a_batch, an_audience, custom_event
+
+CUSTOMERS = [f"c-{number}" for number in range(6)]
 
 
 class StreamedProfiles(MemoryProfileStore):
@@ -151,3 +158,58 @@ class Town:
         """The member list that the API would show."""
         live = self.audiences.get(ACCOUNT, audience.audience_id).live_set
         return {each.mpid for each in self.memberships.members(ACCOUNT, live, None, 1_000_000).items}
+
+
+class Story:
+    """A town whose people act, and whose marketers change their minds."""
+
+    def __init__(self) -> None:
+        self.town, self.sent = Town(), 0
+
+    def act(self, customer: str, name: str = "view", **body: Any) -> None:
+        self.sent += 1
+        event = custom_event(name, self.town.now, f"m-{self.sent}")
+        self.town.take([a_batch(self.sent, customer, self.town.now, events=[event], **body)])
+
+    def activate(self, root: d.Criterion) -> Audience:
+        store = self.town.audiences
+        return store.publish(an_audience(store.next_id(ACCOUNT), root))
+
+    def edit(self, audience: Audience, root: d.Criterion) -> Audience:
+        stored = self.town.audiences.get(ACCOUNT, audience.audience_id)
+        meaning = edits.meaning_of(stored).model_copy(update={"definition": d.Definition(root=root)})
+        return edits.stage(self.town.audiences, stored, meaning, self.town.clock())
+
+    def deactivate(self, audience: Audience) -> None:
+        stored = self.town.audiences.get(ACCOUNT, audience.audience_id)
+        edits.deactivate(self.town.audiences, stored.model_copy(update={"status": AudienceStatus.DRAFT}))
+
+    def restart(self) -> int:
+        """As the jobs resource does: another attempt, with a token of its own."""
+        (job, *_) = self.town.jobs.list(ACCOUNT)
+        changes = {"token": job.token + 1, "state": JobState.QUEUED, "run": ""}
+        return self.town.jobs.save(job.model_copy(update=changes)).token
+
+    def members(self, audience: Audience) -> set[Mpid]:
+        """By evaluating the live definitions afresh."""
+        active = [a for a in self.town.audiences.list(ACCOUNT) if a.status is AudienceStatus.ACTIVE]
+        program, key = compile_program(1, active, 30), audience.audience_id
+        if key not in program.trees:
+            return set()
+        return {
+            profile.mpid
+            for profile in self.town.everybody()
+            if key in population(program, profile) and program.holds(key, View(profile), self.town.now)
+        }
+
+    def told(self, audience: Audience) -> set[Mpid]:
+        """Whom the published changes leave in the audience; each must turn what the one before said."""
+        found: set[Mpid] = set()
+        for audience_id, mpid, joins, _ in self.town.published:
+            if audience_id == audience.audience_id:
+                assert joins is (mpid not in found), "told twice"
+                (found.add if joins else found.discard)(mpid)
+        return found
+
+    def reasons(self, audience: Audience) -> list[tuple[bool, str]]:
+        return [(joins, why) for who, _, joins, why in self.town.published if who == audience.audience_id]

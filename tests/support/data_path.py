@@ -39,6 +39,8 @@ from functions.fan_out_changes import handler as fan_out_changes
 from functions.fan_out_shared import handler as fan_out_shared
 from functions.fill_connection_page import handler as fill_connection_page
 from functions.measure_ab_test import handler as measure_ab_test
+from functions.notify_faults import handler as notify_faults
+from functions.notify_sharing import handler as notify_sharing
 from functions.process_events import handler as process_events
 from functions.send_audience import handler as send_audience
 from functions.summarise_counts import handler as summarise_counts
@@ -46,6 +48,7 @@ from functions.update_subscription import handler as update_subscription
 from tests.support.control import ACCOUNT, INPUT, WORKSPACE
 from tests.support.control_stack import REGION
 from tests.support.machines import Machine
+from tests.support.owners import SENDER, Owners
 from tests.support.whole_stack import forget_wiring
 
 _INDEXES = {
@@ -62,7 +65,9 @@ _QUEUES = (
     "REEVALUATIONS_DEAD_LETTERS_URL",
 )  # fmt: skip
 # What the readers of a table's stream are shown.
-_VIEWS = {"PROFILES": "NEW_AND_OLD_IMAGES", "COUNTS": "KEYS_ONLY", "SHARING": "NEW_IMAGE"}
+_VIEWS = {
+    "PROFILES": "NEW_AND_OLD_IMAGES", "COUNTS": "KEYS_ONLY", "SHARING": "NEW_IMAGE", "OUTPUTS": "NEW_AND_OLD_IMAGES",
+}  # fmt: skip
 _MACHINES: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "compact_archive": {
         "CompactRunFunctionArn": compact_run.lambda_handler,
@@ -90,6 +95,7 @@ _MACHINES: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "erase_profile": {"EraseProfileFunctionArn": erase_profile.lambda_handler},
     "measure_ab_test": {"MeasureAbTestFunctionArn": measure_ab_test.lambda_handler},
 }
+_CONSOLE_PARAMETER = "/audiences/console-url"
 _ATTEMPTS = 30
 
 type Event = dict[str, Any]
@@ -126,6 +132,9 @@ class StartedRuns(MemoryWorkflows):
     def start_sending(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
         return self.ask("send_audience", f"{job_id}-{token}", _of_job(account_id, job_id, token))
 
+    def start_lifetime_calculation(self, account_id: AccountId, job_id: str, token: int = 1) -> str:
+        return self.ask("calculate_lifetime", f"{job_id}-{token}", _of_job(account_id, job_id, token))
+
     def start_connection_fill(
         self, account_id: AccountId, connection_id: ConnectionId, version: int, token: int = 1
     ) -> str:
@@ -156,6 +165,12 @@ class DataPath:
             self.s3.create_bucket(Bucket=bucket)
         for name, value in {**self.tables, **self.buckets, **self.queues, "AWS_REGION": REGION}.items():
             patch.setenv(name, value)
+        self.owners = Owners(REGION)
+        patch.setenv("EVENT_BUS", self.owners.bus)
+        patch.setenv("SENDER_EMAIL", SENDER)
+        patch.setenv("CONSOLE_URL_PARAMETER", _CONSOLE_PARAMETER)
+        address = {"Name": _CONSOLE_PARAMETER, "Value": "https://console.example", "Type": "String"}
+        boto3.client("ssm", region_name=REGION).put_parameter(**address, Overwrite=True)
         patch.setenv("ERASURE_SETTLE_SECONDS", "0")
         patch.setenv("RECONCILE_PAUSE_S", "0")
         patch.setenv("ALLOW_PRIVATE_ENDPOINTS", "true")
@@ -201,6 +216,8 @@ class DataPath:
                 moved += self._stream("PROFILES", count_members.lambda_handler, call)
             moved += self._drain("REEVALUATIONS_QUEUE_URL", process_events.lambda_handler, call)
             moved += self._stream("SHARING", end_sharing.lambda_handler, call)
+            moved += self._stream("SHARING", notify_sharing.lambda_handler, call)
+            moved += self._stream("OUTPUTS", notify_faults.lambda_handler, call)
             moved += self._drain("SHARED_CHANGES_QUEUE_URL", fan_out_shared.lambda_handler, call)
             moved += self._drain("WAKE_UPS_QUEUE_URL", deliver_changes.lambda_handler, call)
             moved += self._stream("COUNTS", summarise_counts.lambda_handler, call)

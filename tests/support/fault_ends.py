@@ -1,6 +1,7 @@
 """What is known at the end of a story: by the names of users instead of their random ids, and without instants."""
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from audience_core.api import edge
 from audience_core.domain.archive import OwnedBatch
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
+from audience_core.domain.job import JobState
 from audience_core.domain.output import DELIVERY_BUCKETS, Connection
 from audience_core.domain.profile import Profile
 from audience_core.management import measurements
@@ -21,6 +23,8 @@ from tests.support.control import ACCOUNT, AUDIENCE
 from tests.support.data_path import DataPath
 from tests.support.partners import FaultyPartner
 
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?")
+_ARRANGEMENT = re.compile(r"\ba-[0-9a-f]{20,}")
 _SETS = [AudienceId(number) for number in range(1, 6)]
 
 
@@ -51,7 +55,9 @@ class Ends:
             "exports": self._exports(),
             "results": self._results(),
             "outcomes": self._outcomes(),
-            "jobs": sorted({(job.kind.value, job.state.value) for job in of.jobs.list(ACCOUNT)}),
+            "jobs": self._jobs(),
+            "credits": [use.credits for use in of.jobs.credit_book(ACCOUNT).uses],
+            "told": self._told_to_owners(),
             "queues": {queue: len(self.stack.messages(queue)) for queue in self.stack.queues},
         }
 
@@ -164,6 +170,22 @@ class Ends:
                 page = self.stack.stores.results.page(*asked, None, 100)
                 found.append((each.name, sorted(map(self._named, page.items))))
         return found
+
+    def _jobs(self) -> list[Any]:
+        """Without those that were given up, because another one does their work."""
+        jobs = self.stack.stores.jobs.list(ACCOUNT)
+        return sorted({(job.kind.value, job.state.value) for job in jobs if job.state is not JobState.CANCELLED})
+
+    def _told_to_owners(self) -> list[Any]:
+        """Events and mails; whoever died between telling and noting that tells once more, which counts once."""
+        owners = self.stack.owners
+        events = {json.dumps([each["detail-type"], each["detail"]], sort_keys=True) for each in owners.events()}
+        mails = {f"{each.destinations['ToAddresses'][0]}: {each.subject}\n{each.body}" for each in owners.mails()}
+        told = _INSTANT.sub("instant", "\0".join(events | mails))
+        # Ids begin with the time, and are named by their order.
+        for number, arrangement in enumerate(sorted(set(_ARRANGEMENT.findall(told)))):
+            told = told.replace(arrangement, f"arrangement {number}")
+        return sorted(told.split("\0"))
 
 
 def _name(profile: Profile) -> str:

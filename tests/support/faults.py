@@ -5,6 +5,7 @@ the function dies before the call, or after it was carried out, or is told to sl
 queues, streams and state machines have it. Ids are drawn in the same order each time: the n-th call stays the same.
 """
 
+import json
 import random
 import secrets
 from collections import defaultdict
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -21,14 +23,18 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from botocore.session import Session
 
+from audience_core import clock
 from audience_core.domain.audience import AudienceStatus
 from audience_core.domain.output import SubscriptionState
 from audience_core.errors import NotOursError, RetryableDeliveryError
 from audience_core.outputs.http import HttpSend
+from functions.ingest_api import handler as ingest_api
 from tests.support.control import (
     ACCOUNT,
     AUDIENCE,
+    INPUT,
     PLAYED,
+    WORKSPACE,
     a_connection,
     a_workspace,
     an_account,
@@ -39,6 +45,7 @@ from tests.support.control import (
 from tests.support.control_stack import REGION
 from tests.support.data_path import FAILED, DataPath, StartedRuns, called
 from tests.support.fault_ends import Ends
+from tests.support.http_gateway import http_event
 from tests.support.partners import SECRET, FaultyPartner, answering
 
 
@@ -151,6 +158,7 @@ def _throttling(service: str, operation: str) -> Exception:
     return error
 
 
+_INPUT = {"account_id": str(ACCOUNT), "workspace_id": WORKSPACE, "input_id": INPUT}
 # Steps that look whether others have done what they wait for.
 _WATCHING = frozenset({"settle", "connect", "finish", "visit", "watch"})
 
@@ -195,6 +203,25 @@ class Scene:
         identities = {"customer_id": who, "email": f"{who}@example.com", **body.pop("user_identities", {})}
         told = {"user_identities": identities, "events": events, **body}
         self.stack.accept(number, NOW + number - (ago_ms - 60_000), **told)
+
+    def send(self, who: str, request_id: str) -> None:
+        """A batch, as clients send it: again and again, until it is said to be accepted."""
+        data = {"event_name": "Play Video", "custom_event_type": "media", "timestamp_unixtime_ms": NOW - 60_000}
+        body = {
+            "source_request_id": request_id,
+            "environment": "production",
+            "user_identities": {"customer_id": who, "email": f"{who}@example.com"},
+            "events": [{"event_type": "custom_event", "data": data}],
+        }
+        event = http_event("POST", "/v2/events", json.dumps(body), authorizer=_INPUT)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(clock, "now_ms", lambda: NOW)
+            while not _is_taken(self.functions.run(ingest_api.lambda_handler, event)):
+                pass
+
+
+def _is_taken(answer: Any) -> bool:
+    return answer is not FAILED and answer["statusCode"] == HTTPStatus.ACCEPTED
 
 
 type Act = Callable[[Scene], None]
@@ -279,7 +306,7 @@ def _share_clients(patch: pytest.MonkeyPatch) -> None:
 
 def _furnish(stack: DataPath, partner: FaultyPartner) -> None:
     of = stack.stores
-    of.accounts.create(an_account(has_lifetime_audiences=True, lifetime_credits=50))
+    of.accounts.create(an_account(has_lifetime_audiences=True, lifetime_credits=50, contact_email="owner@example.com"))
     of.workspaces.save(a_workspace())
     of.workspaces.save_input(an_input())
     assert of.audiences.next_id(ACCOUNT) == AUDIENCE
@@ -370,6 +397,4 @@ def faults_of(undisturbed: Ending, of: str = "", alike: int = 2) -> Iterator[Fau
 
 def _is_read(call: str) -> bool:
     service, operation = call.split(" ")
-    return service != "partner" and operation.startswith(
-        ("Get", "BatchGet", "Query", "Scan", "List", "Head", "Describe")
-    )
+    return service != "partner" and operation.startswith(_READS)

@@ -141,6 +141,53 @@ def test_a_night_that_failed_is_given_up_and_begun_anew_but_not_what_somebody_be
     assert office.jobs.get(ACCOUNT, "lifetime-5").request["audience_ids"] == [TWO]
 
 
+class DiedError(Exception):
+    """The function is no more."""
+
+
+@pytest.mark.parametrize("call", ["save_all", "start_lifetime_calculation"])
+def test_what_an_attempt_left_is_started_or_given_up(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = an_office(ONE)
+    before = office.jobs.credit_book(ACCOUNT).used(office.clock() - DAY)
+
+    def die(*arguments: object) -> None:
+        raise DiedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(office.audiences if call == "save_all" else office.workflows, call, die)
+        with pytest.raises(DiedError):
+            night(office, 7 * DAY)
+
+    begun = night(office, timedelta(minutes=1))
+
+    last = "lifetime-3" if call == "save_all" else "lifetime-2"
+    assert begun == (["lifetime-3"] if call == "save_all" else [])
+    assert audience(office).calculation_id == last
+    assert f"{ACCOUNT}-{last}" in office.workflows.started
+    list(office.run(last))
+    assert night(office, DAY) == []
+    assert office.jobs.credit_book(ACCOUNT).used(office.clock() - 30 * DAY) == before + 1
+
+
+@pytest.mark.parametrize(("store", "call"), [("jobs", "save_credit_book"), ("audiences", "save")])
+def test_giving_up_that_broke_off_is_brought_to_its_end(store: str, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = an_office(ONE)
+    before = office.jobs.credit_book(ACCOUNT).used(office.clock() - DAY)
+    night(office, 7 * DAY)
+    leases.fail(office.jobs, ACCOUNT, "lifetime-2", "", "a damaged shard", office.clock())
+
+    def die(*arguments: object) -> None:
+        raise DiedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(office, store), call, die)
+        with pytest.raises(DiedError):
+            night(office, DAY)
+
+    assert night(office, timedelta(minutes=1)) == ["lifetime-3"]
+    assert office.jobs.credit_book(ACCOUNT).used(office.clock() - 30 * DAY) == before + 1
+
+
 def test_accounts_without_lifetime_audiences_are_not_looked_at() -> None:
     office = an_office(ONE)
     account = office.accounts.get(ACCOUNT).model_copy(update={"has_lifetime_audiences": False})

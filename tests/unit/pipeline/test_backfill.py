@@ -1,99 +1,32 @@
 """What a backfill promises: whatever happens meanwhile, in the end members are right and each change was told once."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from audience_core.domain import definition as d
 from audience_core.domain import windows as w
 from audience_core.domain.audience import Audience, AudienceStatus
 from audience_core.domain.ids import Mpid, WorkspaceId
 from audience_core.domain.job import JobState
-from audience_core.domain.messages import Reevaluation
 from audience_core.domain.output import SharedAttributes
 from audience_core.domain.profile import Profile
-from audience_core.errors import ConflictError, NotOursError, StaleVersionError
-from audience_core.evaluation.compiler import compile_program
-from audience_core.evaluation.relevance import population
-from audience_core.evaluation.view import View
+from audience_core.errors import NotOursError
 from audience_core.management import edits
 from audience_core.pipeline import backfill_parts
 from audience_core.pipeline.process import process
-from tests.support.backfills import Town
+from tests.support.backfills import CUSTOMERS, Story
 from tests.support.control import a_connection, an_output
-from tests.support.long_run import examples
 from tests.support.population import (
     ACCOUNT,
     DAY,
     HOUR,
     a_batch,
-    an_audience,
     at_least,
     custom_event,
     fewer_than,
     tier_is,
 )
-
-CUSTOMERS = [f"c-{number}" for number in range(6)]
-
-
-class Story:
-    """A town whose people act, and whose marketers change their minds."""
-
-    def __init__(self) -> None:
-        self.town, self.sent = Town(), 0
-
-    def act(self, customer: str, name: str = "view", **body: Any) -> None:
-        self.sent += 1
-        event = custom_event(name, self.town.now, f"m-{self.sent}")
-        self.town.take([a_batch(self.sent, customer, self.town.now, events=[event], **body)])
-
-    def activate(self, root: d.Criterion) -> Audience:
-        store = self.town.audiences
-        return store.publish(an_audience(store.next_id(ACCOUNT), root))
-
-    def edit(self, audience: Audience, root: d.Criterion) -> Audience:
-        stored = self.town.audiences.get(ACCOUNT, audience.audience_id)
-        meaning = edits.meaning_of(stored).model_copy(update={"definition": d.Definition(root=root)})
-        return edits.stage(self.town.audiences, stored, meaning, self.town.clock())
-
-    def deactivate(self, audience: Audience) -> None:
-        stored = self.town.audiences.get(ACCOUNT, audience.audience_id)
-        edits.deactivate(self.town.audiences, stored.model_copy(update={"status": AudienceStatus.DRAFT}))
-
-    def restart(self) -> int:
-        """As the jobs resource does: another attempt, with a token of its own."""
-        (job, *_) = self.town.jobs.list(ACCOUNT)
-        changes = {"token": job.token + 1, "state": JobState.QUEUED, "run": ""}
-        return self.town.jobs.save(job.model_copy(update=changes)).token
-
-    def members(self, audience: Audience) -> set[Mpid]:
-        """By evaluating the live definitions afresh."""
-        active = [a for a in self.town.audiences.list(ACCOUNT) if a.status is AudienceStatus.ACTIVE]
-        program, key = compile_program(1, active, 30), audience.audience_id
-        if key not in program.trees:
-            return set()
-        return {
-            profile.mpid
-            for profile in self.town.everybody()
-            if key in population(program, profile) and program.holds(key, View(profile), self.town.now)
-        }
-
-    def told(self, audience: Audience) -> set[Mpid]:
-        """Whom the published changes leave in the audience; each must turn what the one before said."""
-        found: set[Mpid] = set()
-        for audience_id, mpid, joins, _ in self.town.published:
-            if audience_id == audience.audience_id:
-                assert joins is (mpid not in found), "told twice"
-                (found.add if joins else found.discard)(mpid)
-        return found
-
-    def reasons(self, audience: Audience) -> list[tuple[bool, str]]:
-        return [(joins, why) for who, _, joins, why in self.town.published if who == audience.audience_id]
 
 
 @pytest.fixture
@@ -327,87 +260,3 @@ def test_an_audience_that_is_activated_again_begins_with_nobody(story: Story) ->
 
     assert len(story.members(audience)) == 4
     assert story.town.listed(audience) == story.told(audience) == story.members(audience)
-
-
-ROOTS = (at_least(1, "view"), at_least(2, "view", days=2), fewer_than(1, "buy", days=1), at_least(1, "buy"))
-
-
-class Interleaving(RuleBasedStateMachine):
-    """Live events, edits, crashes and time, in any order, while a backfill goes on step by step."""
-
-    @initialize()
-    def begin(self) -> None:
-        backfill_parts.PAGE = 2
-        self.story = Story()
-        for customer in CUSTOMERS[:4]:
-            self.story.act(customer)
-        self.audiences = [self.story.activate(ROOTS[0]), self.story.activate(ROOTS[2])]
-        nests = d.AudienceMembershipCriterion(audience_id=self.audiences[0].audience_id)
-        self.audiences.append(self.story.activate(d.Not(criterion=nests)))
-        self.steps: Iterator[str] = iter(())
-        self.runs = 0
-
-    @rule(customer=st.sampled_from(CUSTOMERS), name=st.sampled_from(["view", "buy"]))
-    def act(self, customer: str, name: str) -> None:
-        self.story.act(customer, name)
-
-    @rule(hours=st.integers(1, 30))
-    def wait(self, hours: int) -> None:
-        self.story.town.now += hours * HOUR
-
-    @rule(records=st.integers(1, 5))
-    def read_stream(self, records: int) -> None:
-        self.story.town.read_stream(records)
-
-    @rule(which=st.integers(0, 1), root=st.sampled_from(ROOTS))
-    def edit(self, which: int, root: d.Criterion) -> None:
-        if self.story.town.audiences.get(ACCOUNT, self.audiences[which].audience_id).status is AudienceStatus.ACTIVE:
-            self.story.edit(self.audiences[which], root)
-
-    @rule()
-    def deactivate_or_activate(self) -> None:
-        audience = self.story.town.audiences.get(ACCOUNT, self.audiences[1].audience_id)
-        if audience.status is AudienceStatus.ACTIVE:
-            self.story.deactivate(audience)
-        else:
-            self.story.town.audiences.publish(audience.model_copy(update={"status": AudienceStatus.ACTIVE}))
-
-    @rule()
-    def start(self) -> None:
-        """Whatever ran is forgotten in the middle: its worker was killed."""
-        self.runs += 1
-        self.steps = self.story.town.run(f"run-{self.runs}")
-
-    @rule(steps=st.integers(1, 40), records=st.integers(0, 5))
-    def go_on(self, steps: int, records: int) -> None:
-        for _ in range(steps):
-            self.story.town.read_stream(records)
-            try:
-                if next(self.steps, None) is None:
-                    return
-            except (ConflictError, StaleVersionError):
-                return
-
-    @invariant()
-    def nobody_is_told_twice(self) -> None:
-        for audience in getattr(self, "audiences", ()):
-            self.story.told(audience)
-
-    def teardown(self) -> None:
-        if not hasattr(self, "story"):
-            return
-        town = self.story.town
-        town.settle()
-        town.now += 10 * HOUR  # all leases have run out
-        assert town.finish("the last run") is JobState.SUCCEEDED
-        due = [Reevaluation(ACCOUNT, each.mpid) for each in town.everybody() if each.due_at <= town.now]
-        town.take(due)
-        town.settle()
-        for audience in self.audiences:
-            members = self.story.members(audience)
-            assert self.story.told(audience) == members
-            assert town.listed(audience) == members
-
-
-TestInterleaving = Interleaving.TestCase
-TestInterleaving.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)

@@ -344,6 +344,9 @@ class JobStore(Protocol):
     def save_credit_book(self, book: CreditBook) -> CreditBook:
         """Store and return the next version; raise `StaleVersionError` when `version` is stale."""
 
+    def save_paid(self, job: Job, book: CreditBook) -> Job:
+        """Store a job and the book that says what it takes, or neither; raise `StaleVersionError` as for each."""
+
     def backfilled(self, account_id: AccountId) -> int:
         """The latest program version with which every profile was evaluated; 0 if none."""
 

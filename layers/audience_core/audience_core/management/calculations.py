@@ -100,10 +100,13 @@ def require_calculable(
 
 
 def release(audiences: AudienceStore, jobs: JobStore, job: Job, now: datetime) -> None:
-    """After it was given up: its audiences are what they were before, and the credits are there again."""
+    """After it was given up: the credits are there again, and its audiences are what they were before.
+
+    Audiences go last: as long as one waits, it is seen that this did not come to its end.
+    """
+    _refund(jobs, job.account_id, job.job_id)
     for audience_id in job.request.get("audience_ids", ()):
         _release_audience(audiences, job, AudienceId(audience_id), now)
-    _refund(jobs, job.account_id, job.job_id)
 
 
 def _calculable(
@@ -130,34 +133,34 @@ def _begin(
 ) -> Job:
     """Take the credits and a number, and store the job."""
     cost = credits_of(_days(audiences, manifest, now))
-    for _ in range(_ATTEMPTS):
-        book = jobs.credit_book(account.account_id)
-        _require_credits(_quota(account, book, now), cost)
-        since = now - timedelta(days=account.lifetime_period_days)
-        job_id = f"lifetime-{book.number + 1}"
-        uses = (*(use for use in book.uses if use.at > since), CreditUse(calculation_id=job_id, at=now, credits=cost))
-        with suppress(StaleVersionError):
-            jobs.save_credit_book(book.model_copy(update={"number": book.number + 1, "uses": uses}))
-            break
-    else:
-        raise ConflictError("too many calculations are being begun at once: try again")
     request = {
         "audience_ids": [each.audience_id for each in audiences],
         "at": int(now.timestamp() * 1000),
         "credits": cost,
         "created_by": created_by,
     }
-    job = Job(
-        account_id=account.account_id,
-        job_id=job_id,
-        kind=JobKind.LIFETIME_CALCULATION,
-        state=JobState.QUEUED,
-        target=manifest.version,
-        request=request,
-        lease_until=int((now + _QUEUED_FOR).timestamp() * 1000),
-        created_at=now,
-    )
-    return jobs.save(job)
+    for _ in range(_ATTEMPTS):
+        book = jobs.credit_book(account.account_id)
+        _require_credits(_quota(account, book, now), cost)
+        job = Job(
+            account_id=account.account_id,
+            job_id=f"lifetime-{book.number + 1}",
+            kind=JobKind.LIFETIME_CALCULATION,
+            state=JobState.QUEUED,
+            target=manifest.version,
+            request=request,
+            lease_until=int((now + _QUEUED_FOR).timestamp() * 1000),
+            created_at=now,
+        )
+        with suppress(StaleVersionError):
+            return jobs.save_paid(job, _paid(book, account, CreditUse(calculation_id=job.job_id, at=now, credits=cost)))
+    raise ConflictError("too many calculations are being begun at once: try again")
+
+
+def _paid(book: CreditBook, account: Account, use: CreditUse) -> CreditBook:
+    since = use.at - timedelta(days=account.lifetime_period_days)
+    uses = (*(each for each in book.uses if each.at > since), use)
+    return book.model_copy(update={"number": book.number + 1, "uses": uses})
 
 
 def _days(audiences: Sequence[Audience], manifest: Manifest, now: datetime) -> list[tuple[date, date]]:

@@ -9,7 +9,7 @@ from itertools import batched
 from audience_core.domain.account import Account
 from audience_core.domain.audience import AudienceOutline, AudienceStatus
 from audience_core.domain.ids import AccountId, AudienceId
-from audience_core.domain.job import Job, JobState
+from audience_core.domain.job import Job, JobKind, JobState
 from audience_core.errors import (
     ConflictError,
     ForbiddenError,
@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 def recalculate_due(stores: CalculationStores, accounts: Iterable[Account], now: datetime) -> list[Job]:
     """Begin the calculations that are due, those of one account in one scan; why one was not begun is on its audience.
 
-    A repeat in the same night begins nothing. One of the nights before that failed or died is given up first.
+    A repeat in the same night begins nothing, but starts what was begun and not started. One of the nights before that
+    failed or died is given up first.
     """
     begun: list[Job] = []
     for account in accounts:
@@ -46,8 +47,7 @@ def recalculate_due(stores: CalculationStores, accounts: Iterable[Account], now:
 
 
 def _of_account(stores: CalculationStores, account_id: AccountId, now: datetime) -> list[Job]:
-    outlines = [each for each in stores.audiences.outlines(account_id) if each.recalculation]
-    _give_up_failed(stores, account_id, outlines, now)
+    _settle(stores, account_id, now)
     due = [each.audience_id for each in stores.audiences.outlines(account_id) if _is_due(each, now)]
     sound = [each for each in due if _refusal(stores, account_id, [each], now) is None]
     begun = []
@@ -83,16 +83,19 @@ def _refusal(
     return None
 
 
-def _give_up_failed(
-    stores: CalculationStores, account_id: AccountId, outlines: Iterable[AudienceOutline], now: datetime
-) -> None:
-    of = JobStores(stores.jobs, stores.audiences, stores.workflows)
-    waiting = {each.calculation_id for each in outlines if each.status is AudienceStatus.CALCULATING}
-    for job_id in sorted(waiting):
-        job = stores.jobs.get(account_id, job_id)
-        has_stopped = job.state_at(int(now.timestamp() * 1000)) in (JobState.FAILED, JobState.DEAD)
-        if has_stopped and job.request.get("created_by") == SCHEDULE:
-            jobs.cancel(of, account_id, job_id, now)
+def _settle(stores: CalculationStores, account_id: AccountId, now: datetime) -> None:
+    """Start what an attempt of this night has left, and give up what failed or was left in the nights before."""
+    of, now_ms = JobStores(stores.jobs, stores.audiences, stores.workflows), int(now.timestamp() * 1000)
+    outlines = stores.audiences.outlines(account_id)
+    held = {each.calculation_id for each in outlines if each.status is AudienceStatus.CALCULATING}
+    for job in stores.jobs.list(account_id):
+        if job.kind is not JobKind.LIFETIME_CALCULATION or job.request.get("created_by") != SCHEDULE:
+            continue
+        state, is_held = job.state_at(now_ms), job.job_id in held
+        if state is JobState.QUEUED and is_held:
+            stores.workflows.start_lifetime_calculation(account_id, job.job_id, job.token)
+        elif state in (JobState.FAILED, JobState.DEAD) or (state is JobState.CANCELLED and is_held):
+            jobs.cancel(of, account_id, job.job_id, now)
 
 
 def _note(stores: CalculationStores, account_id: AccountId, audience_ids: Iterable[AudienceId], problem: str) -> None:

@@ -10,6 +10,7 @@ from pynamodb.attributes import (
 )
 from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
 
 from audience_core.domain.ab_test import Outcome
 from audience_core.domain.export import Export, Pieces
@@ -17,7 +18,7 @@ from audience_core.domain.ids import DAY_MS, AccountId, AudienceId, ConnectionId
 from audience_core.domain.job import Job, JobKind, JobState, JobStep, Part
 from audience_core.domain.lifetime import CreditBook
 from audience_core.errors import NotFoundError, StaleVersionError
-from audience_core.persistence.tables import bind
+from audience_core.persistence.tables import bind, connection
 from audience_core.persistence.versions import VersionedItem, conflicts_raised, is_condition_failure, unchanged
 
 _BACKFILLED = "BACKFILLED"
@@ -85,6 +86,7 @@ class BackfilledItem(Model):
 
 class DynamoJobStore:
     def __init__(self, table_name: str, region: str | None = None) -> None:
+        self._region = region
         self._jobs = bind(JobItem, table_name, region)
         self._parts = bind(PartItem, table_name, region)
         self._books = bind(CreditBookItem, table_name, region)
@@ -165,9 +167,16 @@ class DynamoJobStore:
 
     def save_credit_book(self, book: CreditBook) -> CreditBook:
         saved = book.model_copy(update={"version": book.version + 1})
-        item = self._books(_partition(book.account_id), _BOOK, version=saved.version, book=saved.model_dump_json())
         with conflicts_raised():
-            item.save(condition=unchanged(book.version))
+            self._book_item(saved).save(condition=unchanged(book.version))
+        return saved
+
+    def save_paid(self, job: Job, book: CreditBook) -> Job:
+        saved = job.model_copy(update={"version": job.version + 1})
+        paid = book.model_copy(update={"version": book.version + 1})
+        with conflicts_raised(), TransactWrite(connection=connection(self._region)) as transaction:
+            transaction.save(self._item(saved), condition=unchanged(job.version))
+            transaction.save(self._book_item(paid), condition=unchanged(book.version))
         return saved
 
     def backfilled(self, account_id: AccountId) -> int:
@@ -184,6 +193,9 @@ class DynamoJobStore:
                 self._backfilled(_partition(account_id), _BACKFILLED, program_version=program_version).save(is_newer)
         except StaleVersionError:
             pass  # a later one is known
+
+    def _book_item(self, book: CreditBook) -> CreditBookItem:
+        return self._books(_partition(book.account_id), _BOOK, version=book.version, book=book.model_dump_json())
 
     def _item(self, job: Job) -> JobItem:
         return self._jobs(

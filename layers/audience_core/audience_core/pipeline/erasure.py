@@ -109,7 +109,7 @@ def begin(stores: Eraser, account_id: AccountId, job_id: str, token: int, run: s
     job = leases.take(stores.jobs, stores.jobs.get(account_id, job_id), token, run, _instant(now_ms), LEASE_MS)
     if job is None:
         raise NotOursError(f"{job_id} has ended, or another run holds it")
-    order = _order(job)
+    order = ErasureOrder.model_validate(job.request)
     # Whoever sees the mark looks for the graves, so these come first.
     for subject in order.subjects:
         graves = [grave_of(subject.mpid), *order.known]
@@ -152,7 +152,7 @@ class _Desk:
 
     def __init__(self, stores: Eraser, job: Job, clock: Clock, until_ms: int) -> None:
         self.stores, self.job, self.clock, self.until_ms = stores, job, clock, until_ms
-        self.order, self.account_id = _order(job), job.account_id
+        self.order, self.account_id = ErasureOrder.model_validate(job.request), job.account_id
         self.mpids = frozenset(each.mpid for each in self.order.subjects)
         self._settled_at = self.order.at + stores.settle_ms
         self.last_audience = stores.traces.last_audience(self.account_id)
@@ -392,10 +392,6 @@ class _Desk:
 _SETTLING = "what was under way is given time to end"
 _LATER = ("history", "results", "exports", "dead_letters", "archive", "raw_archive", "jobs")
 _STORES = ("identities", "profiles", "timelines", "memberships", *_LATER)
-
-
-def _order(job: Job) -> ErasureOrder:
-    return ErasureOrder.model_validate(job.request)
 
 
 def _instant(at_ms: int) -> datetime:

@@ -68,6 +68,15 @@ class MemoryJobStore:
         self._books[book.account_id] = book.model_copy(update={"version": book.version + 1})
         return self._books[book.account_id]
 
+    def save_paid(self, job: Job, book: CreditBook) -> Job:
+        before = self.credit_book(book.account_id)
+        self.save_credit_book(book)
+        try:
+            return self.save(job)
+        except StaleVersionError:
+            self._books[book.account_id] = before
+            raise
+
     def backfilled(self, account_id: AccountId) -> int:
         return self._backfilled.get(account_id, 0)
 
