@@ -230,7 +230,7 @@ def offers(here: Scene) -> None:
 
 
 STORIES: Mapping[str, Story] = {
-    "ingest": Story(ingest, somebody),
+    "ingest": Story(ingest, somebody, "functions.ingest_api"),
     "events": Story(events, somebody),
     "due": Story(due, lapsed),
     "retirement": Story(retirement, long_unheard),
