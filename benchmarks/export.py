@@ -160,7 +160,7 @@ def ours(members: int, folder: Path, form: str) -> dict[str, float]:
     stores = type(stores)(**{each: replaced.get(each, getattr(stores, each)) for each in stores.__slots__})
     token, run, began = 1, "run-1", time.process_time()
     plan = export.plan(stores, ACCOUNT, export_id, token, run, timedelta(0), town.clock())
-    for line in town.run_files.files[plan["key"]]:
+    for line in town.run_files.lines(plan["key"]):
         order = Order(ACCOUNT, export_id, token, **line)
         while not work(stores, order, clock, clock() + 90_000).is_done:
             pass

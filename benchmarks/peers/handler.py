@@ -38,7 +38,7 @@ class FolderShards(MemoryShardStore):
         self._folder = folder
         self.commit(ACCOUNT, manifest)
 
-    def fetch(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
+    def fetch(self, account_id: AccountId, shard: ArchiveShard, name: str) -> memoryview:
         with ExitStack() as opened:
 
             def part(first: int, _: int) -> Stream:

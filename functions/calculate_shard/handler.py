@@ -8,10 +8,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from audience_core import clock, wiring_archive
 from audience_core.domain.ids import AccountId
+from audience_core.pipeline.lifetime import Snapshot
 from audience_core.pipeline.lifetime_shard import ShardOrder, note_error, scan
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
+# Its reader is made while the function starts, and not by the first shard.
+Snapshot.model_rebuild()
 
 
 @logger.inject_lambda_context

@@ -82,7 +82,7 @@ def run_backfill(stack: SimpleNamespace, version: int, token: int = 1) -> None:
     for step in (JobStep.EVALUATE, JobStep.PUBLISH):
         if step is JobStep.PUBLISH:
             backfill.take_over(stores, ACCOUNT, version, plan["token"], now)
-        for line in files.files[plan["key"]]:
+        for line in files.lines(plan["key"]):
             order = Order(ACCOUNT, version, plan["token"], step, line["first"], line["last"])
             assert work(stores, order, lambda: int(now.timestamp() * 1000), NEVER).is_done
     backfill.finish(stores, ACCOUNT, version, plan["token"], now)

@@ -122,7 +122,7 @@ class Town:
         plan = backfill.plan(stores, ACCOUNT, version, token, run, self.clock())
         if plan["go"] != "on":
             return
-        lines = self.files.files[plan["key"]]
+        lines = self.files.lines(plan["key"])
         for step in STEPS[JobKind.BACKFILL]:
             if step is JobStep.PUBLISH:
                 yield "take over"

@@ -217,7 +217,7 @@ class Town:
             plan = invoke(lambda: export.plan(*of, token, run, timedelta(seconds=90), self.clock()))
             if not plan["is_on"]:
                 return
-            for line in self.run_files.files[plan["key"]]:
+            for line in self.run_files.lines(plan["key"]):
                 order = Order(self.exporting, export_id, plan["token"], **line)
                 while not invoke(lambda order=order: work(used, order, lambda: self.now, self.now)).is_done:
                     pass

@@ -1,5 +1,6 @@
 """To the millisecond: at the ends of every sort of window, each criterion over time answers as the rules do."""
 
+import gc
 from datetime import date
 from typing import Any
 
@@ -13,6 +14,7 @@ from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, Works
 from audience_core.domain.profile import Profile, Register, RegisterKey, RegisterKind, Seen
 from audience_core.evaluation.columnar.evaluate import evaluate
 from audience_core.evaluation.columnar.shard import EventRange, look_back
+from audience_core.evaluation.columnar.tracks import Selection, Track
 from tests.support import oracle
 from tests.support.shards import shard_of
 from tests.support.worlds import DAY, HOUR, LOOK_BACK_DAYS, NOW
@@ -114,3 +116,17 @@ def test_what_was_bought_after_the_window_is_bought() -> None:
     found = evaluate(shard_of([profile]), [audience], now, look_back(now, LOOK_BACK_DAYS))
 
     assert not found.mpids(AudienceId(1))
+
+
+def test_nothing_that_was_read_outlives_the_evaluation_even_if_nobody_looks_for_cycles() -> None:
+    audiences = [an_audience(criterion(WINDOWS[0])) for criterion in CRITERIA.values()]
+    shard, now = shard_of([the_user()]), PURCHASE
+    gc.collect()
+    gc.disable()
+    try:
+        evaluate(shard, audiences, now, look_back(now, LOOK_BACK_DAYS))
+        left = [each for each in gc.get_objects() if isinstance(each, Track | Selection)]
+    finally:
+        gc.enable()
+
+    assert left == []

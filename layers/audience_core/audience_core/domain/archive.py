@@ -187,7 +187,7 @@ class ShardStore(Protocol):
     def upload(self, account_id: AccountId, folder: str, source: Path) -> dict[str, ArchivedFile]:
         """Keep the files of a local folder."""
 
-    def fetch(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
+    def fetch(self, account_id: AccountId, shard: ArchiveShard, name: str) -> memoryview:
         """A file of a shard, which `require_as_written` is still to see.
 
         Raises:

@@ -363,5 +363,8 @@ class RunFiles(Protocol):
     def lines(self, name: str) -> list[dict[str, Any]]:
         """What was written; raise `NotFoundError` when nothing was."""
 
+    def texts(self, name: str) -> list[str]:
+        """As `lines`, for whoever has a reader of JSON: the JSON of each line."""
+
     def names(self, prefix: str) -> Sequence[str]:
         """Those of the files whose names begin so, in the order of the alphabet."""

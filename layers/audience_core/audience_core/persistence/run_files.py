@@ -30,13 +30,17 @@ class S3RunFiles:
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """Raise `UnavailableError` when S3 does not answer."""
+        return [json.loads(text) for text in self.texts(name)]
+
+    def texts(self, name: str) -> list[str]:
+        """Raise `UnavailableError` when S3 does not answer."""
         try:
             content = self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
         except self._client.exceptions.NoSuchKey as error:
             raise NotFoundError(f"there is no file {name}") from error
         except (BotoCoreError, ClientError) as error:
             raise UnavailableError("the store of run files does not answer") from error
-        return [json.loads(line) for line in content.decode().split("\n") if line]
+        return [line for line in content.decode().split("\n") if line]
 
     def names(self, prefix: str) -> Sequence[str]:
         """Raise `UnavailableError` when S3 does not answer."""

@@ -1,7 +1,10 @@
 """Shards of the archive in S3, and the manifests that say which files make up an archive."""
 
+import mmap
+import sys
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
@@ -78,7 +81,7 @@ class S3ShardStore:
             found[path.name] = ArchivedFile(size=len(content), sha256=sha256(content).hexdigest())
         return found
 
-    def fetch(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
+    def fetch(self, account_id: AccountId, shard: ArchiveShard, name: str) -> memoryview:
         """Raise `UnavailableError` when S3 does not answer."""
         if name not in shard.files:
             raise damaged(shard, name)
@@ -143,25 +146,33 @@ class S3ShardStore:
             raise UnavailableError("the archive does not answer") from error
 
 
-def whole(part: Callable[[int, int], Stream], size: int) -> bytearray | None:
+def whole(part: Callable[[int, int], Stream], size: int) -> memoryview | None:
     """So many bytes in one piece of memory, fetched in ranges at once; None when there are fewer or more.
 
     Args:
         part: gives the bytes from the first place to the last, both included, or those of them that there are.
     """
-    content = bytearray(size)
-    view, starts = memoryview(content), range(0, size, _RANGE)
+    content, starts = _fresh(size), range(0, size, _RANGE)
 
     def is_filled(start: int) -> bool:
         end = min(start + _RANGE, size)
         # Of the last range one byte more is asked for: there must be none.
         source, place = part(start, end - 1 if end < size else end), start
-        while count := source.readinto(view[place : min(place + _PIECE, end)]):
+        while count := source.readinto(content[place : min(place + _PIECE, end)]):
             place += count
         return place == end and (end < size or not source.read(1))
 
     with ThreadPoolExecutor(_RANGES_AT_ONCE) as pool:
         return content if all(pool.map(is_filled, starts)) else None
+
+
+def _fresh(size: int) -> memoryview:
+    """Memory in large pages, where there are any: to be given small ones takes longer than to fill them."""
+    memory = mmap.mmap(-1, max(size, 1), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(memory)[:size]
 
 
 def _manifest_key(account_id: AccountId, version: int) -> str:

@@ -111,8 +111,8 @@ def finish(stores: Calculation, account_id: AccountId, job_id: str, token: int, 
 
 
 def snapshot(files: RunFiles, account_id: AccountId, job_id: str) -> Snapshot:
-    (line,) = files.lines(f"{folder_of(account_id, job_id)}/audiences.jsonl")
-    return Snapshot.model_validate(line)
+    (text,) = files.texts(f"{folder_of(account_id, job_id)}/audiences.jsonl")
+    return Snapshot.model_validate_json(text)
 
 
 def shard_numbered(shards: Sequence[ArchiveShard], number: int) -> ArchiveShard:

@@ -1,8 +1,9 @@
 """One part of a calculation: the members of all its audiences among the users of one shard."""
 
+import gc
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from audience_core.domain.archive import SCANNED, ArchiveShard, require_as_written, shard_of
@@ -11,18 +12,17 @@ from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.job import JobStep, Part
 from audience_core.domain.lifetime import DateRange
 from audience_core.domain.profile import BUCKETS
-from audience_core.domain.results import FoundMembers
 from audience_core.errors import StaleVersionError
 from audience_core.evaluation.columnar.arrays import Bits
-from audience_core.evaluation.columnar.evaluate import bits_of, evaluate
+from audience_core.evaluation.columnar.evaluate import bits_of, members_of
 from audience_core.evaluation.columnar.parquet import shard_in
+from audience_core.evaluation.columnar.plan import Plan, plan_of
 from audience_core.evaluation.columnar.shard import EventRange, Shard
 from audience_core.pipeline import leases
 from audience_core.pipeline.lifetime import (
     LEASE_MS,
     Calculation,
     CalculationRequest,
-    Snapshot,
     shard_numbered,
     snapshot,
 )
@@ -55,7 +55,8 @@ def scan(stores: Calculation, order: ShardOrder, now_ms: int) -> Part:
     if part.is_done:
         return part
     now = CalculationRequest.model_validate(job.request).at
-    sizes = _members_into(stores, order, shard, manifest.count, now)
+    with _without_collections():
+        sizes = _members_into(stores, order, shard, manifest.count, now)
     done = part.model_copy(
         update={"looked_at": shard.users, "progress": 1.0, "is_done": True, "error": "", "result": sizes}
     )
@@ -71,14 +72,28 @@ def note_error(stores: Calculation, order: ShardOrder, error: str) -> None:
                 stores.jobs.save_part(part.model_copy(update={"error": error}))
 
 
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Definitions and their plan are many objects and no garbage: to look for cycles takes as long as to make them."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def _members_into(stores: Calculation, order: ShardOrder, shard: ArchiveShard, count: int, now: int) -> dict[str, int]:
     """Store the members of each audience; how many each has."""
-    taken, files = snapshot(stores.files, order.account_id, order.job_id), _fetched(stores, order, shard)
-    # Files are checked while they are evaluated: nothing of what was found is told before that is done.
     with ThreadPoolExecutor(1) as pool:
+        # What is asked is worked out while the files come.
+        coming = pool.submit(_fetched, stores, order, shard)
+        asked = _asked(stores, order, now)
+        files = coming.result()
+        # They are checked while they are evaluated: nothing of what was found is told before that is done.
         checked = pool.submit(_check, shard, files)
         try:
-            found = _found(stores, order, shard_in(files), count, taken, now)
+            read = shard_in(files)
+            found = members_of(read, asked.plan, _known(stores, order, read, count, asked.parts)).found()
         except Exception:
             # What is damaged cannot be read either.
             checked.result()
@@ -88,25 +103,35 @@ def _members_into(stores: Calculation, order: ShardOrder, shard: ArchiveShard, c
     return {str(audience_id): size for audience_id, size in found.counts.items()}
 
 
-def _fetched(stores: Calculation, order: ShardOrder, shard: ArchiveShard) -> dict[str, bytearray]:
-    def fetch(name: str) -> bytearray:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Args:
+    parts: real-time audiences that are referred to -> the member sets that are theirs.
+    """
+
+    plan: Plan
+    parts: Mapping[AudienceId, AudienceId]
+
+
+def _asked(stores: Calculation, order: ShardOrder, now: int) -> _Asked:
+    taken = snapshot(stores.files, order.account_id, order.job_id)
+    nested = {each for audience in taken.audiences for each in _nested(audience.definition.root)}
+    parts = {each: taken.parts[each] for each in nested if each in taken.parts}
+    visible = {each.audience_id: EventRange(*(each.date_range or DateRange()).instants) for each in taken.audiences}
+    return _Asked(plan_of(taken.audiences, (), now, visible, parts), parts)
+
+
+def _fetched(stores: Calculation, order: ShardOrder, shard: ArchiveShard) -> dict[str, memoryview]:
+    def fetch(name: str) -> memoryview:
         return stores.shards.fetch(order.account_id, shard, name)
 
     with ThreadPoolExecutor(len(SCANNED)) as pool:
         return dict(zip(SCANNED, pool.map(fetch, SCANNED), strict=True))
 
 
-def _check(shard: ArchiveShard, files: Mapping[str, bytearray]) -> None:
+def _check(shard: ArchiveShard, files: Mapping[str, memoryview]) -> None:
     for name, content in files.items():
         require_as_written(shard, name, content)
-
-
-def _found(stores: Calculation, order: ShardOrder, read: Shard, count: int, taken: Snapshot, now: int) -> FoundMembers:
-    nested = {each for audience in taken.audiences for each in _nested(audience.definition.root)}
-    parts = {each: taken.parts[each] for each in nested if each in taken.parts}
-    known = _known(stores, order.account_id, read, order.number, count, parts)
-    visible = {each.audience_id: EventRange(*(each.date_range or DateRange()).instants) for each in taken.audiences}
-    return evaluate(read, taken.audiences, now, visible, known=known).found()
 
 
 def _nested(criterion: Criterion) -> Iterator[AudienceId]:
@@ -121,16 +146,11 @@ def _nested(criterion: Criterion) -> Iterator[AudienceId]:
 
 
 def _known(
-    stores: Calculation,
-    account_id: AccountId,
-    shard: Shard,
-    number: int,
-    count: int,
-    parts: Mapping[AudienceId, AudienceId],
+    stores: Calculation, order: ShardOrder, shard: Shard, count: int, parts: Mapping[AudienceId, AudienceId]
 ) -> dict[AudienceId, Bits]:
     """Who of the shard's users is in the real-time audiences that are referred to, by their member lists."""
     return {
-        audience_id: bits_of(shard, list(_listed(stores, account_id, live_set, number, count)))
+        audience_id: bits_of(shard, list(_listed(stores, order.account_id, live_set, order.number, count)))
         for audience_id, live_set in parts.items()
     }
 

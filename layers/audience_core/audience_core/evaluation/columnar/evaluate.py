@@ -13,7 +13,7 @@ from audience_core.domain.audience import Audience
 from audience_core.domain.ids import AudienceId, Mpid
 from audience_core.domain.results import FoundMembers
 from audience_core.evaluation.columnar.arrays import Bits, Integers, rows_of
-from audience_core.evaluation.columnar.plan import Chain, Leaf, Plan, Question, Source, plan_of
+from audience_core.evaluation.columnar.plan import Chain, Leaf, Listed, Plan, Question, Source, plan_of
 from audience_core.evaluation.columnar.shard import MPIDS, EventRange, Key, Shard
 from audience_core.evaluation.columnar.tracks import Needs, read_track
 from audience_core.evaluation.columnar.traits import Trait, Users
@@ -21,7 +21,7 @@ from audience_core.evaluation.columnar.traits import Trait, Users
 # Arrays are read and computed outside of the interpreter's lock.
 THREADS = 2
 
-type _Answers = dict[Question[Any] | Trait, Any]
+type _Answers = dict[Question[Any] | Trait | Listed, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,17 @@ def evaluate(
         others: audiences that the definitions may refer to besides each other; a reference to any further one is false.
         known: members of audiences that the definitions may refer to (`bits_of`): they are not evaluated.
     """
-    plan = plan_of(audiences, others, now, visible, known)
-    answers = _answers(shard, plan, now)
+    return members_of(shard, plan_of(audiences, others, now, visible, known), known)
+
+
+def members_of(shard: Shard, plan: Plan, known: Mapping[AudienceId, Bits] = MappingProxyType({})) -> Members:
+    """What `evaluate` finds, of what was worked out before the shard was there.
+
+    Args:
+        known: members of the audiences that were said to be known.
+    """
+    answers = _answers(shard, plan)
+    answers.update({Listed(each): bits for each, bits in known.items()})
     leaves = [_truth(leaf, answers, shard.size) for leaf in plan.leaves]
     return Members(shard, {audience_id: tree(leaves) for audience_id, tree in plan.trees.items()})
 
@@ -93,12 +102,12 @@ def _truth(leaf: Leaf, answers: _Answers, size: int) -> Bits:
     return found
 
 
-def _answers(shard: Shard, plan: Plan, now: int) -> _Answers:
+def _answers(shard: Shard, plan: Plan) -> _Answers:
     by_source = plan.by_source()
     # The largest groups first, so that the threads end together.
     sources = sorted(by_source, key=lambda source: -sum(shard.events.sizes[key] for key in _keys(shard, source)))
-    jobs: list[Callable[[], _Answers]] = [partial(_traits, shard, plan, now)]
-    jobs += [partial(_asked, shard, source, by_source[source], now) for source in sources]
+    jobs: list[Callable[[], _Answers]] = [partial(_traits, shard, plan)]
+    jobs += [partial(_asked, shard, source, by_source[source], plan.now) for source in sources]
     answers: _Answers = {}
     with ThreadPoolExecutor(THREADS) as pool:
         for found in pool.map(lambda job: job(), jobs):
@@ -106,8 +115,8 @@ def _answers(shard: Shard, plan: Plan, now: int) -> _Answers:
     return answers
 
 
-def _traits(shard: Shard, plan: Plan, now: int) -> _Answers:
-    users = Users(shard, now)
+def _traits(shard: Shard, plan: Plan) -> _Answers:
+    users = Users(shard, plan.now)
     return {leaf: users.truth(leaf) for leaf in plan.leaves if isinstance(leaf, Trait)}
 
 
@@ -124,4 +133,6 @@ def _asked(shard: Shard, source: Source, questions: Sequence[Question[Any]], now
     first = min(question.during.first for question in questions)
     last = max(question.during.last for question in questions)
     track = read_track(shard, _keys(shard, source), needs, EventRange(first, last), now)
-    return {each: each.answer(track.inside(each.series, each.during)) for each in questions}
+    answers: _Answers = {each: each.answer(track.inside(each.series, each.during)) for each in questions}
+    track.forget()
+    return answers

@@ -1,10 +1,9 @@
 """What a run of audiences asks of a shard: every leaf and every series once, and trees over the leaves' answers."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,6 +38,7 @@ from audience_core.evaluation.windows import milliseconds
 type Source = tuple[EventKind, str | None]
 # A definition's truth, given those of all leaves, one array per leaf.
 type Tree = Callable[[Sequence[Bits]], Bits]
+type _PlaceKey = tuple[Criterion, Scope, EventRange] | frozenset[str] | AudienceId
 type _OfOneEvent = EventCriterion | AggregateCriterion | OccurrenceCriterion
 type _LeafCriterion = _OfOneEvent | SequenceCriterion | CartAbandonmentCriterion | TraitCriterion
 
@@ -63,13 +63,25 @@ class Chain:
     combine: Callable[[int, list[Instants]], Bits]
 
 
-type Leaf = Question[Bits] | Chain | Trait
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A leaf that needs no events: the members of an audience, who are told."""
+
+    audience_id: AudienceId
+
+
+type Leaf = Question[Bits] | Chain | Trait | Listed
 
 
 @dataclass(slots=True)
 class Plan:
-    """The leaves of a run, and for each audience its tree over them; members are of the population besides."""
+    """The leaves of a run, and for each audience its tree over them; members are of the population besides.
 
+    Args:
+        now: as of which windows are read (UTC ms).
+    """
+
+    now: int
     leaves: list[Leaf] = field(default_factory=list)
     trees: dict[AudienceId, Tree] = field(default_factory=dict)
 
@@ -77,10 +89,19 @@ class Plan:
         """All questions by the events they ask about."""
         found: dict[Source, list[Question[Any]]] = defaultdict(list)
         for leaf in self.leaves:
-            questions = leaf.questions if isinstance(leaf, Chain) else () if isinstance(leaf, Trait) else (leaf,)
-            for question in questions:
+            for question in _questions(leaf):
                 found[question.series.selector.kind, question.series.selector.name].append(question)
         return found
+
+
+def _questions(leaf: Leaf) -> Sequence[Question[Any]]:
+    match leaf:
+        case Question():
+            return (leaf,)
+        case Chain():
+            return leaf.questions
+        case Trait() | Listed():
+            return ()
 
 
 def plan_of(
@@ -88,13 +109,13 @@ def plan_of(
     others: Iterable[Audience],
     now: int,
     visible: EventRange | Mapping[AudienceId, EventRange],
-    known: Mapping[AudienceId, Bits] = MappingProxyType({}),
+    known: Collection[AudienceId] = (),
 ) -> Plan:
     """Those of some audiences; others are there to be referred to.
 
     Args:
         visible: the events that count, for all audiences or for each.
-        known: members of further audiences to be referred to.
+        known: further audiences to be referred to, whose members will be told.
     """
     audiences = list(audiences)
     planner = _Planner({each.audience_id: each for each in [*others, *audiences]}, now, known)
@@ -105,12 +126,12 @@ def plan_of(
 
 
 class _Planner:
-    def __init__(self, audiences: Mapping[AudienceId, Audience], now: int, known: Mapping[AudienceId, Bits]) -> None:
+    def __init__(self, audiences: Mapping[AudienceId, Audience], now: int, known: Collection[AudienceId]) -> None:
         self._audiences, self._now, self._known = audiences, now, known
         self._visible = EventRange(0, 0)
-        self._places: dict[tuple[Criterion, Scope, EventRange] | frozenset[str], int] = {}
+        self._places: dict[_PlaceKey, int] = {}
         self._series: dict[tuple[EventSelector, Scope], Series] = {}
-        self.plan = Plan()
+        self.plan = Plan(now)
 
     def members(self, audience: Audience, visible: EventRange) -> Tree:
         self._visible = EventRange(visible.first, min(visible.last, self._now))
@@ -136,12 +157,12 @@ class _Planner:
 
     def _nested(self, audience_id: AudienceId) -> Tree:
         if audience_id in self._known:
-            bits = self._known[audience_id]
-            return lambda leaves: bits
+            place = self._place(audience_id, lambda: Listed(audience_id))
+            return lambda leaves: leaves[place]
         nested = self._audiences.get(audience_id)
         return self.members(nested, self._visible) if nested else lambda leaves: constant(8 * len(leaves[0]), False)
 
-    def _place(self, key: tuple[Criterion, Scope, EventRange] | frozenset[str], leaf: Callable[[], Leaf]) -> int:
+    def _place(self, key: _PlaceKey, leaf: Callable[[], Leaf]) -> int:
         place = self._places.setdefault(key, len(self.plan.leaves))
         if place == len(self.plan.leaves):
             self.plan.leaves.append(leaf())

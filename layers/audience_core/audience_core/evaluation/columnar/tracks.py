@@ -104,6 +104,11 @@ class Track:
             found = self._inside[series, during] = self._cut(self.chosen(series), during)
         return found
 
+    def forget(self) -> None:
+        """Let go of all selections: they refer to the track, and it would stay until somebody looks for cycles."""
+        self._chosen.clear()
+        self._inside.clear()
+
     def _cut(self, chosen: "Selection", during: EventRange) -> "Selection":
         masks = []
         if during.first > self.during.first:

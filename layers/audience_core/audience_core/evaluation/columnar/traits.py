@@ -177,18 +177,23 @@ class Users:
         if found is None:
             group = self._group(key, ("user",), (name,))
             rows, column = self._winning_rows(group, workspaces), group.values.get(name)
-            found = group.integers["user"][rows], None if column is None else take(column, rows)
-            self._winners[key, workspaces, name] = found
+            user = group.integers["user"]
+            if rows is not None:
+                user, column = user[rows], None if column is None else take(column, rows)
+            found = self._winners[key, workspaces, name] = user, column
         return found
 
-    def _winning_rows(self, group: Group, workspaces: frozenset[str] | None) -> Integers:
-        labels = group.labels["workspace"]
+    def _winning_rows(self, group: Group, workspaces: frozenset[str] | None) -> Integers | None:
+        """None: all of them."""
+        labels, user = group.labels["workspace"], group.integers["user"]
         if workspaces is None:
-            allowed = self._was_seen(labels.values)[labels.codes, group.integers["user"]]
+            allowed = self._was_seen(labels.values)[labels.codes, user]
         else:
             allowed = labelled(labels, workspaces)
+        if allowed.all() and np.all(user[1:] > user[:-1]):
+            return None
         rows = np.flatnonzero(allowed)
-        runs = runs_of(group.integers["user"][rows])
+        runs = runs_of(user[rows])
         winners: Integers = rows[runs.starts + runs.counts - 1]
         return winners
 

@@ -86,19 +86,22 @@ class MemoryJobStore:
 
 class MemoryRunFiles:
     def __init__(self) -> None:
-        self.files: dict[str, list[dict[str, Any]]] = {}
+        self._texts: dict[str, list[str]] = {}
 
     def put_lines(self, name: str, lines: Sequence[Mapping[str, Any]]) -> str:
-        self.files[name] = [json.loads(json.dumps(line)) for line in lines]
+        self._texts[name] = [json.dumps(line) for line in lines]
         return "memory"
 
     def lines(self, name: str) -> list[dict[str, Any]]:
-        if name not in self.files:
+        return [json.loads(text) for text in self.texts(name)]
+
+    def texts(self, name: str) -> list[str]:
+        if name not in self._texts:
             raise NotFoundError(f"there is no file {name}")
-        return [dict(line) for line in self.files[name]]
+        return list(self._texts[name])
 
     def names(self, prefix: str) -> Sequence[str]:
-        return sorted(name for name in self.files if name.startswith(prefix))
+        return sorted(name for name in self._texts if name.startswith(prefix))
 
 
 def _key(part: Part) -> _PartKey:

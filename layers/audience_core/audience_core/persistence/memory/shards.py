@@ -36,13 +36,13 @@ class MemoryShardStore:
             name: ArchivedFile(size=len(content), sha256=sha256(content).hexdigest()) for name, content in files.items()
         }
 
-    def fetch(self, account_id: AccountId, shard: ArchiveShard, name: str) -> bytearray:
+    def fetch(self, account_id: AccountId, shard: ArchiveShard, name: str) -> memoryview:
         content = self.files.get((account_id, shard.folder), {}).get(name)
         if content is None:
             raise damaged(shard, name, "is missing")
         if name not in shard.files or len(content) != shard.files[name].size:
             raise damaged(shard, name)
-        return bytearray(content)
+        return memoryview(content)
 
     def download(self, account_id: AccountId, shard: ArchiveShard, names: Collection[str], target: Path) -> None:
         for name in names:
