@@ -1,10 +1,13 @@
 """The figures behind `audiences cost`: units as DynamoDB counts them, and counts that are those of today's code."""
 
 import json
+from typing import Any
 
 import pytest
 from moto import mock_aws
 
+from audience_cli.cost.model import Workload, a_million_visits, measured
+from audience_cli.cost.prices import PRICES
 from benchmarks import cost, operating_cost
 from benchmarks.metering import Index, index_units, item_bytes, read_units, write_units
 
@@ -43,9 +46,7 @@ def test_an_index_is_billed_only_when_what_it_holds_changes() -> None:
 @pytest.mark.long
 def test_the_figures_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """Units and requests of the smaller portfolio, played again; random profile ids move a few of them."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    as_nobody(monkeypatch)
     kept = json.loads(cost.MEASURED.read_text())
     stored = next(run for run in kept["runs"] if run["audiences"] == min(cost.AUDIENCES))
 
@@ -57,6 +58,35 @@ def test_the_figures_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch) -> N
     flat = {(name, what): many for name, told in stored["counts"].items() for what, many in told.items()}
     for (name, what), many in flat.items():
         assert found["counts"][name][what] == pytest.approx(many, rel=0.05, abs=3), (name, what)
+
+
+# USD for a million events at 1,000 audiences, each a read and a put of its profile, not in groups and without an index.
+AIM = 1.35
+
+
+def test_a_million_reads_and_puts_of_a_profile_cost_no_more_than_they_should() -> None:
+    assert price_of_visits(measured()) <= AIM
+
+
+@pytest.mark.long
+def test_that_price_is_the_one_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of few users, who are counted in a minute; others are dearer."""
+    as_nobody(monkeypatch)
+    (smaller, *_) = measured()
+
+    found = cost.measure(max(cost.AUDIENCES), users=6)
+
+    assert price_of_visits([smaller, found]) == pytest.approx(1.08, rel=0.1)
+
+
+def price_of_visits(runs: list[dict[str, Any]]) -> float:
+    return sum(line.dollars for line in a_million_visits(runs, Workload(audiences=1000), PRICES))
+
+
+def as_nobody(patch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        patch.setenv(name, "testing")
+    patch.delenv("AWS_ENDPOINT_URL", raising=False)
 
 
 def test_what_a_member_told_to_a_partner_takes_is_that_of_the_code() -> None:

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button, Group, Modal, Stack, Switch, Text } from "@mantine/core";
+import { Alert, Button, Group, Modal, Stack, Switch, Text } from "@mantine/core";
 import { IconPlugConnected, IconSend } from "@tabler/icons-react";
 import { useState } from "react";
 import { Link } from "react-router";
@@ -10,7 +10,7 @@ import {
   useOutputs,
   useReconciliation,
 } from "../../api/outputs";
-import type { Audience, Connection, Connector, Output } from "../../api/types";
+import type { Connection, Connector, Output } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
 import { done } from "../../components/done";
 import { Empty } from "../../components/Empty";
@@ -20,11 +20,9 @@ import { count, utc, words } from "../../components/format";
 import { Loading } from "../../components/Loading";
 import { StatusBadge } from "../../components/StatusBadge";
 import { ConnectionForm } from "./ConnectionForm";
+import type { Connectable } from "./connectable";
 import { FaultNote } from "./FaultIcon";
 import { SendDialog } from "./SendDialog";
-
-/** What connecting needs to know of an audience: one's own, or one that is received. */
-export type Connectable = Pick<Audience, "id" | "kind" | "status" | "ab_test" | "workspaces" | "inputs">;
 
 /** Which partners are told of the members, and how that goes. */
 export default function ConnectTab({ audience }: { audience: Connectable }) {
@@ -190,17 +188,4 @@ function Delivery({ connection }: { connection: Connection }) {
     if (value !== null && value !== "" && typeof value !== "object") facts.push([words(name), String(value)]);
   }
   return <Facts facts={facts} />;
-}
-
-export function NoOutputs() {
-  return (
-    <Empty
-      title="There is no output yet"
-      says="An output is your account at a partner. Set one up in the directory."
-    >
-      <Anchor component={Link} to="/outputs/directory">
-        Open the directory
-      </Anchor>
-    </Empty>
-  );
 }

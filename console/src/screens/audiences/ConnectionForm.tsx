@@ -9,7 +9,8 @@ import { done } from "../../components/done";
 import { Failure } from "../../components/Failure";
 import { identityNames } from "../../components/identities";
 import { entered, SchemaForm, type Values } from "../../components/SchemaForm";
-import { type Connectable, NoOutputs } from "./ConnectTab";
+import type { Connectable } from "./connectable";
+import { NoOutputs } from "./NoOutputs";
 
 interface Props {
   audience: Connectable;

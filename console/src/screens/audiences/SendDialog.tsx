@@ -4,7 +4,7 @@ import { useSend } from "../../api/lifetime";
 import type { Connection, Output } from "../../api/types";
 import { Failure } from "../../components/Failure";
 import { JobProgress } from "../../components/JobProgress";
-import type { Connectable } from "./ConnectTab";
+import type { Connectable } from "./connectable";
 
 interface Props {
   audience: Connectable;
