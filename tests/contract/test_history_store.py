@@ -198,3 +198,14 @@ def test_a_profile_is_forgotten_in_rows_and_log_and_others_are_not(aws: str) -> 
     assert store.of_profile(ACCOUNT, PLAYERS, ANN, None, 9).items == ()
     assert len(store.of_profile(ACCOUNT, PLAYERS, CY, None, 9).items) == 2
     assert store.forget(ACCOUNT, PLAYERS, ANN) == 0
+
+
+def test_what_is_not_in_the_log_is_told(store: HistoryStore) -> None:
+    logged, later, older = an_entry(ANN), an_entry(BO, NOW + SLOT_MS), an_entry(ANN, NOW - 1, version=2)
+    others = an_entry(ANN, audience_id=BUYERS)
+    store.record(ACCOUNT, [logged, later, older, others], KEPT_DAYS)
+    store.log(ACCOUNT, [("1", logged)], KEPT_DAYS)
+    store.log(OTHER_ACCOUNT, [("2", later)], KEPT_DAYS)
+
+    assert store.unlogged(ACCOUNT, [logged, later, older, others]) == [later, older, others]
+    assert store.unlogged(ACCOUNT, []) == []

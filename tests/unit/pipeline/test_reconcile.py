@@ -166,6 +166,21 @@ def test_a_size_that_moves_during_the_pause_is_left_to_another_night(world: Worl
     assert world.sizes()[VIEWERS] == 44
 
 
+def test_a_size_that_is_not_counted_yet_is_left_alone(world: World) -> None:
+    mpid = world.everybody()[0].mpid
+    entry = HistoryEntry(VIEWERS, mpid, is_member=True, at=NOW, reason=Reason.EVENT, version=9)
+    world.history.record(ACCOUNT, [entry], 90)
+    world.count(VIEWERS, mpid, 1000, -1)
+
+    assert world.run().counts_repaired == 0
+    assert world.sizes()[VIEWERS] == 39
+
+    world.history.log(ACCOUNT, [("1001", entry)], 90)
+    world.count(VIEWERS, mpid, 1001, 1)
+    assert world.run(night=2).counts_repaired == 0
+    assert world.sizes() == MEMBERS
+
+
 def test_audiences_take_turns(world: World) -> None:
     ann = world.everybody()[0].mpid
     for audience_id in (VIEWERS, QUIET):

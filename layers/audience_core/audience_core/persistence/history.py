@@ -103,6 +103,17 @@ class DynamoHistoryStore:
                 break
         return Page(tuple(found[:limit]), _position(found[limit]) if len(found) > limit else None)
 
+    def unlogged(self, account_id: AccountId, entries: Iterable[HistoryEntry]) -> list[HistoryEntry]:
+        slots: dict[tuple[AudienceId, int], list[HistoryEntry]] = defaultdict(list)
+        for entry in entries:
+            slots[entry.audience_id, entry.at // SLOT_MS].append(entry)
+        missing: list[HistoryEntry] = []
+        for (audience_id, slot), of_slot in slots.items():
+            items = self._of_slot(_log(account_id, audience_id), slot)
+            logged = {_position(each) for item in items for each in _entries(item)}
+            missing += [each for each in of_slot if _position(each) not in logged]
+        return missing
+
     def of_profile(
         self, account_id: AccountId, audience_id: AudienceId, mpid: Mpid, cursor: str | None, limit: int
     ) -> Page[HistoryEntry]:

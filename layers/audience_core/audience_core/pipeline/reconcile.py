@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from heapq import nlargest
 
 from audience_core.domain.control_stores import AccountStore, AudienceStore
 from audience_core.domain.event import Environment
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 STRETCH = 100
 _MARK = "reconcile"
 _ROUNDS = 3
+_LATEST = 20
 
 type Row = tuple[AudienceId, Mpid]
 # Of one bucket of profiles of a member set.
@@ -194,10 +196,14 @@ def _version(profile: Profile | None) -> int:
 
 
 def _since(of: Reconciliation, account_id: AccountId, audience_id: AudienceId, mpid: Mpid) -> int:
-    tenure = of.programs.current(account_id).known.get(audience_id)
-    owner = tenure.audience_id if tenure else audience_id
-    entries = of.history.of_profile(account_id, owner, mpid, None, 1).items
+    entries = of.history.of_profile(account_id, _owner(of, account_id, audience_id), mpid, None, 1).items
     return entries[0].at if entries and entries[0].is_member else of.clock()
+
+
+def _owner(of: Reconciliation, account_id: AccountId, member_set: AudienceId) -> AudienceId:
+    """The audience whose members a set holds: history is kept under that."""
+    tenure = of.programs.current(account_id).known.get(member_set)
+    return tenure.audience_id if tenure else member_set
 
 
 def _wrong_sizes(of: Reconciliation, account_id: AccountId, audience_id: AudienceId) -> dict[_Size, Tally]:
@@ -209,19 +215,33 @@ def _wrong_sizes(of: Reconciliation, account_id: AccountId, audience_id: Audienc
 
 
 def _mend_counts(of: Reconciliation, wrong: Mapping[_Size, Tally]) -> int:
-    """Correct the size of each bucket in which nothing moved during the pause and which was wrong all the same.
+    """Correct the size of each bucket that was wrong, if all of it is counted and nothing moved during the pause.
 
     Sizes are counted long after members are listed, so one pause is made for all that look wrong.
     """
     if not wrong:
         return 0
     of.pause_for_sizes()
-    still = [where for where, tally in wrong.items() if of.memberships.tally(*where) == tally]
+    unmoved = [where for where, tally in wrong.items() if of.memberships.tally(*where) == tally]
+    still = [where for where in unmoved if not _is_behind(of, *where)]
     for where in still:
         tally = wrong[where]
         logger.error("size repaired", extra={"audience_id": where[1], "bucket": where[2]})
         of.memberships.adjust(*where, tally.listed - tally.counted, tally.sequence)
     return len(still)
+
+
+def _is_behind(of: Reconciliation, account_id: AccountId, audience_id: AudienceId, bucket: int) -> bool:
+    """Whether counting stands still: it would count what is put right here a second time.
+
+    Fan-out has told of the latest changes then, and the log, which is written before anything is counted, has not.
+    """
+    told = of.history.by_profile(account_id, _owner(of, account_id, audience_id), bucket, None)
+    latest = nlargest(_LATEST, told, key=lambda entry: entry.at)
+    if not of.history.unlogged(account_id, latest):
+        return False
+    logger.error("counting is behind", extra={"audience_id": audience_id, "bucket": bucket})
+    return True
 
 
 def _differs(tally: Tally) -> bool:

@@ -34,6 +34,14 @@ class MemoryHistoryStore:
     ) -> Page[HistoryEntry]:
         return _page(self._logged.get((account_id, audience_id), {}).values(), cursor, limit)
 
+    def unlogged(self, account_id: AccountId, entries: Iterable[HistoryEntry]) -> list[HistoryEntry]:
+        logs = self._logged
+        return [
+            each
+            for each in entries
+            if (each.at, each.mpid, each.version) not in logs.get((account_id, each.audience_id), {})
+        ]
+
     def of_profile(
         self, account_id: AccountId, audience_id: AudienceId, mpid: Mpid, cursor: str | None, limit: int
     ) -> Page[HistoryEntry]:
