@@ -190,12 +190,28 @@ def test_a_cancelled_job_says_so_and_is_restarted(jobs: Caller, stack: SimpleNam
 
     cancelled = jobs("POST", "/v1/jobs/backfill-1/cancel").body
     assert (cancelled["state"], cancelled["error"]) == ("cancelled", "cancelled on request")
+    assert cancelled["can_restart"] is jobs("GET", "/v1/jobs/backfill-1").body["can_restart"] is True
     restarted = jobs("POST", "/v1/jobs/backfill-1/restart").body
 
-    assert (restarted["state"], restarted["attempt"]) == ("queued", 2)
+    assert (restarted["state"], restarted["attempt"], restarted["can_restart"]) == ("queued", 2, False)
     assert f"backfill-{ACCOUNT}-1-again-2" in runs(stack)
     run_backfill(stack, 1, token=2)
     assert jobs("GET", "/v1/jobs/backfill-1").body["state"] == "succeeded"
+
+
+def test_a_backfill_that_a_later_one_replaces_is_not_offered_again(
+    call: Caller, jobs: Caller, stack: SimpleNamespace, path: str
+) -> None:
+    run_backfill(stack, 1)
+    job = stack.jobs.get(ACCOUNT, "backfill-1")
+    stack.jobs.save(job.model_copy(update={"state": JobState.CANCELLED}))
+    assert jobs("GET", "/v1/jobs/backfill-1").body["can_restart"] is True
+
+    assert call("POST", f"{path}/deactivate").status == 200
+
+    offered = {each["id"]: each["can_restart"] for each in jobs("GET", "/v1/jobs").body["items"]}
+    assert offered["backfill-1"] is jobs("GET", "/v1/jobs/backfill-1").body["can_restart"] is False
+    assert jobs("POST", "/v1/jobs/backfill-1/restart").status == 409
 
 
 def test_a_job_whose_lease_ran_out_is_dead(jobs: Caller, stack: SimpleNamespace, path: str) -> None:

@@ -94,7 +94,6 @@ function Row({ job }: { job: Job }) {
 
 function Acts({ job }: { job: Job }) {
   const act = useJobAct();
-  const canRestart = ["failed", "cancelled", "dead"].includes(job.state);
   return (
     <Group justify="flex-end" gap="xs" wrap="nowrap">
       <Failure error={act.error} />
@@ -108,7 +107,7 @@ function Acts({ job }: { job: Job }) {
           Cancel
         </Button>
       )}
-      {canRestart && (
+      {job.can_restart && (
         <Button
           size="compact-sm"
           loading={act.isPending}

@@ -55,6 +55,7 @@ class JobView(View):
     state: dead: nobody has worked on it for minutes; restart it.
     progress: from 0 to 1.
     attempt: from 1; each restart begins another.
+    can_restart: it has stopped, and no later job does its work.
     error: why it failed or was cancelled; null otherwise.
     results: of a bulk connection, one for each audience so far, in the order they were named; of a send, one for each
         connection.
@@ -65,6 +66,7 @@ class JobView(View):
     state: JobState
     progress: float
     attempt: int
+    can_restart: bool
     steps: tuple[JobStepView, ...]
     results: tuple[ItemResultView, ...]
     connection_id: str | None
@@ -95,6 +97,7 @@ def job_view(report: Report) -> JobView:
         state=report.state,
         progress=report.progress,
         attempt=job.token,
+        can_restart=report.can_restart,
         steps=tuple(
             JobStepView(
                 step=each.step,

@@ -30,13 +30,20 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A job as of an instant; `progress` from 0 to 1; `results` of its items, in their order, where it has such."""
+    """A job as of an instant.
+
+    Args:
+        progress: from 0 to 1.
+        results: of its items, in their order, where it has such.
+        can_restart: whether it has stopped, and would do something if it went on.
+    """
 
     job: Job
     state: JobState
     progress: float
     steps: tuple[StepReport, ...]
     results: tuple[dict[str, Any], ...] = ()
+    can_restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,8 @@ class JobStores:
 
 
 def get(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
-    return report(stores.jobs, _find(stores, account_id, job_id, now), now)
+    job = _find(stores, account_id, job_id, now)
+    return report(stores.jobs, job, now, _published(stores, job))
 
 
 def list_all(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[Report, ...]:
@@ -58,7 +66,7 @@ def list_all(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[R
     published = stores.audiences.program(account_id).published
     if published and backfill_id(published) not in {job.job_id for job in found}:
         found.insert(0, _find(stores, account_id, backfill_id(published), now))
-    return tuple(report(stores.jobs, job, now) for job in found)
+    return tuple(report(stores.jobs, job, now, published) for job in found)
 
 
 def calculations(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[Report, ...]:
@@ -89,7 +97,7 @@ def cancel(stores: JobStores, account_id: AccountId, job_id: str, now: datetime)
     if job.state_at(_ms(now)) not in UNDER_WAY:
         raise ConflictError(f"the job is {job.state_at(_ms(now))}: there is nothing to cancel")
     changes = {"state": JobState.CANCELLED, "ended_at": now, "error": "cancelled on request"}
-    return report(stores.jobs, stores.jobs.save(job.model_copy(update=changes)), now)
+    return report(stores.jobs, stores.jobs.save(job.model_copy(update=changes)), now, _published(stores, job))
 
 
 def restart(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
@@ -99,14 +107,8 @@ def restart(stores: JobStores, account_id: AccountId, job_id: str, now: datetime
         ConflictError: it is under way, has succeeded, or a later job does its work.
     """
     job = _find(stores, account_id, job_id, now)
-    state = job.state_at(_ms(now))
-    if state in UNDER_WAY or state is JobState.SUCCEEDED:
-        raise ConflictError(f"the job is {state}: there is nothing to restart")
-    if job.kind is JobKind.LIFETIME_CALCULATION and state is JobState.CANCELLED:
-        raise ConflictError("the calculation was given up, and its audiences with it: begin a new one")
-    published = stores.audiences.program(account_id).published
-    if job.kind is JobKind.BACKFILL and job.target != published:
-        raise ConflictError(f"{backfill_id(published)} does its work: restart that, should it have stopped")
+    if refusal := _refusal(job, job.state_at(_ms(now)), _published(stores, job)):
+        raise ConflictError(refusal)
     changes = {
         "state": JobState.QUEUED,
         "token": job.token + 1,
@@ -118,6 +120,22 @@ def restart(stores: JobStores, account_id: AccountId, job_id: str, now: datetime
     queued = stores.jobs.save(job.model_copy(update=changes))
     _start(stores.workflows, queued)
     return report(stores.jobs, queued, now)
+
+
+def _refusal(job: Job, state: JobState, published: int) -> str:
+    """Why it is not started again; "" when it would be."""
+    if state in UNDER_WAY or state is JobState.SUCCEEDED:
+        return f"the job is {state}: there is nothing to restart"
+    if job.kind is JobKind.LIFETIME_CALCULATION and state is JobState.CANCELLED:
+        return "the calculation was given up, and its audiences with it: begin a new one"
+    if job.kind is JobKind.BACKFILL and job.target != published:
+        return f"{backfill_id(published)} does its work: restart that, should it have stopped"
+    return ""
+
+
+def _published(stores: JobStores, job: Job) -> int:
+    """The program version that the latest backfill is for; backfills alone depend on it."""
+    return stores.audiences.program(job.account_id).published if job.kind is JobKind.BACKFILL else 0
 
 
 def calculating(
@@ -200,14 +218,18 @@ def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) 
     )
 
 
-def report(jobs: JobStore, job: Job, now: datetime) -> Report:
+def report(jobs: JobStore, job: Job, now: datetime, published: int = 0) -> Report:
+    """Args:
+    published: of a backfill: the program version that the latest one is for.
+    """
     parts = jobs.parts(job.account_id, job.parts_id)
     weights = STEPS[job.kind]
     steps = tuple(_step(step, [part for part in parts if part.step is step]) for step in weights)
     state = job.state_at(_ms(now))
     done = sum(weights[each.step] * each.progress for each in steps)
     results = tuple(part.result for part in parts if part.result)
-    return Report(job, state, 1.0 if state is JobState.SUCCEEDED else min(done, 1.0), steps, results)
+    progress = 1.0 if state is JobState.SUCCEEDED else min(done, 1.0)
+    return Report(job, state, progress, steps, results, not _refusal(job, state, published))
 
 
 def _step(step: JobStep, parts: list[Part]) -> StepReport:
