@@ -13,7 +13,7 @@ from audience_core.pipeline.lifetime_shard import ShardOrder, note_error, scan
 
 logger = Logger()
 copy_config_to_registered_loggers(logger, include={"audience_core"})
-# Its reader is made while the function starts, and not by the first shard.
+# Builds the snapshot's validator while the function starts, not while it works on its first shard.
 Snapshot.model_rebuild()
 
 

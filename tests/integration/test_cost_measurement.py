@@ -70,7 +70,7 @@ def test_a_million_reads_and_puts_of_a_profile_cost_no_more_than_they_should() -
 
 @pytest.mark.long
 def test_that_price_is_the_one_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of few users, who are counted in a minute; others are dearer."""
+    """Of few users, who were counted in seconds and cost 1.08; all of them cost 1.30."""
     as_nobody(monkeypatch)
     # What partners are told is no part of it, and takes most of the time.
     monkeypatch.setattr(cost, "CONNECTED", max(cost.AUDIENCES))
@@ -78,7 +78,8 @@ def test_that_price_is_the_one_of_the_code(monkeypatch: pytest.MonkeyPatch) -> N
 
     found = cost.measure(max(cost.AUDIENCES), users=6)
 
-    assert price_of_visits([smaller, found]) == pytest.approx(1.08, rel=0.1)
+    # As much dearer as would bring the price of all users above the target.
+    assert price_of_visits([smaller, found]) <= 1.08 * AIM / 1.30
 
 
 def price_of_visits(runs: list[dict[str, Any]]) -> float:

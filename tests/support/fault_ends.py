@@ -14,7 +14,7 @@ from audience_core.api import edge
 from audience_core.domain.archive import OwnedBatch
 from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, AudienceId, ConnectionId, Mpid
-from audience_core.domain.job import JobState
+from audience_core.domain.job import JobKind, JobState
 from audience_core.domain.output import DELIVERY_BUCKETS, Connection
 from audience_core.domain.profile import Profile
 from audience_core.management import measurements
@@ -172,9 +172,10 @@ class Ends:
         return found
 
     def _jobs(self) -> list[Any]:
-        """Without those that were given up, because another one does their work."""
-        jobs = self.stack.stores.jobs.list(ACCOUNT)
-        return sorted({(job.kind.value, job.state.value) for job in jobs if job.state is not JobState.CANCELLED})
+        """Without calculations that were given up, because another one does their work."""
+        jobs = {(job.kind, job.state) for job in self.stack.stores.jobs.list(ACCOUNT)}
+        jobs -= {(JobKind.LIFETIME_CALCULATION, JobState.CANCELLED)}
+        return sorted((kind.value, state.value) for kind, state in jobs)
 
     def _told_to_owners(self) -> list[Any]:
         """Events and mails; whoever died between telling and noting that tells once more, which counts once."""

@@ -11,7 +11,10 @@ from audience_core.domain.ids import AccountId, AudienceId, InputId, Mpid, Works
 from audience_core.domain.job import JobState
 from audience_core.domain.lifetime import DateRange, Recalculation
 from audience_core.domain.profile import Profile, Seen
+from audience_core.errors import ConflictError
+from audience_core.management import jobs
 from audience_core.management.calculations import CalculationStores
+from audience_core.management.jobs import JobStores
 from audience_core.management.recalculations import recalculate_due
 from audience_core.pipeline import leases, lifetime
 from tests.support.calculations import Office
@@ -147,7 +150,7 @@ class DiedError(Exception):
 
 @pytest.mark.parametrize("call", ["save_all", "start_lifetime_calculation"])
 def test_what_an_attempt_left_is_started_or_given_up(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    office = an_office(ONE)
+    office = an_office(ONE, lifetime_credits=2)
     before = office.jobs.credit_book(ACCOUNT).used(office.clock() - DAY)
 
     def die(*arguments: object) -> None:
@@ -186,6 +189,77 @@ def test_giving_up_that_broke_off_is_brought_to_its_end(store: str, call: str, m
 
     assert night(office, timedelta(minutes=1)) == ["lifetime-3"]
     assert office.jobs.credit_book(ACCOUNT).used(office.clock() - 30 * DAY) == before + 1
+
+
+def test_credits_of_a_calculation_that_never_was_come_back_whoever_began_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = an_office(ONE)
+    before = office.jobs.credit_book(ACCOUNT).uses
+
+    def die(*arguments: object) -> None:
+        raise DiedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(office.audiences, "save_all", die)
+        with pytest.raises(DiedError):
+            office.start([ONE])
+    assert night(office, timedelta(minutes=1)) == []
+    assert len(office.jobs.credit_book(ACCOUNT).uses) == 2
+
+    night(office, timedelta(hours=20))
+
+    assert office.jobs.credit_book(ACCOUNT).uses == before
+    assert office.jobs.get(ACCOUNT, "lifetime-2").state is JobState.CANCELLED
+
+
+def test_what_failed_after_its_result_was_there_is_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = an_office(ONE)
+    (begun,) = night(office, 7 * DAY)
+
+    def die(*arguments: object) -> None:
+        raise DiedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "end", die)
+        with pytest.raises(DiedError):
+            list(office.run(begun))
+    leases.fail(office.jobs, ACCOUNT, begun, "run", "it died", office.clock())
+    uses = office.jobs.credit_book(ACCOUNT).uses
+
+    assert night(office, DAY) == []
+
+    assert (audience(office).status, office.jobs.get(ACCOUNT, begun).error) == (AudienceStatus.READY, "it died")
+    assert office.jobs.credit_book(ACCOUNT).uses == uses
+
+
+def test_a_calculation_that_cannot_be_settled_keeps_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = an_office(ONE, TWO)
+    night(office, 7 * DAY)
+    leases.fail(office.jobs, ACCOUNT, "lifetime-2", "", "a damaged shard", office.clock())
+    office.draft(an_audience(audience_id=THREE, date_range=DateRange(), recalculation=WEEKLY))
+    office.calculate(THREE)
+
+    def refuse(*arguments: object) -> None:
+        raise ConflictError("the account's credits are being changed: try again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "cancel", refuse)
+        assert night(office, 7 * DAY) == ["lifetime-4"]
+
+    assert office.jobs.get(ACCOUNT, "lifetime-4").request["audience_ids"] == [THREE]
+
+
+def test_a_calculation_that_nobody_waits_for_is_not_started_again() -> None:
+    office = an_office(ONE)
+    job, of = office.start([ONE]), JobStores(office.jobs, office.audiences, office.workflows)
+    leases.fail(office.jobs, ACCOUNT, job.job_id, "", "a damaged shard", office.clock())
+    assert jobs.get(of, ACCOUNT, job.job_id, office.clock()).can_restart
+
+    office.audiences.save(audience(office).model_copy(update={"status": AudienceStatus.DRAFT}))
+
+    listed, _ = jobs.list_all(of, ACCOUNT, office.clock())
+    assert (listed.job.job_id, listed.can_restart) == (job.job_id, False)
+    with pytest.raises(ConflictError, match="no audience waits"):
+        jobs.restart(of, ACCOUNT, job.job_id, office.clock())
 
 
 def test_accounts_without_lifetime_audiences_are_not_looked_at() -> None:

@@ -62,18 +62,33 @@ def test_what_is_asked_is_worked_out_while_the_files_come(office: Office, monkey
     assert office.members(PLAYERS) == [5]
 
 
-@pytest.mark.parametrize(
-    ("store", "call", "error"), [("shards", "fetch", DamagedShardError), ("files", "texts", NotFoundError)]
-)
-def test_whatever_fails_is_told_and_cycles_are_looked_for_again(
-    office: Office, store: str, call: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_is_not_there_is_told_and_cycles_are_looked_for_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*given: Any) -> Any:
-        raise error("it is not there")
+    def fail(*given: Any) -> memoryview:
+        raise DamagedShardError("it is not there")
 
-    monkeypatch.setattr(getattr(office, store), call, fail)
+    monkeypatch.setattr(office.shards, "fetch", fail)
 
-    with pytest.raises(error, match="it is not there"):
+    with pytest.raises(DamagedShardError, match="it is not there"):
         office.calculate(PLAYERS)
+
+    assert gc.isenabled()
+
+
+def test_so_is_a_run_that_says_nothing_of_what_it_was_asked(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = office.files.texts
+
+    def read(name: str) -> list[str]:
+        if name.endswith("/audiences.jsonl"):
+            raise NotFoundError("it is not there")
+        return texts(name)
+
+    run = office.run(office.start([PLAYERS]).job_id)
+    next(run)
+    monkeypatch.setattr(office.files, "texts", read)
+
+    with pytest.raises(NotFoundError, match="it is not there"):
+        next(run)
 
     assert gc.isenabled()

@@ -181,6 +181,17 @@ def test_a_size_that_is_not_counted_yet_is_left_alone(world: World) -> None:
     assert world.sizes() == MEMBERS
 
 
+def test_a_size_that_will_never_be_counted_is_corrected(world: World) -> None:
+    """The stream has forgotten the record, and its history has not."""
+    mpid = world.everybody()[0].mpid
+    entry = HistoryEntry(VIEWERS, mpid, is_member=True, at=world.now - 26 * HOUR, reason=Reason.EVENT, version=9)
+    world.history.record(ACCOUNT, [entry], 90)
+    world.count(VIEWERS, mpid, 1000, -1)
+
+    assert world.run().counts_repaired == 1
+    assert world.sizes() == MEMBERS
+
+
 def test_audiences_take_turns(world: World) -> None:
     ann = world.everybody()[0].mpid
     for audience_id in (VIEWERS, QUIET):

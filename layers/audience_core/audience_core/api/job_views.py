@@ -55,7 +55,7 @@ class JobView(View):
     state: dead: nobody has worked on it for minutes; restart it.
     progress: from 0 to 1.
     attempt: from 1; each restart begins another.
-    can_restart: it has stopped, and no later job does its work.
+    can_restart: it has stopped, and is still needed.
     error: why it failed or was cancelled; null otherwise.
     results: of a bulk connection, one for each audience so far, in the order they were named; of a send, one for each
         connection.

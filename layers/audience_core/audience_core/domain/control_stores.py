@@ -345,7 +345,11 @@ class JobStore(Protocol):
         """Store and return the next version; raise `StaleVersionError` when `version` is stale."""
 
     def save_paid(self, job: Job, book: CreditBook) -> Job:
-        """Store a job and the book that says what it takes, or neither; raise `StaleVersionError` as for each."""
+        """Store a job and the book that says what it takes, or neither.
+
+        Raises:
+            StaleVersionError: one of their versions is stale.
+        """
 
     def backfilled(self, account_id: AccountId) -> int:
         """The latest program version with which every profile was evaluated; 0 if none."""
@@ -364,7 +368,7 @@ class RunFiles(Protocol):
         """What was written; raise `NotFoundError` when nothing was."""
 
     def texts(self, name: str) -> list[str]:
-        """As `lines`, for whoever has a reader of JSON: the JSON of each line."""
+        """As `lines`, but the JSON of each, for whoever parses it."""
 
     def names(self, prefix: str) -> Sequence[str]:
         """Those of the files whose names begin so, in the order of the alphabet."""

@@ -276,7 +276,7 @@ class HistoryStore(Protocol):
         """Of all profiles, newest first, as far as they are in the log."""
 
     def unlogged(self, account_id: AccountId, entries: Iterable[HistoryEntry]) -> list[HistoryEntry]:
-        """Those of some entries that are not in the log, or not yet."""
+        """Those of the entries that the log does not hold (yet)."""
 
     def of_profile(
         self, account_id: AccountId, audience_id: AudienceId, mpid: Mpid, cursor: str | None, limit: int

@@ -1,8 +1,9 @@
 """Long work as its owner sees it: how far it has got, why it stopped, and how to stop or start it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from audience_core.domain.audience import AudienceOutline, AudienceStatus
@@ -35,7 +36,7 @@ class Report:
     Args:
         progress: from 0 to 1.
         results: of its items, in their order, where it has such.
-        can_restart: whether it has stopped, and would do something if it went on.
+        can_restart: whether it has stopped, and somebody still needs it.
     """
 
     job: Job
@@ -56,8 +57,7 @@ class JobStores:
 
 
 def get(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
-    job = _find(stores, account_id, job_id, now)
-    return report(stores.jobs, job, now, _published(stores, job))
+    return _report(stores, _find(stores, account_id, job_id, now), now)
 
 
 def list_all(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[Report, ...]:
@@ -66,20 +66,22 @@ def list_all(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[R
     published = stores.audiences.program(account_id).published
     if published and backfill_id(published) not in {job.job_id for job in found}:
         found.insert(0, _find(stores, account_id, backfill_id(published), now))
-    return tuple(report(stores.jobs, job, now, published) for job in found)
+    needs = _Needs(stores, account_id)
+    return tuple(_report(stores, job, now, needs) for job in found)
 
 
 def calculations(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[Report, ...]:
     """Those of lifetime audiences, the latest first."""
     found = [job for job in stores.jobs.list(account_id) if job.kind is JobKind.LIFETIME_CALCULATION]
-    return tuple(report(stores.jobs, job, now) for job in found)
+    needs = _Needs(stores, account_id)
+    return tuple(_report(stores, job, now, needs) for job in found)
 
 
 def calculation(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
     job = stores.jobs.get(account_id, job_id)
     if job.kind is not JobKind.LIFETIME_CALCULATION:
         raise NotFoundError(f"there is no calculation {job_id}")
-    return report(stores.jobs, job, now)
+    return _report(stores, job, now)
 
 
 def queued(job: Job) -> Report:
@@ -97,7 +99,7 @@ def cancel(stores: JobStores, account_id: AccountId, job_id: str, now: datetime)
     if job.state_at(_ms(now)) not in UNDER_WAY:
         raise ConflictError(f"the job is {job.state_at(_ms(now))}: there is nothing to cancel")
     changes = {"state": JobState.CANCELLED, "ended_at": now, "error": "cancelled on request"}
-    return report(stores.jobs, stores.jobs.save(job.model_copy(update=changes)), now, _published(stores, job))
+    return _report(stores, stores.jobs.save(job.model_copy(update=changes)), now)
 
 
 def restart(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) -> Report:
@@ -107,7 +109,7 @@ def restart(stores: JobStores, account_id: AccountId, job_id: str, now: datetime
         ConflictError: it is under way, has succeeded, or a later job does its work.
     """
     job = _find(stores, account_id, job_id, now)
-    if refusal := _refusal(job, job.state_at(_ms(now)), _published(stores, job)):
+    if refusal := _refusal(job, job.state_at(_ms(now)), _Needs(stores, account_id)):
         raise ConflictError(refusal)
     changes = {
         "state": JobState.QUEUED,
@@ -122,20 +124,40 @@ def restart(stores: JobStores, account_id: AccountId, job_id: str, now: datetime
     return report(stores.jobs, queued, now)
 
 
-def _refusal(job: Job, state: JobState, published: int) -> str:
+class _Needs:
+    """Which work of an account is still needed; read when it is asked for, and once."""
+
+    def __init__(self, stores: JobStores, account_id: AccountId) -> None:
+        self._audiences, self._account_id = stores.audiences, account_id
+
+    @cached_property
+    def published(self) -> int:
+        """The program version that the latest backfill is for."""
+        return self._audiences.program(self._account_id).published
+
+    @cached_property
+    def calculations(self) -> frozenset[str]:
+        outlines = self._audiences.outlines(self._account_id)
+        waiting = [each for each in outlines if each.status is AudienceStatus.CALCULATING]
+        return frozenset(each.calculation_id for each in waiting)
+
+
+def _refusal(job: Job, state: JobState, needs: _Needs) -> str:
     """Why it is not started again; "" when it would be."""
     if state in UNDER_WAY or state is JobState.SUCCEEDED:
         return f"the job is {state}: there is nothing to restart"
-    if job.kind is JobKind.LIFETIME_CALCULATION and state is JobState.CANCELLED:
-        return "the calculation was given up, and its audiences with it: begin a new one"
-    if job.kind is JobKind.BACKFILL and job.target != published:
-        return f"{backfill_id(published)} does its work: restart that, should it have stopped"
+    is_calculation = job.kind is JobKind.LIFETIME_CALCULATION
+    if is_calculation and (state is JobState.CANCELLED or job.job_id not in needs.calculations):
+        return "no audience waits for this calculation any more: begin a new one"
+    if job.kind is JobKind.BACKFILL and job.target != needs.published:
+        return f"{backfill_id(needs.published)} does its work: restart that, should it have stopped"
     return ""
 
 
-def _published(stores: JobStores, job: Job) -> int:
-    """The program version that the latest backfill is for; backfills alone depend on it."""
-    return stores.audiences.program(job.account_id).published if job.kind is JobKind.BACKFILL else 0
+def _report(stores: JobStores, job: Job, now: datetime, needs: _Needs | None = None) -> Report:
+    found = report(stores.jobs, job, now)
+    needs = needs or _Needs(stores, job.account_id)
+    return replace(found, can_restart=not _refusal(job, found.state, needs))
 
 
 def calculating(
@@ -218,10 +240,7 @@ def _find(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) 
     )
 
 
-def report(jobs: JobStore, job: Job, now: datetime, published: int = 0) -> Report:
-    """Args:
-    published: of a backfill: the program version that the latest one is for.
-    """
+def report(jobs: JobStore, job: Job, now: datetime) -> Report:
     parts = jobs.parts(job.account_id, job.parts_id)
     weights = STEPS[job.kind]
     steps = tuple(_step(step, [part for part in parts if part.step is step]) for step in weights)
@@ -229,7 +248,7 @@ def report(jobs: JobStore, job: Job, now: datetime, published: int = 0) -> Repor
     done = sum(weights[each.step] * each.progress for each in steps)
     results = tuple(part.result for part in parts if part.result)
     progress = 1.0 if state is JobState.SUCCEEDED else min(done, 1.0)
-    return Report(job, state, progress, steps, results, not _refusal(job, state, published))
+    return Report(job, state, progress, steps, results)
 
 
 def _step(step: JobStep, parts: list[Part]) -> StepReport:

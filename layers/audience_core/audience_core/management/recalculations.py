@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import batched
 
 from audience_core.domain.account import Account
 from audience_core.domain.audience import AudienceOutline, AudienceStatus
 from audience_core.domain.ids import AccountId, AudienceId
-from audience_core.domain.job import Job, JobKind, JobState
+from audience_core.domain.job import Job, JobState
 from audience_core.errors import (
     ConflictError,
     ForbiddenError,
@@ -24,6 +24,8 @@ from audience_core.management.jobs import JobStores
 
 # Who is said to have begun a calculation.
 SCHEDULE = "schedule"
+# What was not settled in the first night was not there to be settled.
+_SETTLED_WITHIN = timedelta(days=3)
 _REFUSED = (ConflictError, ForbiddenError, InvalidInputError, NotFoundError)
 
 logger = logging.getLogger(__name__)
@@ -84,18 +86,32 @@ def _refusal(
 
 
 def _settle(stores: CalculationStores, account_id: AccountId, now: datetime) -> None:
-    """Start what an attempt of this night has left, and give up what failed or was left in the nights before."""
-    of, now_ms = JobStores(stores.jobs, stores.audiences, stores.workflows), int(now.timestamp() * 1000)
+    """Start what an attempt of this night has left, and give up what came to nothing in the nights before."""
     outlines = stores.audiences.outlines(account_id)
-    held = {each.calculation_id for each in outlines if each.status is AudienceStatus.CALCULATING}
-    for job in stores.jobs.list(account_id):
-        if job.kind is not JobKind.LIFETIME_CALCULATION or job.request.get("created_by") != SCHEDULE:
-            continue
-        state, is_held = job.state_at(now_ms), job.job_id in held
-        if state is JobState.QUEUED and is_held:
-            stores.workflows.start_lifetime_calculation(account_id, job.job_id, job.token)
-        elif state in (JobState.FAILED, JobState.DEAD) or (state is JobState.CANCELLED and is_held):
-            jobs.cancel(of, account_id, job.job_id, now)
+    waited_for = {each.calculation_id for each in outlines if each.status is AudienceStatus.CALCULATING}
+    done = {each.result.calculation_id for each in outlines if each.result}
+    paid = {use.calculation_id for use in stores.jobs.credit_book(account_id).uses if use.at > now - _SETTLED_WITHIN}
+    for job_id in sorted(waited_for | (paid - done)):
+        try:
+            job = stores.jobs.get(account_id, job_id)
+            _settle_one(stores, job, now, is_waited_for=job_id in waited_for)
+        except ConflictError:
+            logger.exception("calculation not settled", extra={"account_id": account_id, "job_id": job_id})
+
+
+def _settle_one(stores: CalculationStores, job: Job, now: datetime, *, is_waited_for: bool) -> None:
+    """Somebody else's is left to them, unless no audience waits for it: then only its credits are to be given back."""
+    state, is_ours = job.state_at(int(now.timestamp() * 1000)), job.request.get("created_by") == SCHEDULE
+    if state is JobState.QUEUED and is_ours and is_waited_for:
+        stores.workflows.start_lifetime_calculation(job.account_id, job.job_id, job.token)
+        return
+    has_stopped = state in (JobState.FAILED, JobState.DEAD)
+    if is_waited_for:
+        is_over = state is JobState.CANCELLED or (has_stopped and is_ours)
+    else:
+        is_over = has_stopped or (state is JobState.QUEUED and is_ours)
+    if is_over:
+        jobs.cancel(JobStores(stores.jobs, stores.audiences, stores.workflows), job.account_id, job.job_id, now)
 
 
 def _note(stores: CalculationStores, account_id: AccountId, audience_ids: Iterable[AudienceId], problem: str) -> None:

@@ -75,11 +75,13 @@ def note_error(stores: Calculation, order: ShardOrder, error: str) -> None:
 @contextmanager
 def _without_collections() -> Iterator[None]:
     """Definitions and their plan are many objects and no garbage: to look for cycles takes as long as to make them."""
+    was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if was_on:
+            gc.enable()
 
 
 def _members_into(stores: Calculation, order: ShardOrder, shard: ArchiveShard, count: int, now: int) -> dict[str, int]:

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from heapq import nlargest
+from itertools import islice
 
 from audience_core.domain.control_stores import AccountStore, AudienceStore
 from audience_core.domain.event import Environment
@@ -25,7 +26,10 @@ logger = logging.getLogger(__name__)
 STRETCH = 100
 _MARK = "reconcile"
 _ROUNDS = 3
-_LATEST = 20
+# A stream forgets after 24 hours.
+_STREAM_MS = 25 * 3_600_000
+# Of a bucket's history, to see whether it is counted: so many entries, and the latest of them.
+_READ, _LATEST = 5000, 20
 
 type Row = tuple[AudienceId, Mpid]
 # Of one bucket of profiles of a member set.
@@ -223,7 +227,7 @@ def _mend_counts(of: Reconciliation, wrong: Mapping[_Size, Tally]) -> int:
         return 0
     of.pause_for_sizes()
     unmoved = [where for where, tally in wrong.items() if of.memberships.tally(*where) == tally]
-    still = [where for where in unmoved if not _is_behind(of, *where)]
+    still = _all_counted(of, unmoved)
     for where in still:
         tally = wrong[where]
         logger.error("size repaired", extra={"audience_id": where[1], "bucket": where[2]})
@@ -231,17 +235,30 @@ def _mend_counts(of: Reconciliation, wrong: Mapping[_Size, Tally]) -> int:
     return len(still)
 
 
-def _is_behind(of: Reconciliation, account_id: AccountId, audience_id: AudienceId, bucket: int) -> bool:
-    """Whether counting stands still: it would count what is put right here a second time.
+def _all_counted(of: Reconciliation, sizes: Iterable[_Size]) -> list[_Size]:
+    """Without audiences of which something is still to be counted: that would come on top of what is put right."""
+    behind: set[tuple[AccountId, AudienceId]] = set()
+    found = []
+    for account_id, audience_id, bucket in sizes:
+        if (account_id, audience_id) in behind:
+            continue
+        if _is_behind(of, account_id, audience_id, bucket):
+            behind.add((account_id, audience_id))
+            logger.error("counting is behind", extra={"audience_id": audience_id, "bucket": bucket})
+        else:
+            found.append((account_id, audience_id, bucket))
+    return found
 
-    Fan-out has told of the latest changes then, and the log, which is written before anything is counted, has not.
+
+def _is_behind(of: Reconciliation, account_id: AccountId, audience_id: AudienceId, bucket: int) -> bool:
+    """Whether fan-out has recorded changes that the log, which is written before counting, lacks.
+
+    What is older than the stream's memory will never be counted, and has to be put right.
     """
-    told = of.history.by_profile(account_id, _owner(of, account_id, audience_id), bucket, None)
-    latest = nlargest(_LATEST, told, key=lambda entry: entry.at)
-    if not of.history.unlogged(account_id, latest):
-        return False
-    logger.error("counting is behind", extra={"audience_id": audience_id, "bucket": bucket})
-    return True
+    owner, since = _owner(of, account_id, audience_id), of.clock() - _STREAM_MS
+    recorded = islice(of.history.by_profile(account_id, owner, bucket, None), _READ)
+    latest = nlargest(_LATEST, (each for each in recorded if each.at > since), key=lambda entry: entry.at)
+    return bool(of.history.unlogged(account_id, latest))
 
 
 def _differs(tally: Tally) -> bool:

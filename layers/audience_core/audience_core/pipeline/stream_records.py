@@ -9,8 +9,8 @@ def failed_records(
 ) -> list[dict[str, Any]]:
     """Those that failed when each was tried, in their order; the stream is to begin again at the first.
 
-    What follows a failed record of the same item is not tried: it would be taken for the later news of the two, and
-    the earlier one for told.
+    A later record of an item that failed is not tried: once it had been told of, the earlier one would be taken for
+    told, too.
 
     Args:
         succeeds: does what a record's `dynamodb` part asks for.

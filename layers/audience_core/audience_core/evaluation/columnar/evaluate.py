@@ -72,7 +72,7 @@ def evaluate(
 
 
 def members_of(shard: Shard, plan: Plan, known: Mapping[AudienceId, Bits] = MappingProxyType({})) -> Members:
-    """What `evaluate` finds, of what was worked out before the shard was there.
+    """As `evaluate`, with a plan that was made before the shard was read.
 
     Args:
         known: members of the audiences that were said to be known.
@@ -133,6 +133,7 @@ def _asked(shard: Shard, source: Source, questions: Sequence[Question[Any]], now
     first = min(question.during.first for question in questions)
     last = max(question.during.last for question in questions)
     track = read_track(shard, _keys(shard, source), needs, EventRange(first, last), now)
-    answers: _Answers = {each: each.answer(track.inside(each.series, each.during)) for each in questions}
-    track.forget()
-    return answers
+    try:
+        return {each: each.answer(track.inside(each.series, each.during)) for each in questions}
+    finally:
+        track.forget()

@@ -65,7 +65,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A leaf that needs no events: the members of an audience, who are told."""
+    """A leaf that needs no events: an audience whose members are given (`evaluate.members_of`)."""
 
     audience_id: AudienceId
 
@@ -115,7 +115,7 @@ def plan_of(
 
     Args:
         visible: the events that count, for all audiences or for each.
-        known: further audiences to be referred to, whose members will be told.
+        known: further audiences to be referred to, whose members will be given.
     """
     audiences = list(audiences)
     planner = _Planner({each.audience_id: each for each in [*others, *audiences]}, now, known)
