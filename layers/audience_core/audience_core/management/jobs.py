@@ -135,11 +135,15 @@ class _Needs:
         """The program version that the latest backfill is for."""
         return self._audiences.program(self._account_id).published
 
-    @cached_property
-    def calculations(self) -> frozenset[str]:
-        outlines = self._audiences.outlines(self._account_id)
-        waiting = [each for each in outlines if each.status is AudienceStatus.CALCULATING]
-        return frozenset(each.calculation_id for each in waiting)
+    def has_waiting(self, calculation: Job) -> bool:
+        return any(self._waits(AudienceId(each), calculation) for each in calculation.request.get("audience_ids", ()))
+
+    def _waits(self, audience_id: AudienceId, calculation: Job) -> bool:
+        try:
+            audience = self._audiences.get(self._account_id, audience_id)
+        except NotFoundError:
+            return False
+        return (audience.status, audience.calculation_id) == (AudienceStatus.CALCULATING, calculation.job_id)
 
 
 def _refusal(job: Job, state: JobState, needs: _Needs) -> str:
@@ -147,7 +151,7 @@ def _refusal(job: Job, state: JobState, needs: _Needs) -> str:
     if state in UNDER_WAY or state is JobState.SUCCEEDED:
         return f"the job is {state}: there is nothing to restart"
     is_calculation = job.kind is JobKind.LIFETIME_CALCULATION
-    if is_calculation and (state is JobState.CANCELLED or job.job_id not in needs.calculations):
+    if is_calculation and (state is JobState.CANCELLED or not needs.has_waiting(job)):
         return "no audience waits for this calculation any more: begin a new one"
     if job.kind is JobKind.BACKFILL and job.target != needs.published:
         return f"{backfill_id(needs.published)} does its work: restart that, should it have stopped"
