@@ -62,11 +62,10 @@ def get(stores: JobStores, account_id: AccountId, job_id: str, now: datetime) ->
 
 def list_all(stores: JobStores, account_id: AccountId, now: datetime) -> tuple[Report, ...]:
     """The latest first; the backfill that was asked for last is among them even if it was never started."""
-    found = list(stores.jobs.list(account_id))
-    published = stores.audiences.program(account_id).published
+    found, needs = list(stores.jobs.list(account_id)), _Needs(stores, account_id)
+    published = needs.published
     if published and backfill_id(published) not in {job.job_id for job in found}:
         found.insert(0, _find(stores, account_id, backfill_id(published), now))
-    needs = _Needs(stores, account_id)
     return tuple(_report(stores, job, now, needs) for job in found)
 
 
@@ -177,8 +176,9 @@ def calculating(
     backfilled = stores.jobs.backfilled(account_id)
     waiting = [each.audience_id for each in audiences if _awaits(each) > backfilled]
     if waiting:
-        published = stores.audiences.program(account_id).published
-        found |= dict.fromkeys(waiting, get(stores, account_id, backfill_id(published), now))
+        needs = _Needs(stores, account_id)
+        job = _find(stores, account_id, backfill_id(needs.published), now)
+        found |= dict.fromkeys(waiting, _report(stores, job, now, needs))
     return found
 
 
