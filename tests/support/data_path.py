@@ -95,7 +95,6 @@ _MACHINES: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "erase_profile": {"EraseProfileFunctionArn": erase_profile.lambda_handler},
     "measure_ab_test": {"MeasureAbTestFunctionArn": measure_ab_test.lambda_handler},
 }
-_CONSOLE_PARAMETER = "/audiences/console-url"
 _ATTEMPTS = 30
 
 type Event = dict[str, Any]
@@ -168,9 +167,10 @@ class DataPath:
         self.owners = Owners(REGION)
         patch.setenv("EVENT_BUS", self.owners.bus)
         patch.setenv("SENDER_EMAIL", SENDER)
-        patch.setenv("CONSOLE_URL_PARAMETER", _CONSOLE_PARAMETER)
-        address = {"Name": _CONSOLE_PARAMETER, "Value": "https://console.example", "Type": "String"}
-        boto3.client("ssm", region_name=REGION).put_parameter(**address, Overwrite=True)
+        # Tests share the AWS in memory.
+        patch.setenv("CONSOLE_URL_PARAMETER", f"/data-path-{suffix}/console-url")
+        address = {"Name": f"/data-path-{suffix}/console-url", "Value": "https://console.example", "Type": "String"}
+        boto3.client("ssm", region_name=REGION).put_parameter(**address)
         patch.setenv("ERASURE_SETTLE_SECONDS", "0")
         patch.setenv("RECONCILE_PAUSE_S", "0")
         patch.setenv("ALLOW_PRIVATE_ENDPOINTS", "true")
