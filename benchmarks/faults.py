@@ -22,7 +22,7 @@ os.environ |= {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "AudienceManager")
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "faults")
 
-from tests.support import faults
+from tests.support import fault_trials, faults
 from tests.support.fault_stories import STORIES
 from tests.support.faults import Ending, Fault, Scene, Story
 
@@ -86,9 +86,9 @@ def _share(story: Story, place: int, given: argparse.Namespace, told: Connection
         undisturbed = min(
             (_played_on(here, story, Fault()) for _ in range(_UNDISTURBED)), key=lambda end: len(end.calls)
         )
-        tried = islice(faults.faults_of(undisturbed, story.of, given.alike), 0, None, given.every)
+        tried = islice(fault_trials.faults_of(undisturbed, story.of, given.alike), 0, None, given.every)
         for fault in islice(tried, place, None, given.processes):
-            found = faults.difference(fault, lambda each: _played_on(here, story, each), undisturbed)
+            found = fault_trials.difference(fault, lambda each: _played_on(here, story, each), undisturbed)
             told.send((len(undisturbed.calls), found))
 
 

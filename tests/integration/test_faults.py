@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tests.support import faults
+from tests.support import fault_trials, faults
 from tests.support.control import AUDIENCE
 from tests.support.fault_scenes import somebody
 from tests.support.fault_stories import STORIES
@@ -28,11 +28,11 @@ def told_at(aws: str) -> Iterator[None]:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_whatever_dies_comes_again_and_the_end_is_the_same(name: str) -> None:
     undisturbed = faults.play(STORIES[name])
-    twice, reversed_, *single = faults.faults_of(undisturbed)
+    twice, reversed_, *single = fault_trials.faults_of(undisturbed)
     spread = [single[len(single) * place // (SAMPLES[name] + 1)] for place in range(1, SAMPLES[name] + 1)]
     tried = [twice, reversed_, *spread] if name == "events" else spread
 
-    found = [faults.difference(each, partial(faults.play, STORIES[name]), undisturbed) for each in tried]
+    found = [fault_trials.difference(each, partial(faults.play, STORIES[name]), undisturbed) for each in tried]
 
     assert [each for each in found if each] == []
 
@@ -40,7 +40,7 @@ def test_whatever_dies_comes_again_and_the_end_is_the_same(name: str) -> None:
 def test_a_story_that_tells_less_ends_otherwise() -> None:
     expected = faults.play(STORIES["events"])
 
-    found = faults.difference(Fault(), lambda fault: faults.play(Story(told, somebody), fault), expected)
+    found = fault_trials.difference(Fault(), lambda fault: faults.play(Story(told, somebody), fault), expected)
 
     assert found is not None
     assert {"profiles", "archive"} <= found.found.keys()

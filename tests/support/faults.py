@@ -8,7 +8,6 @@ queues, streams and state machines have it. Ids are drawn in the same order each
 import json
 import random
 import secrets
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,7 +70,6 @@ class Killed(BaseException):
     """The function is no more; nothing in it can catch this."""
 
 
-_READS = ("Get", "BatchGet", "Query", "Scan", "List", "Head", "Describe")
 _THROTTLES = {"dynamodb": "ProvisionedThroughputExceededException", "sqs": "RequestThrottled", "s3": "SlowDown"}
 
 
@@ -199,26 +197,32 @@ class Scene:
             pass
 
     def tell(self, number: int, who: str, event: str = "Play Video", ago_ms: int = 60_000, **body: Any) -> None:
-        data = {"event_name": event, "custom_event_type": "media", "timestamp_unixtime_ms": NOW - ago_ms}
-        events = [{"event_type": "custom_event", "data": data}] if event else []
-        identities = {"customer_id": who, "email": f"{who}@example.com", **body.pop("user_identities", {})}
-        told = {"user_identities": identities, "events": events, **body}
+        events = [_custom_event(event, ago_ms)] if event else []
+        told = {"events": events, **body, "user_identities": _identities(who) | body.get("user_identities", {})}
         self.stack.accept(number, NOW + number - (ago_ms - 60_000), **told)
 
     def send(self, who: str, request_id: str) -> None:
         """A batch, as clients send it: again and again, until it is said to be accepted."""
-        data = {"event_name": "Play Video", "custom_event_type": "media", "timestamp_unixtime_ms": NOW - 60_000}
         body = {
             "source_request_id": request_id,
             "environment": "production",
-            "user_identities": {"customer_id": who, "email": f"{who}@example.com"},
-            "events": [{"event_type": "custom_event", "data": data}],
+            "user_identities": _identities(who),
+            "events": [_custom_event("Play Video", 60_000)],
         }
         event = http_event("POST", "/v2/events", json.dumps(body), authorizer=_INPUT)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(clock, "now_ms", lambda: NOW)
             tries = (self.functions.run(ingest_api.lambda_handler, event) for _ in range(_TRIES))
             assert any(map(_is_taken, tries)), f"{request_id} is not accepted"
+
+
+def _identities(who: str) -> dict[str, str]:
+    return {"customer_id": who, "email": f"{who}@example.com"}
+
+
+def _custom_event(name: str, ago_ms: int) -> dict[str, Any]:
+    data = {"event_name": name, "custom_event_type": "media", "timestamp_unixtime_ms": NOW - ago_ms}
+    return {"event_type": "custom_event", "data": data}
 
 
 def _is_taken(answer: Any) -> bool:
@@ -340,62 +344,3 @@ def set_now(now_ms: int) -> None:
     """The instant that stories are told at: one for all runs that are compared."""
     global NOW  # noqa: PLW0603 - an instant of the past would be beyond the look-back one day
     NOW = now_ms
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A run that did not end as the undisturbed one.
-
-    Args:
-        call: the one that failed.
-        found: what differs: as it is, and as it should be; or why there is no end.
-    """
-
-    fault: Fault
-    call: str
-    found: Mapping[str, Any]
-
-
-def difference(fault: Fault, attempt: Callable[[Fault], Ending], undisturbed: Ending) -> Difference | None:
-    """None when all ended well; a fault that no call came to strike is a difference, too."""
-    call = undisturbed.calls[fault.at - 1] if fault.at else ""
-    try:
-        found, expected = attempt(fault), undisturbed.state
-    except Exception as error:
-        return Difference(fault, call, {type(error).__name__: str(error)})
-    if fault.at > len(found.calls):
-        return Difference(fault, call, {"calls": (len(found.calls), "too few")})
-    differing = {key: (found.state[key], expected[key]) for key in expected if found.state[key] != expected[key]}
-    return Difference(fault, call, differing) if differing else None
-
-
-def faults_of(undisturbed: Ending, of: str = "", alike: int = 2) -> Iterator[Fault]:
-    """All messages twice, and the last of them first; a death and a throttle at every call of every invocation.
-
-    To die after one call is to die before the next one of the same invocation, and whether what was only read was read
-    makes no difference: deaths are tried where something has been written since the one before.
-
-    Args:
-        of: the functions that are disturbed, all by default.
-        alike: so many of the invocations of one function and step that make the same calls in the same order are
-            disturbed: the first ones, and the last. A job makes hundreds, for buckets that hold nobody.
-    """
-    yield Fault(0, How.TWICE)
-    yield Fault(0, How.REVERSED)
-    kinds = defaultdict[tuple[str, ...], list[range]](list)
-    for calls, kind in undisturbed.invocations():
-        if kind[0].startswith(of):
-            kinds[kind].append(calls)
-    chosen = [each for found in kinds.values() for each in (*found[: alike - 1], *found[alike - 1 :][-1:])]
-    for calls in sorted(chosen, key=lambda each: each.start):
-        for at in calls:
-            if at == calls[0] or not _is_read(undisturbed.calls[at - 2]):
-                yield Fault(at, How.BEFORE)
-            yield Fault(at, How.THROTTLE)
-        if calls and not _is_read(undisturbed.calls[calls[-1] - 1]):
-            yield Fault(calls[-1], How.AFTER)
-
-
-def _is_read(call: str) -> bool:
-    service, operation = call.split(" ")
-    return service != "partner" and operation.startswith(_READS)
