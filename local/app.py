@@ -7,6 +7,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local"
 EMULATOR_PYTHON = ROOT / ".tools" / "aws" / "bin" / "python"
 RUNTIME_PYTHON = ROOT / ".tools" / "runtime" / "bin" / "python"
+RUNTIME_SCRIPT = ROOT / "local" / "function_runtime.py"
 SAM_PYTHON = ROOT / ".tools" / "sam" / "bin" / "python"
 # Stands for the S3 bucket of files that are still on disk, between translation and upload.
 LOCAL_FILES = "local-files"

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local import processes
-from local.app import EMULATOR_PYTHON, STATE, LocalError
+from local.app import EMULATOR_PYTHON, ROOT, STATE, LocalError
 from local.aws import ACCESS_KEY, REGION
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4566
 # The console listens so far above: known before the deployment, which must name its address.
 CONSOLE_OFFSET = 14
-SCRIPT = Path(__file__).with_name("patched_ministack.py")
+MODULE = "local.emulated_aws"
 START_SECONDS = 30.0
 
 
@@ -82,9 +82,7 @@ def start(emulator: Emulator) -> None:
     temporary = emulator.directory / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     with emulator.log_file.open("wb") as log:
-        process = processes.start_group(
-            [EMULATOR_PYTHON, SCRIPT], emulator.directory, environment(emulator, temporary), log
-        )
+        process = processes.start_group([EMULATOR_PYTHON, "-m", MODULE], ROOT, environment(emulator, temporary), log)
     emulator.pid_file.write_text(f"{process.pid} {emulator.port}")
     _await_ready(emulator, process)
 
@@ -145,7 +143,7 @@ def running_pid(emulator: Emulator) -> int | None:
     except (FileNotFoundError, ValueError, IndexError):
         return None
     # The id may have gone to another program since.
-    return pid if SCRIPT.name in processes.command_of(pid) else None
+    return pid if MODULE in processes.command_of(pid) else None
 
 
 def stop(emulator: Emulator) -> bool:

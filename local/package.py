@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from local.app import LOCAL_FILES, RUNTIME_PYTHON
+from local.app import LOCAL_FILES, RUNTIME_PYTHON, RUNTIME_SCRIPT
 from local.expand import references
 from local.templates import Template
 
@@ -24,6 +24,9 @@ Upload = Callable[[bytes, str], dict[str, str]]
 """Stores bytes under a key of that suffix and returns their `S3Bucket` and `S3Key`."""
 
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+# Here all share the processors: the emulator goes first, because every function waits for it, and last go those for
+# which nobody waits.
+NICENESS, PATIENT_NICENESS = 5, 15
 LAYER_NOTE = b"Functions read this layer from the folder that their bootstrap names.\n"
 
 
@@ -43,21 +46,30 @@ def upload_files(template: Template, folders: Folders, upload: Upload) -> None:
         for logical_id, resource in resources.items()
         if resource["Type"] == "AWS::Lambda::LayerVersion"
     }
-    for resource in resources.values():
+    patient = _with_window(resources)
+    for logical_id, resource in resources.items():
         properties = resource.get("Properties", {})
         match resource["Type"]:
             case "AWS::Lambda::LayerVersion":
                 properties["Content"] = upload(zipped({"NOTE": LAYER_NOTE}), ".zip")
             case "AWS::Lambda::Function" if _is_local(properties.get("Code"), "S3Bucket"):
                 attached = [layers[each] for each in references(properties.get("Layers")) if each in layers]
-                upload_function(properties, folders.build, attached, upload)
+                niceness = PATIENT_NICENESS if logical_id in patient else NICENESS
+                upload_function(properties, folders.build, attached, niceness, upload)
             case "AWS::StepFunctions::StateMachine" if _is_local(properties.get("DefinitionS3Location"), "Bucket"):
                 upload_definition(properties, folders.build, upload)
 
 
-def upload_function(properties: dict[str, Any], build: Path, layers: list[Path], upload: Upload) -> None:
+def _with_window(resources: dict[str, Any]) -> set[str]:
+    """Functions whose events are gathered for a while, so that nobody waits for them."""
+    mappings = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::Lambda::EventSourceMapping"]
+    gathered = [each["FunctionName"] for each in mappings if each.get("MaximumBatchingWindowInSeconds")]
+    return {name for each in gathered for name in references(each)}
+
+
+def upload_function(properties: dict[str, Any], build: Path, layers: list[Path], niceness: int, upload: Upload) -> None:
     files = dict(read_files(build / properties["Code"]["S3Key"]))
-    files["bootstrap"] = bootstrap(properties["Runtime"], layers)
+    files["bootstrap"] = bootstrap(properties["Runtime"], layers, niceness)
     properties["Runtime"] = "provided.al2023"
     properties["Code"] = upload(zipped(files), ".zip")
 
@@ -68,7 +80,7 @@ def upload_definition(properties: dict[str, Any], build: Path, upload: Upload) -
     properties["DefinitionS3Location"] = {"Bucket": place["S3Bucket"], "Key": place["S3Key"]}
 
 
-def bootstrap(runtime: str, layers: list[Path]) -> bytes:
+def bootstrap(runtime: str, layers: list[Path], niceness: int) -> bytes:
     """The program a custom runtime starts: Python's own Lambda runtime client, seeing the function and its layers."""
     path = ":".join(["$LAMBDA_TASK_ROOT", *(f"{layer}/python" for layer in layers)])
     return (
@@ -76,7 +88,7 @@ def bootstrap(runtime: str, layers: list[Path]) -> bytes:
         f'export PYTHONPATH="{path}" AWS_EXECUTION_ENV=AWS_Lambda_{runtime}\n'
         "export AWS_LAMBDA_INITIALIZATION_TYPE=on-demand\n"
         'export AWS_LAMBDA_LOG_GROUP_NAME="/aws/lambda/$AWS_LAMBDA_FUNCTION_NAME"\n'
-        f'exec "{RUNTIME_PYTHON}" -s -m awslambdaric "$_HANDLER"\n'
+        f'exec nice -n {niceness} "{RUNTIME_PYTHON}" -s -P "{RUNTIME_SCRIPT}" "$_HANDLER"\n'
     ).encode()
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def start_group(
-    command: list[Path], folder: Path, environment: dict[str, str], log: BinaryIO
+    command: Sequence[str | Path], folder: Path, environment: dict[str, str], log: BinaryIO
 ) -> subprocess.Popen[bytes]:
     for ended in list(_children):
         _reap(ended)

@@ -1,5 +1,7 @@
 """The local AWS starts alone, says what is in its way, and leaves nothing behind."""
 
+import http.client
+import json
 import os
 import signal
 import socket
@@ -11,10 +13,15 @@ import pytest
 
 from local import emulator
 from local.app import EMULATOR_PYTHON, ROOT, LocalError
+from local.aws import ACCESS_KEY, REGION
 from local.emulator import HOST, Emulator
 from local.logs import new_events
 
 pytestmark = pytest.mark.stack
+
+SIGNED = (
+    f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20260101/{REGION}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
+)
 
 
 def group_of(pid):
@@ -125,17 +132,74 @@ def test_killed_run_is_cleared_by_the_next_start(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        "p.KNOWN_LOG_WAITS = (1,); p.do_not_wait_for_silent_functions()",
-        "del p.dynamodb._tokenize; p.read_each_expression_once()",
-        "p.dynamodb.copy = None; p.copy_items_plainly()",
-        "p.require(False, 'it has changed')",
+        "functions.KNOWN_LOG_WAITS = (1,); functions.do_not_wait_for_silent_functions()",
+        "del tables.dynamodb._tokenize; tables.read_each_expression_once()",
+        "tables.dynamodb.copy = None; tables.copy_items_plainly()",
+        "tables.dynamodb.time = None; tables.expire_a_few_at_a_time()",
+        "functions.concurrency.threading = None; functions.reuse_threads()",
+        "serving.server.AUTH = True; serving.ShortWay(None)",
+        "known.require(False, 'it has changed')",
     ],
 )
 def test_patch_that_no_longer_fits_is_refused(change):
-    program = f"from local import patched_ministack as p; {change}"
+    program = f"from local.emulated_aws import functions, known, serving, tables; {change}"
 
     done = subprocess.run([EMULATOR_PYTHON, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
     assert "does not fit ministack 1.5.33" in done.stderr
     assert "requirements/aws.in" in done.stderr
+
+
+EXPIRY = """
+import asyncio, json, time
+from local.emulated_aws import tables as p
+
+def ask(action, **given):
+    headers = {"x-amz-target": f"DynamoDB_20120810.{action}"}
+    status, _, body = asyncio.run(p.dynamodb.handle_request("POST", "/", headers, json.dumps(given).encode(), {}))
+    assert status == 200, body
+    return json.loads(body)
+
+key = [{"AttributeName": "pk", "KeyType": "HASH"}]
+kinds = [{"AttributeName": "pk", "AttributeType": "S"}]
+ask("CreateTable", TableName="rows", KeySchema=key, AttributeDefinitions=kinds, BillingMode="PAY_PER_REQUEST")
+ask("UpdateTimeToLive", TableName="rows", TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"})
+for pk, ttl in {"over": {"N": "1"}, "later": {"N": str(int(time.time()) + 3600)}, "odd": {"S": "soon"}}.items():
+    ask("PutItem", TableName="rows", Item={"pk": {"S": pk}, "ttl": ttl})
+ask("PutItem", TableName="rows", Item={"pk": {"S": "forever"}})
+p.EXPIRY_STEP = 0
+p._expire()
+print(sorted(item["pk"]["S"] for item in ask("Scan", TableName="rows")["Items"]))
+"""
+
+
+def test_expired_items_and_no_others_are_removed():
+    done = subprocess.run([EMULATOR_PYTHON, "-c", EXPIRY], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "['forever', 'later', 'odd']"
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        ("DynamoDB_20120810.ListTables", "{}"),
+        ("DynamoDB_20120810.DescribeTable", '{"TableName": "nowhere"}'),
+        ("DynamoDB_20120810.PutItem", '{"TableName": "nowhere", "Item": {"pk": {"N": "x"}}}'),
+        ("DynamoDB_20120810.ListTables", "{"),
+        ("AmazonSQS.ListQueues", "{}"),
+        ("AmazonSQS.GetQueueUrl", '{"QueueName": "nowhere"}'),
+    ],
+)
+def test_short_way_ends_where_the_whole_way_ends(stack, target, body):
+    answers = []
+    for path in ("/", "/?whole=way"):
+        connection = http.client.HTTPConnection(HOST, stack.emulator.port)
+        connection.request("POST", path, body, {"X-Amz-Target": target, "Authorization": SIGNED})
+        answer = connection.getresponse()
+        assert answer.headers["x-amzn-requestid"]
+        assert answer.headers["date"]
+        answers.append((answer.status, answer.headers["content-type"], json.loads(answer.read())))
+        connection.close()
+
+    assert answers[0] == answers[1]

@@ -47,9 +47,15 @@ def a_template():
     }
 
 
-def uploaded(folders):
+def read_by_front(window_s):
+    mapping = {"FunctionName": {"Ref": "Front"}, "MaximumBatchingWindowInSeconds": window_s}
+    return {"Mapping": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": mapping}}
+
+
+def uploaded(folders, **others):
     """The template after the upload, and what was uploaded by key."""
     template, store = a_template(), dict[str, bytes]()
+    template["Resources"] |= others
 
     def upload(content, suffix):
         key = f"{len(store)}{suffix}"
@@ -60,15 +66,15 @@ def uploaded(folders):
     return template["Resources"], store
 
 
-def bundle_of(folders):
-    resources, store = uploaded(folders)
+def bundle_of(folders, **others):
+    resources, store = uploaded(folders, **others)
     return store[resources["Front"]["Properties"]["Code"]["S3Key"]]
 
 
 def test_function_gets_its_code_and_the_real_runtime_client(folders):
     with zipfile.ZipFile(io.BytesIO(bundle_of(folders))) as archive:
         assert archive.read("handler.py") == b"first"
-        assert b"-m awslambdaric" in archive.read("bootstrap")
+        assert b"function_runtime.py" in archive.read("bootstrap")
         assert archive.getinfo("bootstrap").external_attr >> 16 & 0o111
 
 
@@ -79,6 +85,12 @@ def test_function_reads_its_layers_from_the_kept_copy(folders):
     (copy,) = folders.layers.iterdir()
     assert f"$LAMBDA_TASK_ROOT:{copy}/python" in bootstrap
     assert (copy / "python/shared.py").read_text() == "shared"
+
+
+@pytest.mark.parametrize(("window_s", "niceness"), [(30, 15), (0, 5), (None, 5)])
+def test_function_that_gathers_events_goes_last(folders, window_s, niceness):
+    with zipfile.ZipFile(io.BytesIO(bundle_of(folders, **read_by_front(window_s)))) as archive:
+        assert f"exec nice -n {niceness} ".encode() in archive.read("bootstrap")
 
 
 def test_changed_layer_changes_the_function(folders):

@@ -8,7 +8,6 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from audience_core.domain.archive import ArchiveEntry, Erasure, OwnedBatch, RawFile
@@ -16,6 +15,7 @@ from audience_core.domain.event import Environment
 from audience_core.domain.ids import AccountId, Mpid
 from audience_core.errors import UnavailableError
 from audience_core.persistence.archive_codec import decode_entry, encode_entry
+from audience_core.persistence.clients import client
 
 _STAGED = "staged/"
 
@@ -33,7 +33,7 @@ class S3Archive:
 
     @cached_property
     def _client(self) -> Any:
-        return boto3.client("s3", region_name=self._region)
+        return client("s3", self._region)
 
     def put(self, entries: Sequence[ArchiveEntry], now_ms: int) -> None:
         """Raise `UnavailableError` when some may not be stored."""

@@ -7,10 +7,10 @@ for the distribution in turn.
 from functools import cached_property
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from audience_core.errors import UnavailableError
+from audience_core.persistence.clients import client
 
 
 class SsmConsoleAddress:
@@ -19,7 +19,7 @@ class SsmConsoleAddress:
 
     @cached_property
     def _client(self) -> Any:
-        return boto3.client("ssm", region_name=self._region)
+        return client("ssm", self._region)
 
     @cached_property
     def url(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-import boto3
+from audience_core.persistence.clients import client
 
 # Long enough to look at all, short enough that a crash does not hide messages.
 _HIDDEN_S = 60
@@ -21,7 +21,7 @@ class SqsDeadLetters:
 
     @cached_property
     def _client(self) -> Any:
-        return boto3.client("sqs", region_name=self._region)
+        return client("sqs", self._region)
 
     def remove(self, is_wanted: Callable[[str], bool]) -> int:
         return sum(self._remove(url, is_wanted) for url in self._urls)

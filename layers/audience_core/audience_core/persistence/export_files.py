@@ -6,11 +6,11 @@ from functools import cached_property
 from itertools import batched
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from audience_core.errors import NotFoundError, UnavailableError
+from audience_core.persistence.clients import client
 
 # A multipart upload has at most 10,000 parts, so an archive at most 160 GB; each but the last needs 5 MB.
 PART_BYTES = 16 * 1024 * 1024
@@ -27,7 +27,7 @@ class S3ExportFiles:
     def _client(self) -> Any:
         # Presigned addresses are regional only in this style, and keep their time only with this signature.
         config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
-        return boto3.client("s3", region_name=self._region, config=config)
+        return client("s3", self._region, config)
 
     def put(self, key: str, content: bytes) -> None:
         try:

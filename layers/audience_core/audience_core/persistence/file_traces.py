@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from audience_core.domain.archive import ArchiveEntry, OwnedBatch
@@ -15,6 +14,7 @@ from audience_core.domain.ids import AccountId, InputId, Mpid
 from audience_core.domain.messages import Release
 from audience_core.errors import UnavailableError
 from audience_core.persistence.archive_codec import decode_entry, encode_entry
+from audience_core.persistence.clients import client
 from audience_core.persistence.result_codec import MEMBERS, without
 
 _STAGED, _RESULTS, _ERASURES, _RAW = "staged", "lifetime", "erasures", "raw"
@@ -26,7 +26,7 @@ class S3Traces:
 
     @cached_property
     def _client(self) -> Any:
-        return boto3.client("s3", region_name=self._region)
+        return client("s3", self._region)
 
     def results(self, account_id: AccountId, mpids: Collection[Mpid]) -> int:
         rewritten = 0

@@ -3,10 +3,9 @@
 from functools import cached_property
 from typing import Any
 
-import boto3
-
 from audience_core.domain.account import ClientCredentials
 from audience_core.errors import ConflictError
+from audience_core.persistence.clients import client
 
 # Of the user pool's resource server; whoever holds it may call the API, and its client tells the account and role.
 SCOPE = "audiences/api"
@@ -18,7 +17,7 @@ class CognitoIdentityProvider:
 
     @cached_property
     def _client(self) -> Any:
-        return boto3.client("cognito-idp", region_name=self._region)
+        return client("cognito-idp", self._region)
 
     def create_client(self, name: str) -> ClientCredentials:
         created = self._client.create_user_pool_client(

@@ -4,13 +4,13 @@ import hashlib
 from functools import cached_property
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from audience_core.domain.ids import AccountId
 from audience_core.domain.sharing_stores import Upload
 from audience_core.errors import NotFoundError
+from audience_core.persistence.clients import client
 
 UPLOAD_SECONDS = 600
 _PNG = "image/png"
@@ -25,7 +25,7 @@ class S3LogoFiles:
     def _client(self) -> Any:
         # As for exports: presigned addresses are regional only in this style.
         config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
-        return boto3.client("s3", region_name=self._region, config=config)
+        return client("s3", self._region, config)
 
     def upload(self, account_id: AccountId, upload_id: str, size_bytes: int) -> Upload:
         # Both are part of the signature: S3 refuses another type or length.

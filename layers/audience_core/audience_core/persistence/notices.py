@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from audience_core.errors import InvalidInputError, UnavailableError
+from audience_core.persistence.clients import client
 
 _SOURCE = "audience-manager"
 # What SES answers when a repeat would be refused, too.
@@ -25,7 +25,7 @@ class SesMail:
 
     @cached_property
     def _client(self) -> Any:
-        return boto3.client("sesv2", region_name=self._region)
+        return client("sesv2", self._region)
 
     def send(self, recipient: str, subject: str, text: str) -> None:
         if not self._sender:
@@ -48,7 +48,7 @@ class SesMail:
 class EventBridgeBus:
     def __init__(self, bus_name: str, region: str | None = None) -> None:
         self._bus_name = bus_name
-        self._client = boto3.client("events", region_name=region)
+        self._client = client("events", region)
 
     def put(self, kind: str, detail: Mapping[str, Any]) -> None:
         entry = {

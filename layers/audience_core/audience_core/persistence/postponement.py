@@ -1,6 +1,6 @@
 """Hides a received queue message for a while: the back-off of what could not be done yet."""
 
-import boto3
+from audience_core.persistence.clients import client
 
 
 def postpone(queue_url: str, receipt_handle: str, seconds: int, region: str | None = None) -> None:
@@ -9,6 +9,6 @@ def postpone(queue_url: str, receipt_handle: str, seconds: int, region: str | No
     Args:
         seconds: at most 43,200, the time since it was received included.
     """
-    boto3.client("sqs", region_name=region).change_message_visibility(
+    client("sqs", region).change_message_visibility(
         QueueUrl=queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
     )

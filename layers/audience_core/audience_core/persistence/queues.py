@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import batched
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from audience_core.domain.event import Environment, Identity, Source
@@ -22,6 +21,7 @@ from audience_core.domain.messages import (
     WakeUp,
 )
 from audience_core.errors import UnavailableError
+from audience_core.persistence.clients import client
 
 MAX_ENTRIES = 10
 MAX_BYTES = 256 * 1024
@@ -129,7 +129,7 @@ _UNDONE = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible
 class _Queue:
     def __init__(self, queue_url: str, region: str | None) -> None:
         self._url = queue_url
-        self._client = boto3.client("sqs", region_name=region)
+        self._client = client("sqs", region)
 
     def send(self, entries: Sequence[Entry]) -> None:
         for call in _calls(entries):

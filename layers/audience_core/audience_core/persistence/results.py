@@ -9,13 +9,13 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from audience_core.domain.ids import AccountId, AudienceId, Mpid
 from audience_core.domain.results import FoundMembers, FoundShard, rows_of
 from audience_core.domain.stores import Page
 from audience_core.errors import NotFoundError, UnavailableError
+from audience_core.persistence.clients import client
 from audience_core.persistence.result_codec import MEMBERS, encode, start_of, width_of
 
 _PUTS_AT_ONCE = 10
@@ -48,7 +48,7 @@ class S3ResultStore:
 
     @cached_property
     def _client(self) -> Any:
-        return boto3.client("s3", region_name=self._region)
+        return client("s3", self._region)
 
     def put(self, account_id: AccountId, calculation_id: str, shard: int, found: FoundMembers) -> None:
         """Raise `UnavailableError` when it may not be stored."""

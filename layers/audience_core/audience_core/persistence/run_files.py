@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from audience_core.errors import NotFoundError, UnavailableError
+from audience_core.persistence.clients import client
 
 
 class S3RunFiles:
@@ -17,7 +17,7 @@ class S3RunFiles:
 
     @cached_property
     def _client(self) -> Any:
-        return boto3.client("s3", region_name=self._region)
+        return client("s3", self._region)
 
     def put_lines(self, name: str, lines: Sequence[Mapping[str, Any]]) -> str:
         """Raise `UnavailableError` when the file may not be stored."""

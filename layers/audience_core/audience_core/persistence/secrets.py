@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 
 from audience_core.domain.ids import AccountId
 from audience_core.errors import NotFoundError
+from audience_core.persistence.clients import client
 
 _PREFIX = "audience-manager"
 # The second is a secret on its way out.
@@ -24,7 +24,7 @@ class SecretsManagerStore:
     @cached_property
     def _client(self) -> Any:
         # Made on first use: most functions need no secrets, and a client costs a tenth of a second.
-        return boto3.client("secretsmanager", region_name=self._region)
+        return client("secretsmanager", self._region)
 
     def put(self, account_id: AccountId, name: str, values: Mapping[str, str]) -> str:
         reference = f"{_PREFIX}/{account_id}/{name}"

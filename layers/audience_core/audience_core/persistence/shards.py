@@ -10,13 +10,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from audience_core.domain.archive import SCANNED, ArchivedFile, ArchiveShard, Manifest, damaged, require_as_written
 from audience_core.domain.ids import AccountId
 from audience_core.errors import NotFoundError, StaleVersionError, UnavailableError
+from audience_core.persistence.clients import client
 
 _PIECE = 1 << 20
 # S3 gives each request some 50 MB a second; and the processors fill fresh memory side by side.
@@ -47,7 +47,7 @@ class S3ShardStore:
     def _client(self) -> Any:
         # Files are checked against the manifest: a second checksum of every byte would tell nothing more.
         own = Config(response_checksum_validation="when_required")
-        return boto3.client("s3", region_name=self._region, config=own)
+        return client("s3", self._region, own)
 
     def manifest(self, account_id: AccountId, version: int | None = None) -> Manifest:
         key = self._latest(account_id) if version is None else _manifest_key(account_id, version)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 
 from audience_core.domain.export_stores import SigningKey
+from audience_core.persistence.clients import client
 
 _STAGES = ("AWSCURRENT", "AWSPREVIOUS")
 # A rotation is seen after so long at the latest; and an unknown key makes nobody ask more often than that.
@@ -29,7 +29,7 @@ class SecretsManagerSigningKeys:
 
     @cached_property
     def _client(self) -> Any:
-        return boto3.client("secretsmanager", region_name=self._region)
+        return client("secretsmanager", self._region)
 
     def current(self) -> SigningKey:
         return self._keys(_KEPT_S)[0]

@@ -3,14 +3,26 @@
 from functools import cache
 from typing import Any, cast
 
+from botocore.session import Session
 from pynamodb.connection import Connection
 from pynamodb.models import Model
+
+from audience_core.persistence.clients import INTRODUCED
+
+
+class _Connection(Connection):
+    @property
+    def session(self) -> Session:
+        """What the client is made of; it is asked for then alone."""
+        session = super().session
+        session.set_default_client_config(INTRODUCED)
+        return session
 
 
 @cache
 def connection(region: str | None) -> Connection:
     """What transactions run on, and whose client all tables share."""
-    return Connection(region=region)
+    return _Connection(region=region)
 
 
 class _SharedClient(Connection):

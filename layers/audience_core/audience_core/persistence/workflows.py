@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-import boto3
-
 from audience_core.domain.ids import AccountId, ConnectionId
 from audience_core.errors import ConflictError
+from audience_core.persistence.clients import client
 
 _ATTEMPTS = 10
 
@@ -27,7 +26,7 @@ class StepFunctionsWorkflows:
     @cached_property
     def _client(self) -> Any:
         # Made on first use: most functions start nothing, and a client costs a tenth of a second.
-        return boto3.client("stepfunctions", region_name=self._region)
+        return client("stepfunctions", self._region)
 
     def start_backfill(self, account_id: AccountId, program_version: int, token: int = 1) -> str:
         name = f"backfill-{account_id}-{program_version}" + (f"-again-{token}" if token > 1 else "")
