@@ -3,10 +3,10 @@
 import threading
 import time
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
-from ministack.services import lambda_svc
+from ministack.services import dynamodb, lambda_svc
 
 from local.emulated_aws.known import require
 
@@ -18,10 +18,12 @@ def read_streams_side_by_side() -> None:
     """As on AWS, each reader of a stream has a poller of its own, and lets a window pass between two batches."""
     for name in ("_iter_all_esms", "_poll_dynamodb_streams"):
         require(isinstance(getattr(lambda_svc, name, None), FunctionType), f"lambda_svc.{name} is no function any more")
-    require(isinstance(lambda_svc._esm_wake, threading.Event), "mappings are not woken by an event")
-    readers = StreamReaders(lambda_svc._iter_all_esms, lambda_svc._poll_dynamodb_streams, lambda_svc._esm_wake)
+    require(dynamodb.esm_wake is lambda_svc._esm_wake, "tables wake mappings in another way")
+    readers = StreamReaders(lambda_svc._iter_all_esms, lambda_svc._poll_dynamodb_streams)
     lambda_svc._iter_all_esms = readers.mappings
     lambda_svc._poll_dynamodb_streams = readers.start_new
+    # All others wake whoever hands out queues.
+    dynamodb.esm_wake = SimpleNamespace(set=readers.wake)
 
 
 class StreamReaders:
@@ -29,10 +31,9 @@ class StreamReaders:
     every: lists the mappings of functions to queues and streams; `poll`: reads the streams among them, each once.
     """
 
-    def __init__(self, every: Callable[[], Any], poll: Callable[[], bool], wake: threading.Event) -> None:
+    def __init__(self, every: Callable[[], Any], poll: Callable[[], bool]) -> None:
         self._every, self._poll, self._own = every, poll, threading.local()
         self._readers: dict[str, threading.Event] = {}
-        self._wake_all, wake.set = wake.set, self._wake  # type: ignore[method-assign]  # all its callers hold it
 
     def mappings(self) -> list[Any]:
         """A reader's own one, or all."""
@@ -48,8 +49,7 @@ class StreamReaders:
                 threading.Thread(target=self._read, args=(known, window_s), daemon=True).start()
         return False
 
-    def _wake(self) -> None:
-        self._wake_all()
+    def wake(self) -> None:
         for each in list(self._readers.values()):
             each.set()
 
