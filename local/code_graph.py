@@ -21,6 +21,7 @@ from mypy.state import state as mypy_state
 ROOT = Path(__file__).parents[1]
 _OURS = ("audience_core.", "functions.")
 _MEMORY = "audience_core.persistence.memory"
+_MAKES_CLIENTS = "audience_core.persistence.clients.client"
 _MODEL, _INDEX = "pynamodb.models.Model", "pynamodb.indexes.Index"
 _TRANSACTION = "pynamodb.transactions.TransactWrite"
 _MODEL_CALLS = {
@@ -251,13 +252,10 @@ def walk(root: nodes.Node) -> Iterator[nodes.Node]:
 
 
 def client_service(o: nodes.Node) -> str | None:
-    """Of `boto3.client("service")`."""
+    """Of `client("service", region)`."""
     match o:
-        case nodes.CallExpr(
-            callee=nodes.MemberExpr(name="client", expr=nodes.NameExpr(name="boto3")),
-            args=[nodes.StrExpr(value=service), *_],
-        ):
-            return str(service)
+        case nodes.CallExpr(callee=nodes.RefExpr(fullname=made), args=[nodes.StrExpr(value=service), *_]):
+            return str(service) if made == _MAKES_CLIENTS else None
     return None
 
 
