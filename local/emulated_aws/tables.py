@@ -65,7 +65,7 @@ def expire_a_few_at_a_time() -> None:
     """Take over the thread that removes expired items: it holds up every request until it has seen all tables."""
     require(getattr(dynamodb, "time", None) is time, "dynamodb does not use the time module")
     require(isinstance(dynamodb._lock, type(threading.Lock())), "dynamodb._lock is no lock any more")
-    for name in ("_ttl_reaper", "_remove_item", "_extract_key_val"):
+    for name in ("_ttl_reaper", "_remove_item"):
         require(isinstance(getattr(dynamodb, name, None), FunctionType), f"dynamodb.{name} is no function any more")
     dynamodb.time = SimpleNamespace(**vars(time) | {"sleep": _sleep_or_expire})
 
@@ -101,6 +101,8 @@ def _expire() -> None:
 
 
 def _expire_partition(table: Any, partition: Any, attribute: str) -> None:
-    now, items = time.time(), table["items"].get(partition, {})
-    for key in [key for key, item in items.items() if float(item.get(attribute, {}).get("N", "inf")) <= now]:
-        dynamodb._remove_item(table, partition, key)
+    now = time.time()
+    # Requests put others meanwhile.
+    for key, item in list(table["items"].get(partition, {}).items()):
+        if float(item.get(attribute, {}).get("N", "inf")) <= now:
+            dynamodb._remove_item(table, partition, key)

@@ -180,6 +180,26 @@ def test_expired_items_and_no_others_are_removed():
     assert done.stdout.splitlines()[-1] == "['forever', 'later', 'odd']"
 
 
+MEANWHILE = """
+from local.emulated_aws import tables
+
+class Read(dict):
+    def get(self, *given):
+        rows[f"put while row {len(rows)} was read"] = {}
+        return super().get(*given)
+
+rows = {"first": Read(), "second": Read()}
+tables._expire_partition({"items": {"one": rows}}, "one", "ttl")
+print(len(rows))
+"""
+
+
+def test_items_are_put_while_others_expire():
+    done = subprocess.run([EMULATOR_PYTHON, "-c", MEANWHILE], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.stdout.strip(), done.stderr) == ("4", "")
+
+
 @pytest.mark.parametrize(
     ("target", "body"),
     [
