@@ -200,6 +200,38 @@ def test_items_are_put_while_others_expire():
     assert (done.stdout.strip(), done.stderr) == ("4", "")
 
 
+TURNS = """
+import asyncio
+from local.emulated_aws import functions
+
+running, most = {"front": 0, "back": 0}, {"front": 0, "back": 0}
+
+async def invoke(integration):
+    name = integration["integrationUri"]
+    running[name] += 1
+    most[name] = max(most[name], running[name])
+    await asyncio.sleep(0.001)
+    running[name] -= 1
+    return name
+
+async def call_all():
+    calls = [functions.apigateway._invoke_lambda_proxy({"integrationUri": name}) for name in ["front"] * 20 + ["back"]]
+    return await asyncio.gather(*calls)
+
+functions.PROCESSORS = 2
+functions.apigateway._invoke_lambda_proxy = invoke
+functions.let_calls_wait_for_processors()
+answers = asyncio.run(call_all())
+print(most, answers.count("front"), answers.count("back"))
+"""
+
+
+def test_calls_of_a_function_wait_for_their_turn_and_not_for_another_function():
+    done = subprocess.run([EMULATOR_PYTHON, "-c", TURNS], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "{'front': 4, 'back': 1} 20 1"
+
+
 @pytest.mark.parametrize(
     ("target", "body"),
     [
