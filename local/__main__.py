@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from itertools import groupby
 from types import FrameType
 
 from local import console, console_build, emulator, logs, tour
@@ -73,8 +72,10 @@ def build_and_deploy(chosen: Emulator) -> Outputs:
     report("console built" if console_build.build() else "console is current", began)
     began = time.monotonic()
     outputs, omissions = deploy(PRODUCT, chosen)
-    for reason, alike in groupby(omissions, lambda each: each.reason):
-        names = [each.logical_id for each in alike]
+    alike: dict[str, list[str]] = {}
+    for each in omissions:
+        alike.setdefault(each.reason, []).append(each.logical_id)
+    for reason, names in alike.items():
         print(f"  left out locally: {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''} ({reason})")
     report("deployed", began)
     return outputs
