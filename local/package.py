@@ -26,7 +26,7 @@ Upload = Callable[[bytes, str], dict[str, str]]
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 # Here all share the processors: the emulator goes first, because every function waits for it, and last go those for
 # which nobody waits.
-NICENESS, PATIENT_NICENESS = 5, 15
+NICENESS, PATIENT_NICENESS = 5, 10
 LAYER_NOTE = b"Functions read this layer from the folder that their bootstrap names.\n"
 
 

@@ -87,7 +87,7 @@ def test_function_reads_its_layers_from_the_kept_copy(folders):
     assert (copy / "python/shared.py").read_text() == "shared"
 
 
-@pytest.mark.parametrize(("window_s", "niceness"), [(30, 15), (0, 5), (None, 5)])
+@pytest.mark.parametrize(("window_s", "niceness"), [(30, 10), (0, 5), (None, 5)])
 def test_function_that_gathers_events_goes_last(folders, window_s, niceness):
     with zipfile.ZipFile(io.BytesIO(bundle_of(folders, **read_by_front(window_s)))) as archive:
         assert f"exec nice -n {niceness} ".encode() in archive.read("bootstrap")
